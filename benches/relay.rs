@@ -1,0 +1,3 @@
+//! Benchmarks of the relay.
+
+fn main() {}

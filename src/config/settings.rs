@@ -1,0 +1,217 @@
+//! The validated configuration: every value resolved, every rule held. Other rooms see only their own part of it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use regex::Regex;
+use secrecy::SecretString;
+
+use crate::domain::{ChannelId, EventKind, Lane, Route, ServerTag};
+
+/// The whole configuration. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[discord]`
+    pub discord: DiscordSettings,
+    /// `[servers.*]`, by tag. Never empty.
+    pub servers: Vec<ServerSettings>,
+    /// `[events.*]` and `[[patterns]]`
+    pub events: EventSettings,
+    /// `[relay]`
+    pub relay: RelaySettings,
+    /// `[http]`
+    pub http: HttpSettings,
+    /// `[metrics]`
+    pub metrics: MetricsSettings,
+    /// `[database]`
+    pub database: DatabaseSettings,
+    /// `[log]`
+    pub log: LogSettings,
+}
+
+/// `[discord]`
+#[derive(Debug, Clone)]
+pub struct DiscordSettings {
+    /// `token`: the bot token.
+    pub token: SecretString,
+    /// `api_base`: where Discord's API is, without `/api/v10`; `None` = the real one.
+    pub api_base: Option<String>,
+    /// `guild_id`: one id or a list; used by the slash commands.
+    pub guild_ids: Vec<u64>,
+}
+
+/// `[servers.TAG]`
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// The table's name.
+    pub tag: ServerTag,
+    /// `name`: for people; the tag where absent.
+    pub name: String,
+    /// `console_log`: the file of `--console-log`.
+    pub console_log: PathBuf,
+    /// `engine_log`: `factorio-current.log`, where given.
+    pub engine_log: Option<PathBuf>,
+    /// `start_at`: where a log without a checkpoint is read from.
+    pub start_at: StartAt,
+    /// `timezone`: the zone of the console log's timestamps; the system's where absent.
+    pub timezone: TimeZone,
+    /// `channels`
+    pub channels: ServerChannels,
+    /// `rcon`, where given.
+    pub rcon: Option<RconSettings>,
+}
+
+/// Where the first reading ever of a log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartAt {
+    /// Behind what is there now.
+    #[default]
+    End,
+    /// At the first byte.
+    Beginning,
+}
+
+/// `servers.TAG.channels`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerChannels {
+    /// `default`
+    pub default: ChannelId,
+    /// The other routes that have a channel of their own.
+    pub routes: BTreeMap<Route, ChannelId>,
+}
+
+impl ServerChannels {
+    /// The channel of `route`.
+    #[must_use]
+    pub fn of(&self, route: Route) -> ChannelId {
+        self.routes.get(&route).copied().unwrap_or(self.default)
+    }
+}
+
+/// `servers.TAG.rcon`: checked now, used by the RCON room.
+#[derive(Debug, Clone)]
+pub struct RconSettings {
+    /// `host`
+    pub host: String,
+    /// `port`
+    pub port: u16,
+    /// `password`
+    pub password: SecretString,
+    /// `allow_lua`: whether Lua commands, which disable achievements, may be sent.
+    pub allow_lua: bool,
+}
+
+/// `[events.KIND]` and `[[patterns]]`
+#[derive(Debug, Clone, Default)]
+pub struct EventSettings {
+    /// What the operator changed of the built-in events.
+    pub overrides: BTreeMap<EventKind, EventOverride>,
+    /// In the order of the file: the first that matches wins.
+    pub patterns: Vec<PatternSettings>,
+}
+
+/// `[events.KIND]`: each key absent = the built-in default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventOverride {
+    /// `enabled`: whether it is relayed at all.
+    pub enabled: Option<bool>,
+    /// `template`
+    pub template: Option<String>,
+    /// `channel`: a route or a channel id.
+    pub channel: Option<Destination>,
+    /// `lane`
+    pub lane: Option<Lane>,
+}
+
+/// Where a notice goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// The server's channel of this route.
+    Route(Route),
+    /// This channel, for every server.
+    Channel(ChannelId),
+}
+
+/// One `[[patterns]]` entry.
+#[derive(Debug, Clone)]
+pub struct PatternSettings {
+    /// `id`: unique among the patterns.
+    pub id: String,
+    /// `regex`: linear-time; matched against the text behind the line's envelope, tag included (`[CHAT] Bob: hi`).
+    pub regex: Regex,
+    /// `event`: the event's key in metrics; a built-in key overrides that event for matching lines.
+    pub event: Arc<str>,
+    /// `template`: `{group}` per named group; `None` = the whole text. Ignored where `silence` is set.
+    pub template: Option<String>,
+    /// `silence`: matching lines are not relayed.
+    pub silence: bool,
+    /// `channel`: a route or a channel id; `default` where absent.
+    pub channel: Destination,
+    /// `lane`
+    pub lane: Lane,
+    /// `servers`: only for these; empty = all.
+    pub servers: HashSet<ServerTag>,
+    /// `examples`: lines that must match; `check` runs them.
+    pub examples: Vec<String>,
+}
+
+/// `[relay]`
+#[derive(Debug, Clone)]
+pub struct RelaySettings {
+    /// `max_replay_age`: older lines go as a digest.
+    pub max_replay_age: Duration,
+    /// `poll_interval`: how often each log is looked at, besides the wake-ups.
+    pub poll_interval: Duration,
+    /// `max_backlog_messages`: a backlog that would need more messages goes as one with an attachment.
+    pub max_backlog_messages: usize,
+    /// `park_retry`: how long a channel rests that Discord refuses for good, before it is tried again.
+    pub park_retry: Duration,
+    /// `keep_delivered`: how long delivered rows are kept.
+    pub keep_delivered: Duration,
+}
+
+/// `[http]`
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// `host`
+    pub host: IpAddr,
+    /// `port`; 0 = any free one.
+    pub port: u16,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone)]
+pub struct MetricsSettings {
+    /// `enabled`
+    pub enabled: bool,
+}
+
+/// `[database]`
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `path`
+    pub path: PathBuf,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// `format`
+    pub format: LogFormat,
+    /// `level`: a `tracing` filter, as `info` or `info,factorio_isr::tail=debug`. `RUST_LOG` wins.
+    pub level: String,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Console,
+    /// One JSON object a line.
+    Json,
+}

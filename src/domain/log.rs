@@ -1,0 +1,110 @@
+//! Lines of a log file and where they stand in it.
+
+use serde::{Deserialize, Serialize};
+
+use super::ServerTag;
+
+/// Which of a server's two logs a line stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSource {
+    /// The file of `--console-log`: chat, joins, leaves, moderation.
+    Console,
+    /// `factorio-current.log`: start, ready, saves, errors, stop. It never holds chat or joins.
+    Engine,
+}
+
+impl LogSource {
+    /// The source's name in the database, in logs and in metric labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Engine => "engine",
+        }
+    }
+}
+
+/// Device and inode of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct FileId {
+    /// `st_dev`
+    pub device: u64,
+    /// `st_ino`
+    pub inode: u64,
+}
+
+/// Hashes of what stands at the head of a file and just before an offset. An inode is reused and a file is
+/// truncated and regrown; the bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// How many bytes from the start of the file `head_hash` covers.
+    pub head_len: u32,
+    /// Hash of the first `head_len` bytes.
+    pub head_hash: u64,
+    /// How many bytes before the offset `tail_hash` covers.
+    pub tail_len: u32,
+    /// Hash of the `tail_len` bytes before the offset.
+    pub tail_hash: u64,
+}
+
+/// A place in the history of one log: everything before it has been read.
+///
+/// Positions of one log are ordered by (`generation`, `offset`); a new generation begins with every file the tail
+/// goes on to, be it after a rotation, a truncation or a recreation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// Counts the files (or the lives of one truncated file) read so far.
+    pub generation: u64,
+    /// The file.
+    pub file: FileId,
+    /// Bytes from the start of the file.
+    pub offset: u64,
+    /// What stands at the head of the file and before `offset`.
+    pub fingerprint: Fingerprint,
+}
+
+/// One line, without its line end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The text: invalid UTF-8 and NUL bytes replaced by U+FFFD, a final CR removed.
+    pub text: String,
+    /// Offset just behind the line end, in the file of the batch's `end`.
+    pub end: u64,
+    /// Bytes cut off because the line was longer than the cap; 0 for nearly every line.
+    pub skipped_bytes: u64,
+}
+
+/// Bytes of the log that no reader can have any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// How many bytes at least; `None` when it cannot be known.
+    pub bytes: Option<u64>,
+    /// What happened, for people: "the file was truncated before it was read to its end".
+    pub reason: String,
+}
+
+/// What a batch is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogItem {
+    /// A line.
+    Line(LogLine),
+    /// A hole before the next line.
+    Gap(Gap),
+}
+
+/// Lines of one log, read in one go. All its lines lie in one generation, that of `end`; where `start` is of an
+/// earlier generation, the batch begins at offset 0 of the new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineBatch {
+    /// The server.
+    pub server: ServerTag,
+    /// Which of its logs.
+    pub source: LogSource,
+    /// Where the batch before this one ended.
+    pub start: Position,
+    /// Where the next one begins.
+    pub end: Position,
+    /// The lines, in order.
+    pub items: Vec<LogItem>,
+}

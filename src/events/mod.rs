@@ -1,0 +1,1 @@
+//! Lines to events to notices.

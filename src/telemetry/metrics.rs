@@ -1,0 +1,132 @@
+//! Every metric of the program in one table: name, kind, help, labels, buckets.
+//!
+//! To add a metric, add a row and use its constant: `metrics::counter!(LINES_READ, "server" => tag)`.
+//! Label values are closed enums, server tags and event keys of the configuration: never line text or player names.
+
+/// What a metric counts like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts values into these buckets.
+    Histogram(&'static [f64]),
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// Its full name.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The labels, in order.
+    pub labels: &'static [&'static str],
+    /// What it means: becomes `# HELP`.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($konst:ident: $kind:expr, $name:literal [$($label:literal),*], $help:literal;)+) => {
+        $(#[doc = $help] pub const $konst: &str = $name;)+
+
+        /// All metrics of the program's own.
+        pub const METRICS: &[Metric] = &[
+            $(Metric { name: $name, kind: $kind, labels: &[$($label),*], help: $help }),+
+        ];
+    };
+}
+
+/// Buckets in seconds, for what takes milliseconds to minutes.
+const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
+
+metrics! {
+    UPTIME: Kind::Gauge, "factorio_isr_uptime_seconds" [], "Seconds since the program started.";
+    COMPONENT_STATUS: Kind::Gauge, "factorio_isr_component_status" ["component"], "1 while the component does its work, else 0.";
+    ERRORS: Kind::Counter, "factorio_isr_errors_total" ["component", "error_type"], "Failures by component and kind.";
+    EVENTS_PROCESSED: Kind::Counter, "factorio_isr_events_processed_total" ["server", "event_type"], "Events read from the logs.";
+    DISCORD_LATENCY: Kind::Histogram(&[0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0]), "factorio_isr_discord_api_latency_seconds" [], "Seconds a request to the Discord API took.";
+    RCON_LATENCY: Kind::Histogram(&[0.01, 0.1, 0.5, 1.0, 5.0, 10.0]), "factorio_isr_rcon_command_latency_seconds" ["server"], "Seconds an RCON command took.";
+    BUILD_INFO: Kind::Gauge, "factorio_isr_build_info" ["version"], "1, with the version as a label.";
+
+    LINES_READ: Kind::Counter, "factorio_isr_lines_read_total" ["server", "source"], "Lines read from the logs.";
+    BYTES_READ: Kind::Counter, "factorio_isr_bytes_read_total" ["server", "source"], "Bytes read from the logs.";
+    OVERSIZE_LINES: Kind::Counter, "factorio_isr_oversize_lines_total" ["server", "source"], "Lines longer than 64 KiB, whose rest was skipped.";
+    LOG_GAPS: Kind::Counter, "factorio_isr_log_gaps_total" ["server", "source"], "Times bytes of a log were destroyed before anyone could read them.";
+    LOG_ROTATIONS: Kind::Counter, "factorio_isr_log_rotations_total" ["server", "source"], "Times a log was rotated, truncated or recreated.";
+    TAIL_LAG_BYTES: Kind::Gauge, "factorio_isr_tail_lag_bytes" ["server", "source"], "Bytes of the log that are not read yet.";
+    TAIL_LAG_SECONDS: Kind::Gauge, "factorio_isr_tail_lag_seconds" ["server", "source"], "Seconds since the log was last read to its end.";
+
+    COMMIT_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_commit_latency_seconds" [], "Seconds a commit of lines and checkpoint took.";
+    OUTBOX_DEPTH: Kind::Gauge, "factorio_isr_outbox_depth" ["lane"], "Notices that are not delivered yet.";
+    OUTBOX_OLDEST: Kind::Gauge, "factorio_isr_outbox_oldest_age_seconds" [], "Seconds the oldest undelivered notice has waited; 0 when there is none.";
+    DEAD_LETTERS: Kind::Gauge, "factorio_isr_dead_letters" [], "Notices that Discord refuses for good.";
+    PARKED_CHANNELS: Kind::Gauge, "factorio_isr_parked_channels" [], "Channels that rest because Discord refuses them.";
+
+    DELIVERIES: Kind::Counter, "factorio_isr_deliveries_total" ["outcome"], "Attempts to send a message, by outcome: delivered, retry, rejected.";
+    RATE_LIMITED: Kind::Counter, "factorio_isr_discord_rate_limited_total" ["scope"], "429 answers by scope: user, global, shared, unknown.";
+    RETRIES: Kind::Counter, "factorio_isr_delivery_retries_total" [], "Messages tried again.";
+    ROWS_PER_MESSAGE: Kind::Histogram(&[1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1000.0, 10000.0]), "factorio_isr_rows_per_message" [], "Notices folded into one message.";
+    RELAY_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_relay_latency_seconds" [], "Seconds from the reading of a line to its delivery.";
+    GATEWAY_RECONNECTS: Kind::Counter, "factorio_isr_gateway_reconnects_total" [], "New or resumed gateway sessions after the first.";
+
+    TASK_RESTARTS: Kind::Counter, "factorio_isr_task_restarts_total" ["task"], "Times the supervisor started a task again.";
+    CONFIG_RELOAD_SUCCESS: Kind::Gauge, "factorio_isr_config_last_reload_successful" [], "1 when the configuration was last read without error.";
+    CONFIG_RELOAD_TIMESTAMP: Kind::Gauge, "factorio_isr_config_last_reload_success_timestamp_seconds" [], "Unix time of the last successful reading of the configuration.";
+}
+
+/// Kinds of failures: the closed set of `error_type` values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorType {
+    /// A file could not be read or watched.
+    Io,
+    /// The database said no.
+    Database,
+    /// The database's disk is full.
+    DiskFull,
+    /// A network failure or a timeout.
+    Network,
+    /// Too many requests.
+    RateLimited,
+    /// Discord answered 5xx.
+    ServerError,
+    /// Discord refused the token.
+    Auth,
+    /// Discord refused the channel.
+    Channel,
+    /// Discord refused the content.
+    Payload,
+    /// A task ended by an error, or without a word.
+    TaskFailed,
+    /// A task panicked.
+    Panic,
+    /// Something else.
+    Other,
+}
+
+impl ErrorType {
+    /// The label value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Io => "io",
+            Self::Database => "database",
+            Self::DiskFull => "disk_full",
+            Self::Network => "network",
+            Self::RateLimited => "rate_limited",
+            Self::ServerError => "server_error",
+            Self::Auth => "auth",
+            Self::Channel => "channel",
+            Self::Payload => "payload",
+            Self::TaskFailed => "task_failed",
+            Self::Panic => "panic",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Counts a failure.
+pub fn count_error(component: &'static str, error_type: ErrorType) {
+    ::metrics::counter!(ERRORS, "component" => component, "error_type" => error_type.as_str()).increment(1);
+}

@@ -1,0 +1,3 @@
+//! Logs and metrics. Tasks use these; pure code does not.
+
+pub mod metrics;

@@ -1,0 +1,12 @@
+//! The one integration binary: the real program against the simulator. A file per area; names are situations.
+
+mod config;
+mod delivery;
+mod discord;
+mod events;
+mod harness;
+mod http;
+mod relay;
+mod sim;
+mod store;
+mod tail;
