@@ -21,11 +21,14 @@ pub enum Component {
     Delivery,
     /// The database.
     Store,
+    /// The servers' consoles; its parts are the servers.
+    Rcon,
 }
 
 impl Component {
     /// All components.
-    pub const ALL: [Self; 5] = [Self::Discord, Self::LogTailer, Self::Pipeline, Self::Delivery, Self::Store];
+    pub const ALL: [Self; 6] =
+        [Self::Discord, Self::LogTailer, Self::Pipeline, Self::Delivery, Self::Store, Self::Rcon];
 
     /// The component's name in answers and metric labels.
     #[must_use]
@@ -36,6 +39,7 @@ impl Component {
             Self::Pipeline => "pipeline",
             Self::Delivery => "delivery",
             Self::Store => "store",
+            Self::Rcon => "rcon",
         }
     }
 }
@@ -177,6 +181,12 @@ impl HealthRegistry {
 }
 
 impl ComponentHandle {
+    /// Which component this reports for.
+    #[must_use]
+    pub fn component(&self) -> Component {
+        self.key.0
+    }
+
     /// Reports [`ComponentState::Healthy`].
     pub fn healthy(&self) {
         self.set(ComponentState::Healthy);
