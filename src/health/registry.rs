@@ -94,13 +94,16 @@ pub struct PartStatus {
     pub since: Timestamp,
 }
 
+/// Every part's state, by component and part name.
+pub type States = BTreeMap<Key, PartStatus>;
+
 /// `(component, part)`; the part is empty for a component that has none, else `TAG/console`, `TAG/engine`, a channel id.
-type Key = (Component, String);
+pub type Key = (Component, String);
 
 /// All states. Clones share them.
 #[derive(Debug, Clone)]
 pub struct HealthRegistry {
-    states: Arc<watch::Sender<BTreeMap<Key, PartStatus>>>,
+    states: Arc<watch::Sender<States>>,
 }
 
 /// Reports for one part. Clones report for the same.
@@ -108,6 +111,20 @@ pub struct HealthRegistry {
 pub struct ComponentHandle {
     registry: HealthRegistry,
     key: Key,
+}
+
+/// A component is as well as the worst of its parts (`Unhealthy`, then `Starting`, then `Degraded`): that one.
+/// `None` when nobody reports for it.
+#[must_use]
+pub fn worst_part(states: &States, component: Component) -> Option<&PartStatus> {
+    let severity = |status: &&PartStatus| match status.state {
+        ComponentState::Unhealthy(_) => 3,
+        ComponentState::Starting => 2,
+        ComponentState::Degraded(_) => 1,
+        ComponentState::Healthy => 0,
+    };
+    let parts = states.iter().filter(|((of, _), _)| *of == component);
+    parts.map(|(_, status)| status).max_by_key(severity)
 }
 
 impl Default for HealthRegistry {
@@ -153,29 +170,18 @@ impl HealthRegistry {
     /// `None` when nobody reports for it.
     #[must_use]
     pub fn state(&self, component: Component) -> Option<ComponentState> {
-        let severity = |state: &ComponentState| match state {
-            ComponentState::Unhealthy(_) => 3,
-            ComponentState::Starting => 2,
-            ComponentState::Degraded(_) => 1,
-            ComponentState::Healthy => 0,
-        };
-        let states = self.states.borrow();
-        states
-            .iter()
-            .filter(|((of, _), _)| *of == component)
-            .map(|(_, status)| status.state.clone())
-            .max_by_key(severity)
+        worst_part(&self.states.borrow(), component).map(|status| status.state.clone())
     }
 
     /// Every part's state, by component and part name.
     #[must_use]
-    pub fn snapshot(&self) -> BTreeMap<(Component, String), PartStatus> {
+    pub fn snapshot(&self) -> States {
         self.states.borrow().clone()
     }
 
     /// Changes as they come, for pages that watch and tests that wait.
     #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<BTreeMap<(Component, String), PartStatus>> {
+    pub fn subscribe(&self) -> watch::Receiver<States> {
         self.states.subscribe()
     }
 }
