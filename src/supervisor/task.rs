@@ -140,7 +140,7 @@ where
     /// Runs the task once, in a tokio task of its own so that a panic stays there.
     async fn run_once(&self) -> Option<Failure> {
         let (factory, cancel) = (Arc::clone(&self.factory), self.cancel.child_token());
-        let span = info_span!("task", name = %self.spec.name);
+        let span = info_span!("task", task = %self.spec.name);
         let run = AbortOnDropHandle::new(tokio::spawn(async move { factory(cancel).await }.instrument(span)));
         match run.await {
             Ok(Ok(())) if self.stopping.is_cancelled() => None,

@@ -106,6 +106,22 @@ pub enum ErrorType {
 }
 
 impl ErrorType {
+    /// All kinds.
+    pub const ALL: [Self; 12] = [
+        Self::Io,
+        Self::Database,
+        Self::DiskFull,
+        Self::Network,
+        Self::RateLimited,
+        Self::ServerError,
+        Self::Auth,
+        Self::Channel,
+        Self::Payload,
+        Self::TaskFailed,
+        Self::Panic,
+        Self::Other,
+    ];
+
     /// The label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,0 +1,167 @@
+//! Log lines on standard error, for people or for machines. Standard output stays free for what commands answer.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use tracing::Subscriber;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+use super::panic_hook;
+use crate::config::settings::{LogFormat, LogSettings};
+
+/// Libraries that say more than an operator wants to know. Both `log.level` and `RUST_LOG` can say otherwise.
+///
+/// serenity's spans hold webhook tokens below this level.
+const QUIET: &str = "serenity=warn,tungstenite=warn,h2=warn,hyper=warn,reqwest=warn,sqlx=warn";
+
+/// Sends the program's log to standard error, and panics into the log.
+///
+/// The filter is `RUST_LOG` where that is set and not empty, else `log.level`.
+///
+/// # Errors
+/// When the filter cannot be read, or a log is set up already.
+pub fn init(settings: &LogSettings) -> anyhow::Result<()> {
+    let rust_log = std::env::var("RUST_LOG").ok();
+    let filter = choose_filter(settings, rust_log.as_deref())?;
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    subscriber(settings.format, filter, colour, std::io::stderr).try_init().context("the log is set up already")?;
+    panic_hook::install();
+    Ok(())
+}
+
+/// Reads a filter as `log.level` has it: `info`, or `info,factorio_isr::tail=debug`.
+///
+/// # Errors
+/// When it has a level or a form that does not exist.
+pub fn parse_filter(directives: &str) -> anyhow::Result<EnvFilter> {
+    // The later directive wins, so the operator's come last.
+    let all = format!("{QUIET},{directives}");
+    EnvFilter::builder().parse(all).with_context(|| format!("`{directives}` is no log filter"))
+}
+
+fn choose_filter(settings: &LogSettings, rust_log: Option<&str>) -> anyhow::Result<EnvFilter> {
+    match rust_log.filter(|directives| !directives.trim().is_empty()) {
+        Some(directives) => parse_filter(directives).context("in the environment variable RUST_LOG"),
+        None => parse_filter(&settings.level).context("in log.level"),
+    }
+}
+
+/// The JSON form has `timestamp`, `level`, `target`, `message` and the event's own fields side by side, and `span`.
+fn subscriber<W>(format: LogFormat, filter: EnvFilter, colour: bool, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer).with_ansi(colour);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Console => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What stands in the log after `said`.
+    fn logged(format: LogFormat, filter: EnvFilter, said: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = subscriber(format, filter, false, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, said);
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn settings(level: &str) -> LogSettings {
+        LogSettings { format: LogFormat::Console, level: level.to_owned() }
+    }
+
+    fn say_one_of_each() {
+        tracing::debug!("Ours, a detail");
+        tracing::info!("Ours, a change");
+        tracing::info!(target: "serenity::gateway", "Theirs, a change");
+        tracing::warn!(target: "serenity::gateway", "Theirs, a warning");
+    }
+
+    fn messages(filter: EnvFilter) -> Vec<String> {
+        let text = logged(LogFormat::Console, filter, say_one_of_each);
+        text.lines().map(|line| line.rsplit(": ").next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn libraries_speak_only_when_it_matters() {
+        let filter = choose_filter(&settings("info"), None).unwrap();
+        assert_eq!(messages(filter), ["Ours, a change", "Theirs, a warning"]);
+    }
+
+    #[test]
+    fn the_operator_can_make_a_library_speak() {
+        let filter = choose_filter(&settings("warn,serenity=info"), None).unwrap();
+        assert_eq!(messages(filter), ["Theirs, a change", "Theirs, a warning"]);
+    }
+
+    #[test]
+    fn rust_log_wins_over_the_configuration() {
+        let filter = choose_filter(&settings("error"), Some("debug")).unwrap();
+        assert_eq!(messages(filter), ["Ours, a detail", "Ours, a change", "Theirs, a warning"]);
+        let filter = choose_filter(&settings("info"), Some("")).unwrap();
+        assert_eq!(messages(filter), ["Ours, a change", "Theirs, a warning"]);
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_names_its_place() {
+        let error = choose_filter(&settings("loud=louder"), None).unwrap_err();
+        assert!(format!("{error:#}").starts_with("in log.level: `loud=louder` is no log filter"), "{error:#}");
+        let error = choose_filter(&settings("info"), Some("a=b=c")).unwrap_err();
+        assert!(format!("{error:#}").starts_with("in the environment variable RUST_LOG: "), "{error:#}");
+    }
+
+    #[test]
+    fn a_json_line_has_its_fields_side_by_side() {
+        let text = logged(LogFormat::Json, parse_filter("info").unwrap(), || {
+            let _in_task = tracing::info_span!("task", task = "tail").entered();
+            tracing::info!(server = "prod", lines = 3, "Log opened");
+        });
+        let mut line: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+        let at = line["timestamp"].take();
+        assert!(at.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{at}");
+        let expected = serde_json::json!({
+            "timestamp": null,
+            "level": "INFO",
+            "target": "factorio_isr::telemetry::logging::tests",
+            "message": "Log opened",
+            "server": "prod",
+            "lines": 3,
+            "span": {"name": "task", "task": "tail"},
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn a_line_break_in_a_field_makes_no_second_json_line() {
+        let text = logged(LogFormat::Json, parse_filter("info").unwrap(), || {
+            tracing::info!(reason = "one\ntwo", "Refused");
+        });
+        assert_eq!(text.lines().count(), 1);
+    }
+}

@@ -1,0 +1,93 @@
+//! Series that exist at zero from the first scrape, so that `rate()` sees the first event.
+
+use std::sync::Arc;
+
+use metrics::{Label, counter, gauge, histogram};
+
+use super::metrics::{
+    BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS, EVENTS_PROCESSED, ErrorType,
+    GATEWAY_RECONNECTS, LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES,
+    PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES,
+    TAIL_LAG_SECONDS,
+};
+use crate::domain::{EventKind, Lane, LogSource, ServerTag};
+use crate::health::Component;
+
+/// What of a configured server has series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSeries {
+    /// The `server` label.
+    pub tag: ServerTag,
+    /// Whether it has an engine log beside the console log.
+    pub engine_log: bool,
+    /// Whether RCON is configured.
+    pub rcon: bool,
+}
+
+/// Creates the series of these servers, and all whose labels are closed. `events` are the event keys of the patterns.
+pub fn preregister(servers: &[ServerSeries], events: &[Arc<str>]) {
+    for server in servers {
+        of_server(server, events);
+    }
+    of_errors();
+    of_delivery();
+}
+
+fn label(name: &'static str, value: &str) -> Label {
+    Label::new(name, value.to_owned())
+}
+
+fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
+    let tag = || label("server", server.tag.as_str());
+    let built_in = EventKind::ALL.iter().map(|kind| kind.as_str());
+    for event in built_in.chain(events.iter().map(AsRef::as_ref)) {
+        counter!(EVENTS_PROCESSED, vec![tag(), label("event_type", event)]).increment(0);
+    }
+    let sources = [Some(LogSource::Console), server.engine_log.then_some(LogSource::Engine)];
+    for source in sources.into_iter().flatten() {
+        of_log(&[tag(), label("source", source.as_str())]);
+    }
+    if server.rcon {
+        drop(histogram!(RCON_LATENCY, vec![tag()]));
+    }
+}
+
+fn of_log(labels: &[Label]) {
+    for name in [LINES_READ, BYTES_READ, OVERSIZE_LINES, LOG_GAPS, LOG_ROTATIONS] {
+        counter!(name, labels.to_vec()).increment(0);
+    }
+    for name in [TAIL_LAG_BYTES, TAIL_LAG_SECONDS] {
+        gauge!(name, labels.to_vec()).increment(0.0);
+    }
+}
+
+/// RCON's errors come with its room: a component nobody reports for has no series.
+fn of_errors() {
+    for component in Component::ALL.into_iter().filter(|component| *component != Component::Rcon) {
+        for kind in ErrorType::ALL {
+            let labels = vec![label("component", component.as_str()), label("error_type", kind.as_str())];
+            counter!(ERRORS, labels).increment(0);
+        }
+    }
+}
+
+fn of_delivery() {
+    for lane in Lane::ALL {
+        gauge!(OUTBOX_DEPTH, "lane" => lane.as_str()).increment(0.0);
+    }
+    for outcome in ["delivered", "retry", "rejected"] {
+        counter!(DELIVERIES, "outcome" => outcome).increment(0);
+    }
+    for scope in ["user", "global", "shared", "unknown"] {
+        counter!(RATE_LIMITED, "scope" => scope).increment(0);
+    }
+    for name in [RETRIES, GATEWAY_RECONNECTS] {
+        counter!(name).increment(0);
+    }
+    for name in [OUTBOX_OLDEST, DEAD_LETTERS, PARKED_CHANNELS] {
+        gauge!(name).increment(0.0);
+    }
+    for name in [DISCORD_LATENCY, COMMIT_LATENCY, ROWS_PER_MESSAGE, RELAY_LATENCY] {
+        drop(histogram!(name));
+    }
+}
