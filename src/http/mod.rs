@@ -1,1 +1,101 @@
-//! To come.
+//! What an operator and their tools see: probes, metrics, the status page. Reads only; nothing here changes anything.
+
+mod answers;
+mod page;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::health::{HealthRegistry, Lifecycle};
+use crate::telemetry::MetricsExporter;
+
+/// An answer that takes longer is given up.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+
+/// Nobody has anything to upload here.
+const BODY_LIMIT: usize = 4 * 1024;
+
+/// So long open requests may take once the stop has come. Shorter than the deadline of the stage.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// Sent with every answer: nothing is cached, guessed, framed or loaded from elsewhere.
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+];
+
+/// What the answers are made of.
+#[derive(Debug, Clone)]
+pub struct HttpState {
+    /// How far the process is.
+    pub lifecycle: Lifecycle,
+    /// How the components are.
+    pub health: HealthRegistry,
+    /// The metrics; `None` where they are disabled, and `/metrics` is not found then.
+    pub metrics: Option<MetricsExporter>,
+}
+
+/// Serves until `cancel`, then finishes what is being answered, for half a second at most.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(listener: TcpListener, state: HttpState, cancel: CancellationToken) -> anyhow::Result<()> {
+    let stop = cancel.clone();
+    let server = axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        end = server.into_future() => end.context("the HTTP server ended"),
+        () = grace_over(&cancel) => Ok(()),
+    }
+}
+
+async fn grace_over(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    sleep(STOP_GRACE).await;
+}
+
+fn router(state: HttpState) -> Router {
+    Router::new()
+        .route("/", get(answers::root))
+        .route("/healthz", get(answers::liveness))
+        .route("/livez", get(answers::liveness))
+        .route("/ready", get(answers::readiness))
+        .route("/readyz", get(answers::readiness))
+        .route("/health", get(answers::health))
+        .route("/metrics", get(answers::metrics))
+        .route("/status.css", get(answers::stylesheet))
+        .fallback(answers::not_found)
+        .method_not_allowed_fallback(answers::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(limit_and_log))
+        .with_state(state)
+}
+
+async fn limit_and_log(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let begun = Instant::now();
+    let mut response = match timeout(REQUEST_LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => answers::failure(StatusCode::GATEWAY_TIMEOUT, "timeout").into_response(),
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    debug!(%method, path, status = response.status().as_u16(), seconds = begun.elapsed().as_secs_f64(), "Answered");
+    response
+}

@@ -1,1 +1,213 @@
-//! To come.
+//! The endpoints as probes, Prometheus and a browser see them.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
+
+use std::time::Duration;
+
+use factorio_isr::domain::ServerTag;
+use factorio_isr::health::{Component, HealthRegistry, Lifecycle};
+use factorio_isr::http::{HttpState, serve};
+use factorio_isr::telemetry::MetricsExporter;
+use reqwest::{Client, Method, Response};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// A served state, and its hands.
+struct Served {
+    base: String,
+    lifecycle: Lifecycle,
+    health: HealthRegistry,
+    cancel: CancellationToken,
+    server: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Served {
+    async fn start(metrics: Option<MetricsExporter>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (lifecycle, health, cancel) = (Lifecycle::new(), HealthRegistry::new(), CancellationToken::new());
+        let state = HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics };
+        let server = tokio::spawn(serve(listener, state, cancel.clone()));
+        Self { base, lifecycle, health, cancel, server }
+    }
+
+    async fn with_metrics() -> Self {
+        Self::start(Some(MetricsExporter::detached().unwrap())).await
+    }
+
+    /// Everything works.
+    async fn well() -> Self {
+        let served = Self::with_metrics().await;
+        served.lifecycle.mark_live();
+        served.lifecycle.mark_initialised();
+        served.health.component(Component::Discord).healthy();
+        let prod = ServerTag::new("prod").unwrap();
+        served.health.server_part(Component::LogTailer, &prod, "console").healthy();
+        served
+    }
+
+    async fn ask(&self, method: Method, path: &str, accept: &str) -> Response {
+        let request = Client::new().request(method, format!("{}{path}", self.base)).header("accept", accept);
+        request.timeout(Duration::from_secs(10)).send().await.unwrap()
+    }
+
+    async fn json(&self, path: &str) -> (u16, Value) {
+        let response = self.ask(Method::GET, path, "*/*").await;
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+}
+
+/// Takes the fields that are times out of `body`, after a look at them.
+fn without_times(mut body: Value) -> Value {
+    if let Some(at) = body.get("timestamp") {
+        let age = jiff::Timestamp::now().as_duration().as_secs_f64() - at.as_f64().unwrap();
+        assert!((0.0..60.0).contains(&age), "Unix time in seconds: {at}");
+    }
+    if let Some(uptime) = body.get("uptime_seconds") {
+        assert!((0.0..60.0).contains(&uptime.as_f64().unwrap()), "{uptime}");
+    }
+    for time in ["timestamp", "uptime_seconds"] {
+        body.as_object_mut().unwrap().remove(time);
+    }
+    body
+}
+
+fn fields(body: &Value) -> Vec<&str> {
+    body.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn liveness_is_dead_until_marked_and_then_alive() {
+    let served = Served::with_metrics().await;
+    let (status, body) = served.json("/healthz").await;
+    assert_eq!((status, without_times(body)), (503, json!({"status": "dead"})));
+    served.lifecycle.mark_live();
+    for path in ["/healthz", "/livez"] {
+        let (status, body) = served.json(path).await;
+        assert_eq!(fields(&body), ["status", "timestamp", "uptime_seconds"]);
+        assert_eq!((status, without_times(body)), (200, json!({"status": "alive"})));
+    }
+    served.lifecycle.mark_fallen("pipeline");
+    assert_eq!(served.json("/healthz").await.0, 503);
+}
+
+#[tokio::test]
+async fn readiness_says_what_works() {
+    let served = Served::well().await;
+    for path in ["/ready", "/readyz"] {
+        let (status, mut body) = served.json(path).await;
+        let since = body["servers"]["prod"]["console"]["since"].take();
+        assert!(since.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{since}");
+        let expected = json!({
+            "ready": true,
+            "reasons": [],
+            "components": {
+                "discord": "healthy", "log_tailer": "healthy", "rcon": "not_configured",
+                "pipeline": "starting", "delivery": "starting", "store": "starting",
+            },
+            "servers": {"prod": {"console": {"state": "healthy", "since": null}}},
+            "details": {},
+        });
+        assert_eq!((status, without_times(body)), (200, expected));
+    }
+}
+
+#[tokio::test]
+async fn readiness_says_what_does_not_work_and_why() {
+    let served = Served::well().await;
+    let discord = served.health.component(Component::Discord);
+    discord.unhealthy("the token is wrong");
+    let (status, body) = served.json("/ready").await;
+    assert_eq!((status, &body["ready"], &body["reasons"]), (503, &json!(false), &json!(["discord_unhealthy"])));
+    assert_eq!(body["components"]["discord"], "unhealthy");
+    assert_eq!(body["details"]["discord"][0]["reason"], "the token is wrong");
+    discord.healthy();
+    served.lifecycle.mark_stopping();
+    let (status, body) = served.json("/ready").await;
+    assert_eq!((status, &body["reasons"]), (503, &json!(["stopping"])));
+}
+
+#[tokio::test]
+async fn health_names_the_service_and_its_endpoints() {
+    let served = Served::well().await;
+    let (status, body) = served.json("/health").await;
+    assert_eq!((status, &body["status"], &body["service"]), (200, &json!("healthy"), &json!("factorio-isr")));
+    let endpoints = json!({"liveness": "/healthz", "readiness": "/ready", "metrics": "/metrics"});
+    assert_eq!(body["endpoints"], endpoints);
+    assert_eq!((&body["alive"], &body["ready"]), (&json!(true), &json!(true)));
+    without_times(body);
+}
+
+#[tokio::test]
+async fn a_tool_gets_json_and_a_browser_the_page() {
+    let served = Served::well().await;
+    let (status, body) = served.json("/").await;
+    assert_eq!((status, fields(&body), &body["service"]), (200, vec!["endpoints", "service"], &json!("factorio-isr")));
+    assert_eq!(body["endpoints"]["readiness"], "/ready");
+
+    let page = served.ask(Method::GET, "/", "text/html,application/xhtml+xml;q=0.9").await;
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
+    assert_eq!(page.headers()["vary"], "Accept");
+    let html = page.text().await.unwrap();
+    assert!(html.contains("<h1>All is well</h1>") && html.contains("<h3>prod</h3>"), "{html}");
+    assert!(!html.contains("style=") && !html.contains("<style") && !html.contains("://"), "the policy forbids it");
+
+    let css = served.ask(Method::GET, "/status.css", "text/css").await;
+    assert_eq!(css.headers()["content-type"], "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let served = Served::well().await;
+    let response = served.ask(Method::GET, "/metrics", "*/*").await;
+    assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let text = response.text().await.unwrap();
+    assert!(text.contains("factorio_isr_component_status{component=\"log_tailer\"} 1\n"), "{text}");
+    assert!(text.contains("\nfactorio_isr_uptime_seconds "), "{text}");
+}
+
+#[tokio::test]
+async fn disabled_metrics_are_not_found_and_not_offered() {
+    let served = Served::start(None).await;
+    assert_eq!(served.json("/metrics").await, (404, json!({"error": "metrics_disabled"})));
+    let (_, health) = served.json("/health").await;
+    assert_eq!(health["endpoints"]["metrics"], Value::Null);
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_refused_in_json() {
+    let served = Served::well().await;
+    assert_eq!(served.json("/admin").await, (404, json!({"error": "not_found"})));
+    let refused = served.ask(Method::POST, "/ready", "*/*").await;
+    assert_eq!(refused.status(), 405);
+    assert_eq!(refused.headers()["allow"], "GET,HEAD");
+    assert_eq!(refused.json::<Value>().await.unwrap(), json!({"error": "method_not_allowed"}));
+}
+
+#[tokio::test]
+async fn head_answers_like_get_without_a_body() {
+    let served = Served::well().await;
+    for path in ["/", "/healthz", "/ready", "/health", "/metrics"] {
+        let response = served.ask(Method::HEAD, path, "*/*").await;
+        assert_eq!(response.status(), 200, "{path}");
+        assert!(response.bytes().await.unwrap().is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_does_not_hold_up_the_stop() {
+    let served = Served::well().await;
+    let mut slow = TcpStream::connect(served.base.trim_start_matches("http://")).await.unwrap();
+    slow.write_all(b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\nGET /rea").await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    served.cancel.cancel();
+    let end = timeout(Duration::from_secs(5), served.server).await.expect("the server ends");
+    end.unwrap().unwrap();
+}

@@ -1,0 +1,114 @@
+//! One function per endpoint. Paths and field names are fixed: probes and dashboards rely on them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{HttpState, page};
+use crate::health::Readiness;
+
+/// The program's name in answers.
+const SERVICE: &str = "factorio-isr";
+
+/// The Prometheus text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Unix time in seconds.
+fn unix_time() -> f64 {
+    Timestamp::now().as_duration().as_secs_f64()
+}
+
+fn ok_or_unavailable(ok: bool) -> StatusCode {
+    if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+/// An error as JSON: `{"error": "not_found"}`.
+pub(super) fn failure(status: StatusCode, error: &'static str) -> impl IntoResponse {
+    (status, Json(json!({ "error": error })))
+}
+
+fn endpoints(state: &HttpState) -> Value {
+    json!({
+        "liveness": "/healthz",
+        "readiness": "/ready",
+        "metrics": state.metrics.as_ref().map(|_| "/metrics"),
+    })
+}
+
+pub(super) async fn liveness(State(state): State<HttpState>) -> impl IntoResponse {
+    let facts = state.lifecycle.facts();
+    let alive = facts.dead_because().is_none();
+    let body = json!({
+        "status": if alive { "alive" } else { "dead" },
+        "uptime_seconds": facts.uptime.as_secs_f64(),
+        "timestamp": unix_time(),
+    });
+    (ok_or_unavailable(alive), Json(body))
+}
+
+#[derive(Serialize)]
+struct ReadinessAnswer {
+    #[serde(flatten)]
+    readiness: Readiness,
+    timestamp: f64,
+}
+
+pub(super) async fn readiness(State(state): State<HttpState>) -> impl IntoResponse {
+    let readiness = Readiness::of(&state.lifecycle.facts(), &state.health.snapshot());
+    (ok_or_unavailable(readiness.ready), Json(ReadinessAnswer { readiness, timestamp: unix_time() }))
+}
+
+pub(super) async fn health(State(state): State<HttpState>) -> Json<Value> {
+    let facts = state.lifecycle.facts();
+    let readiness = Readiness::of(&facts, &state.health.snapshot());
+    Json(json!({
+        "status": "healthy",
+        "service": SERVICE,
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": facts.uptime.as_secs_f64(),
+        "endpoints": endpoints(&state),
+        "alive": facts.dead_because().is_none(),
+        "dead_because": facts.dead_because(),
+        "ready": readiness.ready,
+        "reasons": readiness.reasons,
+    }))
+}
+
+pub(super) async fn root(State(state): State<HttpState>, headers: HeaderMap) -> Response {
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let body = if accepted.any(|types| types.contains("text/html")) {
+        let (facts, states) = (state.lifecycle.facts(), state.health.snapshot());
+        Html(page::render(&facts, &states, state.metrics.is_some(), Timestamp::now())).into_response()
+    } else {
+        let mut endpoints = endpoints(&state);
+        endpoints["health"] = "/health".into();
+        Json(json!({ "service": SERVICE, "endpoints": endpoints })).into_response()
+    };
+    ([(header::VARY, "Accept")], body).into_response()
+}
+
+pub(super) async fn metrics(State(state): State<HttpState>) -> Response {
+    match &state.metrics {
+        Some(exporter) => {
+            let text = exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot());
+            ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response()
+        }
+        None => failure(StatusCode::NOT_FOUND, "metrics_disabled").into_response(),
+    }
+}
+
+pub(super) async fn stylesheet() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("status.css"))
+}
+
+pub(super) async fn not_found() -> impl IntoResponse {
+    failure(StatusCode::NOT_FOUND, "not_found")
+}
+
+pub(super) async fn method_not_allowed() -> impl IntoResponse {
+    failure(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
+}
