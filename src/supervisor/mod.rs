@@ -74,7 +74,8 @@ impl Supervisor {
 
     /// Starts a task now. `factory` makes every run of it; the token it gets asks the run to finish and return.
     ///
-    /// A fall makes `health` unhealthy with the reason; the next run itself reports when it works again.
+    /// A fall makes `health` unhealthy with the reason. It must be a handle the task itself reports with: only the
+    /// next run knows when it works again.
     /// What the factory holds, as a channel's sender, is dropped when the task has ended for good.
     pub fn spawn<F, Fut>(&mut self, spec: TaskSpec, health: Option<ComponentHandle>, factory: F)
     where

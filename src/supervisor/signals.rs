@@ -41,3 +41,22 @@ pub fn listen() -> std::io::Result<impl Stream<Item = Signal> + Send> {
 pub fn from_channel(mut receiver: mpsc::Receiver<Signal>) -> impl Stream<Item = Signal> + Send {
     stream::poll_fn(move |context| receiver.poll_recv(context))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::StreamExt;
+    use nix::sys::signal::{self, raise};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn signals_of_the_system_are_heard() {
+        let mut signals = pin!(listen().unwrap());
+        raise(signal::Signal::SIGTERM).unwrap();
+        assert_eq!(signals.next().await, Some(Signal::Terminate));
+        raise(signal::Signal::SIGINT).unwrap();
+        assert_eq!(signals.next().await, Some(Signal::Interrupt));
+    }
+}
