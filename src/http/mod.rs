@@ -1,6 +1,7 @@
 //! What an operator and their tools see: probes, metrics, the status page. Reads only; nothing here changes anything.
 
 mod answers;
+mod listener;
 mod page;
 
 use std::time::Duration;
@@ -17,6 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use listener::LimitedListener;
+
 use crate::health::{HealthRegistry, Lifecycle};
 use crate::telemetry::MetricsExporter;
 
@@ -25,6 +28,12 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
 /// Nobody has anything to upload here.
 const BODY_LIMIT: usize = 4 * 1024;
+
+/// Probes, scrapes and browsers together need a handful.
+const CONNECTIONS: usize = 128;
+
+/// A connection on which the client says nothing for so long is closed. Longer than scrapes are apart.
+const SILENCE: Duration = Duration::from_secs(75);
 
 /// So long open requests may take once the stop has come. Shorter than the deadline of the stage.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -57,6 +66,7 @@ pub struct HttpState {
 /// When the listener fails for good.
 pub async fn serve(listener: TcpListener, state: HttpState, cancel: CancellationToken) -> anyhow::Result<()> {
     let stop = cancel.clone();
+    let listener = LimitedListener::new(listener, CONNECTIONS, SILENCE);
     let server = axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
     tokio::select! {
         end = server.into_future() => end.context("the HTTP server ended"),
