@@ -1,1 +1,4 @@
-//! To come.
+//! Stand-ins for the far sides, at the protocol: what the demo, the tests and the benchmarks run the real program
+//! against. Nothing in the product path depends on it.
+
+pub mod discord;

@@ -1,0 +1,297 @@
+//! A stand-in for Discord: REST API and gateway, version 10, as far as a bot needs them, and a page that shows what a
+//! player would see.
+//!
+//! Objects carry every field that a strict client asks for. Rate limits, nonces, size limits and errors are Discord's;
+//! faults are switched on by the caller. What it does not know: permissions per channel, threads, reactions, webhooks of
+//! its own, embeds' length limits, gateway send limits, compression.
+//!
+//! ```no_run
+//! # async fn example() -> std::io::Result<()> {
+//! use factorio_isr::sim::discord::{SimDiscord, SimDiscordConfig};
+//! let discord = SimDiscord::start(SimDiscordConfig::default()).await?;
+//! println!("discord.api_base = {}", discord.base_url());
+//! # Ok(()) }
+//! ```
+
+mod draft;
+mod errors;
+mod faults;
+mod gateway;
+mod hub;
+mod mentions;
+mod model;
+mod objects;
+mod rate_limit;
+mod rest;
+mod route;
+mod routes;
+mod server;
+mod sessions;
+mod state;
+mod stats;
+mod web;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use errors::ApiError;
+pub use faults::{Chaos, ChaosRates, Fault, FaultKind, GatewayFaults, RetryAfter, Upgrade};
+pub use model::{Change, Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
+pub use rate_limit::{RateLimits, Scope, Window};
+pub use state::SimState;
+pub use stats::SimStats;
+
+use draft::Draft;
+use hub::Hub;
+use rate_limit::Limiter;
+use server::{CuttableListener, Peer};
+use sessions::Command;
+
+/// How the stand-in is set up.
+#[derive(Debug, Clone)]
+pub struct SimDiscordConfig {
+    /// Port on 127.0.0.1; 0 takes any.
+    pub port: u16,
+    /// The bot's token, without `Bot `.
+    pub token: String,
+    /// The guild.
+    pub guild: SimGuild,
+    /// The bot.
+    pub bot: SimBot,
+    /// Its channels.
+    pub channels: Vec<SimChannel>,
+    /// Rate limits; the default is [`RateLimits::discord`].
+    pub limits: RateLimits,
+    /// What HELLO asks for; Discord's 41.25 s by default.
+    pub heartbeat_interval: Duration,
+    /// How long an enforced nonce is remembered: "a few minutes" in Discord's words, 3 min here.
+    pub nonce_memory: Duration,
+    /// Dispatches a session can be told again after RESUME.
+    pub replay_limit: usize,
+    /// Messages kept per channel; `None` keeps all. Counts go on either way.
+    pub keep_messages: Option<usize>,
+}
+
+impl Default for SimDiscordConfig {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            token: "simulated-token".into(),
+            guild: SimGuild { id: 100, name: "Simulated guild".into() },
+            bot: SimBot { id: 900, name: "factorio-isr".into(), permissions: 274_878_024_768 },
+            channels: vec![SimChannel::new(111, "factory")],
+            limits: RateLimits::discord(),
+            heartbeat_interval: Duration::from_millis(41_250),
+            nonce_memory: Duration::from_mins(3),
+            replay_limit: 1000,
+            keep_messages: None,
+        }
+    }
+}
+
+/// A running stand-in. Clones are the same one; it ends with the last clone.
+#[derive(Debug, Clone)]
+pub struct SimDiscord {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    running: Arc<Mutex<Option<Running>>>,
+}
+
+/// The listening task and the guard whose end ends all connections.
+#[derive(Debug)]
+struct Running {
+    guard: DropGuard,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Changes that a slow watcher may lag behind before it loses some.
+const CHANGES: usize = 4096;
+
+impl SimDiscord {
+    /// Listens, and answers from the moment this returns.
+    pub async fn start(config: SimDiscordConfig) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
+        let address = listener.local_addr()?;
+        let (changes, _) = broadcast::channel(CHANGES);
+        let mut state = SimState::new(&config, changes.clone());
+        state.base_url = format!("http://{address}");
+        let hub = Arc::new(Hub {
+            token: config.token,
+            heartbeat_interval: config.heartbeat_interval,
+            changes,
+            version: watch::Sender::new(0),
+            state: Mutex::new(state),
+        });
+        let running = serve(Arc::clone(&hub), listener);
+        Ok(Self { hub, address, running: Arc::new(Mutex::new(Some(running))) })
+    }
+
+    /// As `http://127.0.0.1:PORT`: what `discord.api_base` is set to, and where the page is.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// An outage: every connection breaks and new ones are refused. State and sessions stay.
+    pub async fn stop(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Running { guard, task }) = running else { return };
+        drop(guard);
+        if let Err(error) = task.await {
+            tracing::warn!(%error, "The Discord stand-in did not stop in order");
+        }
+    }
+
+    /// The end of an outage, on the same port.
+    pub async fn restart(&self) -> io::Result<()> {
+        self.stop().await;
+        let listener = TcpListener::bind(self.address).await?;
+        let running = serve(Arc::clone(&self.hub), listener);
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        Ok(())
+    }
+
+    /// The messages of a channel that are kept, oldest first.
+    #[must_use]
+    pub fn messages(&self, channel: u64) -> Vec<Arc<SimMessage>> {
+        self.hub.read(|state| state.messages(channel).cloned().collect())
+    }
+
+    /// Counts until now.
+    #[must_use]
+    pub fn stats(&self) -> SimStats {
+        self.hub.read(SimState::stats)
+    }
+
+    /// Looks at the state. The closure runs under the lock: it must not call the stand-in.
+    pub fn read<T>(&self, look: impl FnOnce(&SimState) -> T) -> T {
+        self.hub.read(look)
+    }
+
+    /// Waits until the state is as wanted; `false` if it is not by the deadline. The predicate runs under the lock.
+    pub async fn wait_for(&self, deadline: Duration, wanted: impl Fn(&SimState) -> bool) -> bool {
+        let deadline = Instant::now() + deadline;
+        let mut version = self.hub.version.subscribe();
+        while !self.hub.read(&wanted) {
+            match tokio::time::timeout_at(deadline, version.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return self.hub.read(&wanted),
+            }
+        }
+        true
+    }
+
+    /// What happens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
+        self.hub.changes.subscribe()
+    }
+
+    /// A user writes. The user becomes a member if the name is new. Returns the message's id.
+    pub fn say(&self, channel: u64, author: &str, text: &str) -> Result<u64, ApiError> {
+        self.hub.change(|state| {
+            let author = state.user(author);
+            state.post(channel, author, Draft::text(text)).map(|message| message.id)
+        })
+    }
+
+    /// Switches a fault on. Of several that fit a request, the one set first strikes.
+    pub fn set_fault(&self, fault: Fault) {
+        self.hub.change(|state| state.faults.add(fault));
+    }
+
+    /// Random faults, or no more.
+    pub fn set_chaos(&self, chaos: Option<Chaos>) {
+        self.hub.change(|state| state.faults.set_chaos(chaos));
+    }
+
+    /// Switches all faults off, those of the gateway included. Requests that hang go on hanging.
+    pub fn clear_faults(&self) {
+        self.hub.change(|state| {
+            state.faults.clear();
+            state.gateway_faults = GatewayFaults::default();
+        });
+    }
+
+    /// New rate limits, with full buckets.
+    pub fn set_limits(&self, limits: RateLimits) {
+        self.hub.change(|state| state.limiter = Limiter::new(limits));
+    }
+
+    /// As if the time in which nonces are remembered were over.
+    pub fn forget_nonces(&self) {
+        self.hub.change(SimState::forget_nonces);
+    }
+
+    /// How the gateway misbehaves from now on.
+    pub fn set_gateway_faults(&self, faults: GatewayFaults) {
+        self.hub.change(|state| state.gateway_faults = faults);
+    }
+
+    /// Every gateway connection gets a close frame, with a code or without.
+    pub fn close_gateway(&self, code: Option<u16>) {
+        self.hub.change(|state| state.sessions.command_all(|| Command::Close(code)));
+    }
+
+    /// Every gateway connection ends without a word.
+    pub fn cut_gateway(&self) {
+        self.hub.change(|state| state.sessions.cut_all());
+    }
+
+    /// RECONNECT (op 7) to every gateway connection.
+    pub fn send_reconnect(&self) {
+        self.hub.change(|state| state.sessions.command_all(gateway::reconnect));
+    }
+
+    /// INVALID SESSION (op 9) to every gateway connection; unless `resumable`, the sessions are forgotten.
+    pub fn send_invalid_session(&self, resumable: bool) {
+        self.hub.change(|state| {
+            state.sessions.command_all(|| gateway::invalid_session(resumable));
+            if !resumable {
+                state.sessions.forget();
+            }
+        });
+    }
+
+    /// Any event, as `INTERACTION_CREATE`, to every session, whatever its intents.
+    pub fn dispatch(&self, event: &str, data: &Value) {
+        self.hub.change(|state| state.sessions.dispatch(0, event, |_| data.clone()));
+    }
+}
+
+fn serve(hub: Arc<Hub>, listener: TcpListener) -> Running {
+    let all = CancellationToken::new();
+    let stopped = all.clone().cancelled_owned();
+    let listener = CuttableListener { listener, all: all.clone() };
+    let service = router(hub).into_make_service_with_connect_info::<Peer>();
+    let task = tokio::spawn(async move {
+        let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
+        if let Err(error) = server.await {
+            tracing::warn!(%error, "The Discord stand-in has stopped");
+        }
+    });
+    Running { guard: all.drop_guard(), task }
+}
+
+fn router(hub: Arc<Hub>) -> Router {
+    Router::new()
+        .route("/", get(web::page))
+        .route("/gateway", get(gateway::connect))
+        .route("/sim/state", get(web::state))
+        .route("/sim/events", get(web::events))
+        .route("/sim/attachments/{message}/{index}", get(web::attachment))
+        .route("/api/{*path}", any(rest::answer))
+        .layer(DefaultBodyLimit::max(draft::MAX_REQUEST))
+        .with_state(hub)
+}

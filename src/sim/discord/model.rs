@@ -1,0 +1,139 @@
+//! What the stand-in holds: a guild, its channels, who writes, what was written.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The guild (a "server" in the client's words) the bot is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimGuild {
+    /// Its id; also the id of its role `@everyone`.
+    pub id: u64,
+    /// As shown.
+    pub name: String,
+}
+
+/// The bot's account. Its application has the same id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimBot {
+    /// User and application id.
+    pub id: u64,
+    /// As shown.
+    pub name: String,
+    /// Permission bits of the bot's own role.
+    pub permissions: u64,
+}
+
+/// A text channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimChannel {
+    /// Its id.
+    pub id: u64,
+    /// Without the `#`.
+    pub name: String,
+    /// The line beside the name.
+    pub topic: Option<String>,
+    /// The heading it stands under on the page; the API does not show it.
+    pub category: Option<String>,
+}
+
+impl SimChannel {
+    /// A channel without topic and category.
+    pub fn new(id: u64, name: impl Into<String>) -> Self {
+        Self { id, name: name.into(), topic: None, category: None }
+    }
+}
+
+/// Who wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimUser {
+    /// User id.
+    pub id: u64,
+    /// As shown.
+    pub name: String,
+    /// Whether it is a bot.
+    pub bot: bool,
+}
+
+/// A file of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimAttachment {
+    /// Its id.
+    pub id: u64,
+    /// As uploaded.
+    pub filename: String,
+    /// The content.
+    pub bytes: Bytes,
+}
+
+impl SimAttachment {
+    /// The content as text; what is not UTF-8 becomes U+FFFD.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// Somebody a message notifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ping {
+    /// `@everyone`.
+    Everyone,
+    /// `@here`.
+    Here,
+    /// `<@id>`.
+    User(u64),
+    /// `<@&id>`.
+    Role(u64),
+}
+
+/// A message as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimMessage {
+    /// Its id; later messages have greater ones.
+    pub id: u64,
+    /// Where.
+    pub channel: u64,
+    /// Who.
+    pub author: SimUser,
+    /// As sent, not rendered.
+    pub content: String,
+    /// As sent: a string or an integer.
+    pub nonce: Option<Value>,
+    /// Its files.
+    pub attachments: Vec<SimAttachment>,
+    /// When it arrived.
+    pub timestamp: Timestamp,
+    /// When it was last edited.
+    pub edited: Option<Timestamp>,
+    /// The field as sent; `None` if it was absent, which lets everything ping.
+    pub allowed_mentions: Option<Value>,
+    /// Whom it notifies, after `allowed_mentions`.
+    pub pinged: Vec<Ping>,
+    /// Message flags, as 4096 for a silent one.
+    pub flags: u64,
+    /// As sent: an array.
+    pub embeds: Value,
+    /// As sent: an array.
+    pub components: Value,
+    /// The message it answers.
+    pub reply_to: Option<u64>,
+}
+
+/// What happened, for those who watch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A new message.
+    Message(std::sync::Arc<SimMessage>),
+    /// A message has a new content.
+    Edit(std::sync::Arc<SimMessage>),
+    /// A message is gone.
+    Delete {
+        /// Where it was.
+        channel: u64,
+        /// Which.
+        id: u64,
+    },
+    /// A session of the gateway came or went, or a channel changed its name or topic.
+    Status,
+}

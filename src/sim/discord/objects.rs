@@ -1,0 +1,207 @@
+//! Objects as the API shows them, with every field a strict client asks for.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::model::{Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
+
+/// As `2026-11-23T21:52:14.123000+00:00`.
+pub(super) fn iso8601(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+}
+
+pub(super) fn user(user: &SimUser) -> Value {
+    json!({
+        "id": user.id.to_string(), "username": user.name, "global_name": if user.bot { None } else { Some(&user.name) },
+        "discriminator": "0000", "avatar": null, "avatar_decoration_data": null, "bot": user.bot, "system": false,
+        "public_flags": 0, "flags": 0, "banner": null, "accent_color": null, "collectibles": null, "primary_guild": null,
+    })
+}
+
+/// The bot's own account, with what only it may see.
+pub(super) fn current_user(bot: &SimBot) -> Value {
+    let mut account = user(&bot.user());
+    account["mfa_enabled"] = json!(false);
+    account["verified"] = json!(true);
+    account["email"] = Value::Null;
+    account["locale"] = json!("en-US");
+    account["premium_type"] = json!(0);
+    account
+}
+
+/// Flags: the privileged intent MESSAGE_CONTENT is switched on (the form for unverified applications).
+const MESSAGE_CONTENT_LIMITED: u64 = 1 << 19;
+
+pub(super) fn application(bot: &SimBot) -> Value {
+    json!({
+        "id": bot.id.to_string(), "name": bot.name, "icon": null, "description": "", "summary": "", "rpc_origins": [],
+        "bot_public": true, "bot_require_code_grant": false, "terms_of_service_url": null, "privacy_policy_url": null,
+        "owner": user(&SimUser { id: OWNER_ID, name: "owner".into(), bot: false }), "verify_key": "0", "team": null,
+        "flags": MESSAGE_CONTENT_LIMITED, "tags": [], "hook": true, "integration_types_config": { "0": {} },
+        "approximate_guild_count": 1, "approximate_user_install_count": 0, "redirect_uris": [],
+        "interactions_endpoint_url": null, "role_connections_verification_url": null,
+    })
+}
+
+/// Who owns the guild and the application.
+pub(super) const OWNER_ID: u64 = 900_000_000_000_000_000;
+
+/// VIEW_CHANNEL, SEND_MESSAGES, EMBED_LINKS, ATTACH_FILES, READ_MESSAGE_HISTORY and the like for everyone.
+const EVERYONE_PERMISSIONS: u64 = 117_760;
+
+/// The id of the role that comes with the bot.
+fn bot_role(bot: &SimBot) -> u64 {
+    bot.id + 1
+}
+
+fn role(id: u64, name: &str, permissions: u64, position: u32, tags: Option<Value>) -> Value {
+    let mut role = json!({
+        "id": id.to_string(), "name": name, "description": null, "color": 0,
+        "colors": { "primary_color": 0, "secondary_color": null, "tertiary_color": null },
+        "hoist": false, "icon": null, "unicode_emoji": null, "position": position,
+        "permissions": permissions.to_string(), "managed": tags.is_some(), "mentionable": false, "flags": 0,
+    });
+    if let Some(tags) = tags {
+        role["tags"] = tags;
+    }
+    role
+}
+
+fn roles(guild: &SimGuild, bot: &SimBot) -> Value {
+    let tags = json!({ "bot_id": bot.id.to_string() });
+    json!([
+        role(guild.id, "@everyone", EVERYONE_PERMISSIONS, 0, None),
+        role(bot_role(bot), &bot.name, bot.permissions, 1, Some(tags)),
+    ])
+}
+
+/// A member without `user`, as it stands inside a message.
+pub(super) fn partial_member(member: &SimUser, bot: &SimBot) -> Value {
+    let roles = if member.id == bot.id { vec![bot_role(bot).to_string()] } else { vec![] };
+    json!({
+        "nick": null, "avatar": null, "banner": null, "roles": roles, "joined_at": "2026-01-01T00:00:00.000000+00:00",
+        "premium_since": null, "deaf": false, "mute": false, "flags": 0, "pending": false,
+        "communication_disabled_until": null, "unusual_dm_activity_until": null,
+    })
+}
+
+pub(super) fn member(who: &SimUser, bot: &SimBot) -> Value {
+    let mut member = partial_member(who, bot);
+    member["user"] = user(who);
+    member
+}
+
+pub(super) fn channel(channel: &SimChannel, guild: &SimGuild, position: usize, last_message: Option<u64>) -> Value {
+    json!({
+        "id": channel.id.to_string(), "type": 0, "guild_id": guild.id.to_string(), "name": channel.name,
+        "topic": channel.topic, "position": position, "permission_overwrites": [], "nsfw": false, "parent_id": null,
+        "last_message_id": last_message.map(|id| id.to_string()), "last_pin_timestamp": null,
+        "rate_limit_per_user": 0, "flags": 0,
+    })
+}
+
+/// The guild as `GET /guilds/{id}` shows it: without channels and members.
+pub(super) fn guild(guild: &SimGuild, bot: &SimBot) -> Value {
+    json!({
+        "id": guild.id.to_string(), "name": guild.name, "icon": null, "icon_hash": null, "splash": null,
+        "discovery_splash": null, "owner_id": OWNER_ID.to_string(), "afk_channel_id": null, "afk_timeout": 300,
+        "widget_enabled": false, "widget_channel_id": null, "verification_level": 1,
+        "default_message_notifications": 1, "explicit_content_filter": 2, "roles": roles(guild, bot), "emojis": [],
+        "features": [], "mfa_level": 0, "application_id": null, "system_channel_id": null, "system_channel_flags": 0,
+        "rules_channel_id": null, "max_presences": null, "max_members": 500_000, "vanity_url_code": null,
+        "description": null, "banner": null, "premium_tier": 0, "premium_subscription_count": 0,
+        "preferred_locale": "en-US", "public_updates_channel_id": null, "max_video_channel_users": 25,
+        "max_stage_video_channel_users": 50, "nsfw_level": 0, "nsfw": false, "stickers": [],
+        "premium_progress_bar_enabled": false, "safety_alerts_channel_id": null, "incidents_data": null,
+    })
+}
+
+/// What GUILD_CREATE adds to the guild.
+pub(super) fn guild_create(shown: &SimGuild, bot: &SimBot, channels: &[Value], members: &[Value]) -> Value {
+    let mut created = guild(shown, bot);
+    created["joined_at"] = json!("2026-01-01T00:00:00.000000+00:00");
+    created["large"] = json!(false);
+    created["unavailable"] = json!(false);
+    created["member_count"] = json!(members.len());
+    created["channels"] = json!(channels);
+    created["members"] = json!(members);
+    for empty in
+        ["voice_states", "threads", "presences", "stage_instances", "guild_scheduled_events", "soundboard_sounds"]
+    {
+        created[empty] = json!([]);
+    }
+    created
+}
+
+/// Where a client downloads a file.
+pub(super) fn attachment_path(message: u64, index: usize) -> String {
+    format!("/sim/attachments/{message}/{index}")
+}
+
+fn attachment(base_url: &str, message: u64, index: usize, file: &SimAttachment) -> Value {
+    let url = format!("{base_url}{}", attachment_path(message, index));
+    json!({
+        "id": file.id.to_string(), "filename": file.filename, "size": file.bytes.len(), "url": url, "proxy_url": url,
+        "content_type": "text/plain; charset=utf-8",
+    })
+}
+
+/// A message as REST shows it. The nonce is only in the answer to its creation and in MESSAGE_CREATE: a message that
+/// is fetched later has lost it.
+pub(super) fn message(message: &SimMessage, base_url: &str) -> Value {
+    let attachments: Vec<Value> =
+        message.attachments.iter().enumerate().map(|(n, file)| attachment(base_url, message.id, n, file)).collect();
+    let mut shown = json!({
+        "id": message.id.to_string(), "channel_id": message.channel.to_string(), "type": 0,
+        "author": user(&message.author), "content": message.content, "timestamp": iso8601(message.timestamp),
+        "edited_timestamp": message.edited.map(iso8601), "tts": false, "pinned": false, "flags": message.flags,
+        "mention_everyone": message.pinged.iter().any(|ping| matches!(ping, Ping::Everyone | Ping::Here)),
+        "mentions": mentioned_users(&message.pinged), "mention_roles": mentioned_roles(&message.pinged),
+        "attachments": attachments, "embeds": message.embeds, "components": message.components,
+    });
+    if let Some(answered) = message.reply_to {
+        shown["type"] = json!(19);
+        let channel = message.channel.to_string();
+        shown["message_reference"] = json!({ "type": 0, "message_id": answered.to_string(), "channel_id": channel });
+    }
+    shown
+}
+
+fn mentioned_users(pings: &[Ping]) -> Vec<Value> {
+    let ids = pings.iter().filter_map(|ping| if let Ping::User(id) = ping { Some(*id) } else { None });
+    ids.map(|id| user(&SimUser { id, name: format!("user-{id}"), bot: false })).collect()
+}
+
+fn mentioned_roles(pings: &[Ping]) -> Vec<String> {
+    pings.iter().filter_map(|ping| if let Ping::Role(id) = ping { Some(id.to_string()) } else { None }).collect()
+}
+
+/// A command as the bulk overwrite answers it: the request's fields with those the server fills in.
+pub(super) fn command(sent: &Value, id: u64, application: u64, guild: Option<u64>) -> Value {
+    let mut command: Map<String, Value> = sent.as_object().cloned().unwrap_or_default();
+    let defaults = [
+        ("type", json!(1)),
+        ("description", json!("")),
+        ("default_member_permissions", Value::Null),
+        ("nsfw", json!(false)),
+        ("dm_permission", json!(true)),
+    ];
+    for (field, value) in defaults {
+        command.entry(field).or_insert(value);
+    }
+    command.insert("id".into(), json!(id.to_string()));
+    command.insert("application_id".into(), json!(application.to_string()));
+    command.insert("version".into(), json!(id.to_string()));
+    if let Some(guild) = guild {
+        command.insert("guild_id".into(), json!(guild.to_string()));
+    }
+    Value::Object(command)
+}
+
+impl SimBot {
+    /// The bot as an author.
+    #[must_use]
+    pub fn user(&self) -> SimUser {
+        SimUser { id: self.id, name: self.name.clone(), bot: true }
+    }
+}

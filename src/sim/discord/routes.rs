@@ -1,0 +1,175 @@
+//! What each route of the REST API does to the state.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::draft::{self, Draft, Payload};
+use super::errors::ApiError;
+use super::mentions;
+use super::objects;
+use super::route::Route;
+use super::state::SimState;
+
+/// A good answer: a JSON body with 200, or nothing with 204.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Json(Value),
+    NoContent,
+}
+
+type Answered = Result<Answer, ApiError>;
+
+/// A request that came through authorisation, faults and limits.
+pub(super) struct Call<'a> {
+    pub(super) route: &'a Route,
+    pub(super) query: HashMap<String, String>,
+    pub(super) payload: Payload,
+}
+
+/// Carries out a request.
+pub(super) fn carry_out(state: &mut SimState, call: Call<'_>) -> Answered {
+    let segments = call.route.segments();
+    match (call.route.method.as_str(), &segments[..]) {
+        ("GET", ["gateway"]) => json_answer(json!({ "url": gateway_url(state) })),
+        ("GET", ["gateway", "bot"]) => json_answer(gateway_bot(state)),
+        ("GET", ["users", "@me"]) => json_answer(objects::current_user(&state.bot)),
+        ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]) => {
+            json_answer(objects::application(&state.bot))
+        }
+        ("PUT", ["applications", application, "commands"]) => register(state, id(application)?, None, &call.payload),
+        ("PUT", ["applications", application, "guilds", guild, "commands"]) => {
+            register(state, id(application)?, Some(id(guild)?), &call.payload)
+        }
+        (_, ["guilds", guild, rest @ ..]) => guild_route(state, &call, id(guild)?, rest),
+        (_, ["channels", channel, rest @ ..]) => {
+            let (channel, rest): (u64, Vec<String>) = (id(channel)?, rest.iter().map(ToString::to_string).collect());
+            channel_route(state, call, channel, &rest.iter().map(String::as_str).collect::<Vec<_>>())
+        }
+        _ => Err(ApiError::not_found()),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the arms of the table above are results")]
+fn json_answer(body: Value) -> Answered {
+    Ok(Answer::Json(body))
+}
+
+fn id(segment: &str) -> Result<u64, ApiError> {
+    segment.parse().map_err(|_| {
+        ApiError::invalid_form("id", "NUMBER_TYPE_COERCE", &format!("Value \"{segment}\" is not snowflake."))
+    })
+}
+
+/// The address of the gateway, without a query.
+pub(super) fn gateway_url(state: &SimState) -> String {
+    format!("{}/gateway", state.base_url.replacen("http://", "ws://", 1))
+}
+
+/// Sessions that may begin in 24 hours; beyond, Discord resets the token.
+const SESSION_STARTS: u64 = 1000;
+
+fn gateway_bot(state: &SimState) -> Value {
+    let remaining = SESSION_STARTS.saturating_sub(state.counts.identifies);
+    json!({
+        "url": gateway_url(state), "shards": 1,
+        "session_start_limit": {
+            "total": SESSION_STARTS, "remaining": remaining, "reset_after": 86_400_000, "max_concurrency": 1,
+        },
+    })
+}
+
+fn register(state: &mut SimState, application: u64, guild: Option<u64>, payload: &Payload) -> Answered {
+    let Some(sent) = payload.json.as_array() else { return Err(ApiError::invalid_json()) };
+    let mut commands = Vec::new();
+    for command in sent {
+        let id = state.next_id();
+        commands.push(objects::command(command, id, application, guild));
+    }
+    state.commands = Value::Array(commands);
+    json_answer(state.commands.clone())
+}
+
+fn guild_route(state: &SimState, call: &Call<'_>, guild: u64, rest: &[&str]) -> Answered {
+    if guild != state.guild.id {
+        return Err(ApiError::new(404, 10004, "Unknown Guild"));
+    }
+    match (call.route.method.as_str(), rest) {
+        ("GET", []) => json_answer(objects::guild(&state.guild, &state.bot)),
+        ("GET", ["channels"]) => json_answer(Value::Array(state.channels_json())),
+        ("GET", ["members", user]) => {
+            let user = id(user)?;
+            let found = state.users().iter().find(|member| member.id == user);
+            let found = found.ok_or_else(|| ApiError::new(404, 10007, "Unknown Member"))?;
+            json_answer(objects::member(found, &state.bot))
+        }
+        _ => Err(ApiError::not_found()),
+    }
+}
+
+fn channel_route(state: &mut SimState, call: Call<'_>, channel: u64, rest: &[&str]) -> Answered {
+    state.channel_json(channel)?;
+    match (call.route.method.as_str(), rest) {
+        ("GET", []) => json_answer(state.channel_json(channel)?),
+        ("PATCH", []) => edit_channel(state, channel, &call.payload.json),
+        ("POST", ["typing"]) => Ok(Answer::NoContent),
+        ("POST", ["messages"]) => {
+            let author = state.bot.user();
+            let message = state.post(channel, author, Draft::read(call.payload)?)?;
+            json_answer(state.created_json(&message))
+        }
+        ("GET", ["messages"]) => list(state, channel, &call.query),
+        ("GET", ["messages", message]) => {
+            let found = state.find(channel, id(message)?)?;
+            json_answer(state.message_json(found))
+        }
+        ("PATCH", ["messages", message]) => edit_message(state, channel, id(message)?, &call.payload.json),
+        ("DELETE", ["messages", message]) => state.delete(channel, id(message)?).map(|()| Answer::NoContent),
+        _ => Err(ApiError::not_found()),
+    }
+}
+
+fn edit_channel(state: &mut SimState, channel: u64, json: &Value) -> Answered {
+    let name = json["name"].as_str().map(str::to_owned);
+    let topic = json.get("topic").map(|topic| topic.as_str().map(str::to_owned));
+    state.edit_channel(channel, name, topic).map(Answer::Json)
+}
+
+/// Up to `limit` messages (50, at most 100), newest first: those just after `after`, or the last ones before `before`.
+fn list(state: &SimState, channel: u64, query: &HashMap<String, String>) -> Answered {
+    let bound = |name: &str| query.get(name).map(|value| id(value)).transpose();
+    let limit = bound("limit")?.unwrap_or(50);
+    if !(1..=100).contains(&limit) {
+        return Err(ApiError::invalid_form("limit", "NUMBER_TYPE_MAX", "int value should be between 1 and 100."));
+    }
+    let (after, before) = (bound("after")?, bound("before")?);
+    let fits = |message: &u64| after.is_none_or(|after| *message > after) && before.is_none_or(|b| *message < b);
+    let mut ids: Vec<u64> = state.messages(channel).map(|message| message.id).filter(fits).collect();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(ids.len());
+    if after.is_some() {
+        ids.truncate(limit);
+    } else {
+        ids.drain(..ids.len() - limit);
+    }
+    let shown = ids.iter().rev().map(|id| state.find(channel, *id).map(|message| state.message_json(message)));
+    shown.collect::<Result<Vec<_>, _>>().map(|shown| Answer::Json(Value::Array(shown)))
+}
+
+fn edit_message(state: &mut SimState, channel: u64, id: u64, json: &Value) -> Answered {
+    if state.find(channel, id)?.author.id != state.bot.id {
+        return Err(ApiError::new(403, 50005, "Cannot edit a message authored by another user"));
+    }
+    let (content, allowed) = (draft::content(json)?, draft::allowed_mentions(json)?);
+    let message = state.edit(channel, id, |message| {
+        message.content = content.unwrap_or_else(|| std::mem::take(&mut message.content));
+        // An edit without the field parses mentions anew with the defaults.
+        message.pinged = mentions::pinged(&message.content, allowed.as_ref());
+        message.allowed_mentions = allowed;
+        for (field, place) in [("embeds", &mut message.embeds), ("components", &mut message.components)] {
+            if let Some(list) = json.get(field).filter(|list| list.is_array()) {
+                *place = list.clone();
+            }
+        }
+    })?;
+    json_answer(state.message_json(&message))
+}

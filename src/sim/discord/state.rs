@@ -1,0 +1,328 @@
+//! Everything the stand-in remembers, and the rules by which it changes. No I/O.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+
+use super::SimDiscordConfig;
+use super::draft::Draft;
+use super::errors::ApiError;
+use super::faults::{Faults, GatewayFaults};
+use super::mentions;
+use super::model::{Change, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
+use super::objects;
+use super::rate_limit::Limiter;
+use super::sessions::{GUILD_MESSAGES, GUILDS, MESSAGE_CONTENT, Sessions};
+use super::stats::SimStats;
+
+/// Milliseconds since 1970 at which Discord's ids begin.
+const DISCORD_EPOCH: i64 = 1_420_070_400_000;
+
+#[derive(Debug)]
+struct ChannelState {
+    channel: SimChannel,
+    messages: VecDeque<Arc<SimMessage>>,
+    posted: u64,
+}
+
+/// Author and nonce.
+type NonceKey = (u64, String);
+
+/// Nonces with the message they were used for, forgotten after a while.
+#[derive(Debug)]
+struct Nonces {
+    memory: Duration,
+    known: HashMap<NonceKey, (u64, u64)>,
+    order: VecDeque<(Instant, NonceKey)>,
+}
+
+impl Nonces {
+    /// Channel and id of the message this nonce was used for.
+    fn find(&mut self, key: &NonceKey, now: Instant) -> Option<(u64, u64)> {
+        while let Some((_, old)) = self.order.pop_front_if(|(since, _)| now.duration_since(*since) >= self.memory) {
+            self.known.remove(&old);
+        }
+        self.known.get(key).copied()
+    }
+
+    fn remember(&mut self, key: NonceKey, now: Instant, channel: u64, message: u64) {
+        self.order.push_back((now, key.clone()));
+        self.known.insert(key, (channel, message));
+    }
+
+    fn forget(&mut self) {
+        self.known.clear();
+        self.order.clear();
+    }
+}
+
+/// The state of the stand-in, as predicates of [`super::SimDiscord::wait_for`] see it.
+#[derive(Debug)]
+pub struct SimState {
+    pub(super) guild: SimGuild,
+    pub(super) bot: SimBot,
+    pub(super) base_url: String,
+    pub(super) faults: Faults,
+    pub(super) gateway_faults: GatewayFaults,
+    pub(super) limiter: Limiter,
+    pub(super) sessions: Sessions,
+    pub(super) commands: Value,
+    pub(super) presence: Value,
+    pub(super) posts_under_way: HashMap<u64, usize>,
+    pub(super) counts: SimStats,
+    channels: BTreeMap<u64, ChannelState>,
+    /// The channels in the order they were given.
+    order: Vec<u64>,
+    users: Vec<SimUser>,
+    nonces: Nonces,
+    keep_messages: Option<usize>,
+    last_id: u64,
+    changes: broadcast::Sender<Change>,
+}
+
+impl SimState {
+    pub(super) fn new(config: &SimDiscordConfig, changes: broadcast::Sender<Change>) -> Self {
+        let state =
+            |channel: &SimChannel| ChannelState { channel: channel.clone(), messages: VecDeque::new(), posted: 0 };
+        Self {
+            guild: config.guild.clone(),
+            bot: config.bot.clone(),
+            base_url: String::new(),
+            faults: Faults::default(),
+            gateway_faults: GatewayFaults::default(),
+            limiter: Limiter::new(config.limits),
+            sessions: Sessions::new(config.replay_limit),
+            commands: json!([]),
+            presence: Value::Null,
+            posts_under_way: HashMap::new(),
+            counts: SimStats::default(),
+            channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
+            order: config.channels.iter().map(|channel| channel.id).collect(),
+            users: vec![config.bot.user()],
+            nonces: Nonces { memory: config.nonce_memory, known: HashMap::new(), order: VecDeque::new() },
+            keep_messages: config.keep_messages,
+            last_id: 0,
+            changes,
+        }
+    }
+
+    /// The messages of a channel that are kept, oldest first.
+    pub fn messages(&self, channel: u64) -> impl DoubleEndedIterator<Item = &Arc<SimMessage>> + ExactSizeIterator {
+        static NONE: VecDeque<Arc<SimMessage>> = VecDeque::new();
+        self.channels.get(&channel).map_or(&NONE, |state| &state.messages).iter()
+    }
+
+    /// How many messages were ever posted into a channel, those no longer kept included.
+    #[must_use]
+    pub fn posted(&self, channel: u64) -> u64 {
+        self.channels.get(&channel).map_or(0, |state| state.posted)
+    }
+
+    /// The channels, in the order they were given.
+    pub fn channels(&self) -> impl Iterator<Item = &SimChannel> {
+        self.order.iter().filter_map(|id| self.channels.get(id)).map(|state| &state.channel)
+    }
+
+    /// Counts until now.
+    #[must_use]
+    pub fn stats(&self) -> SimStats {
+        SimStats { open_sockets: self.sessions.open_sockets(), ..self.counts.clone() }
+    }
+
+    /// The commands last registered, as an array.
+    #[must_use]
+    pub fn commands(&self) -> &Value {
+        &self.commands
+    }
+
+    /// The presence the bot last set, or null.
+    #[must_use]
+    pub fn presence(&self) -> &Value {
+        &self.presence
+    }
+
+    /// A fresh id: later ones are greater.
+    pub(super) fn next_id(&mut self) -> u64 {
+        let since = Timestamp::now().as_millisecond() - DISCORD_EPOCH;
+        self.last_id = (u64::try_from(since).unwrap_or_default() << 22).max(self.last_id + 1);
+        self.last_id
+    }
+
+    /// The user of this name, who becomes a member if unknown.
+    pub(super) fn user(&mut self, name: &str) -> SimUser {
+        if let Some(user) = self.users.iter().find(|user| user.name == name) {
+            return user.clone();
+        }
+        let user = SimUser { id: self.next_id(), name: name.to_owned(), bot: false };
+        self.users.push(user.clone());
+        user
+    }
+
+    pub(super) fn users(&self) -> &[SimUser] {
+        &self.users
+    }
+
+    pub(super) fn channel_json(&self, id: u64) -> Result<Value, ApiError> {
+        let state = self.channels.get(&id).ok_or_else(ApiError::unknown_channel)?;
+        let position = self.order.iter().position(|other| *other == id).unwrap_or_default();
+        let last = state.messages.back().map(|message| message.id);
+        Ok(objects::channel(&state.channel, &self.guild, position, last))
+    }
+
+    pub(super) fn channels_json(&self) -> Vec<Value> {
+        self.order.iter().filter_map(|id| self.channel_json(*id).ok()).collect()
+    }
+
+    pub(super) fn message_json(&self, message: &SimMessage) -> Value {
+        objects::message(message, &self.base_url)
+    }
+
+    /// The message as its creation answers it: with its nonce.
+    pub(super) fn created_json(&self, message: &SimMessage) -> Value {
+        let mut created = self.message_json(message);
+        if let Some(nonce) = &message.nonce {
+            created["nonce"] = nonce.clone();
+        }
+        created
+    }
+
+    pub(super) fn find(&self, channel: u64, id: u64) -> Result<&Arc<SimMessage>, ApiError> {
+        let state = self.channels.get(&channel).ok_or_else(ApiError::unknown_channel)?;
+        let at = state.messages.binary_search_by_key(&id, |message| message.id);
+        at.ok().and_then(|at| state.messages.get(at)).ok_or_else(ApiError::unknown_message)
+    }
+
+    /// Posts a message. A nonce that is enforced and known gives the message it was first used for.
+    pub(super) fn post(&mut self, channel: u64, author: SimUser, draft: Draft) -> Result<Arc<SimMessage>, ApiError> {
+        if !self.channels.contains_key(&channel) {
+            return Err(ApiError::unknown_channel());
+        }
+        let now = Instant::now();
+        let key = draft.nonce.as_ref().filter(|_| draft.enforce_nonce).map(|nonce| (author.id, nonce.to_string()));
+        if let Some((channel, message)) = key.as_ref().and_then(|key| self.nonces.find(key, now)) {
+            self.counts.nonce_repeats += 1;
+            return self.find(channel, message).cloned();
+        }
+        let message = self.keep(channel, author, draft);
+        if let Some(key) = key {
+            self.nonces.remember(key, now, channel, message.id);
+        }
+        self.announce("MESSAGE_CREATE", &message);
+        self.tell(Change::Message(Arc::clone(&message)));
+        Ok(message)
+    }
+
+    fn keep(&mut self, channel: u64, author: SimUser, draft: Draft) -> Arc<SimMessage> {
+        let pinged = mentions::pinged(&draft.content, draft.allowed_mentions.as_ref());
+        let attachments = draft.files.into_iter().map(|file| SimAttachment {
+            id: self.next_id(),
+            filename: file.filename,
+            bytes: file.bytes,
+        });
+        let attachments = attachments.collect();
+        let message = Arc::new(SimMessage {
+            id: self.next_id(),
+            channel,
+            author,
+            content: draft.content,
+            nonce: draft.nonce,
+            attachments,
+            timestamp: Timestamp::now(),
+            edited: None,
+            allowed_mentions: draft.allowed_mentions,
+            pinged,
+            flags: draft.flags,
+            embeds: draft.embeds,
+            components: draft.components,
+            reply_to: draft.reply_to,
+        });
+        let most = self.keep_messages.unwrap_or(usize::MAX);
+        if let Some(state) = self.channels.get_mut(&channel) {
+            state.posted += 1;
+            state.messages.push_back(Arc::clone(&message));
+            while state.messages.len() > most {
+                state.messages.pop_front();
+            }
+        }
+        message
+    }
+
+    /// As if the time in which nonces are remembered were over.
+    pub(super) fn forget_nonces(&mut self) {
+        self.nonces.forget();
+    }
+
+    /// Changes a message in place; who may is the caller's question.
+    pub(super) fn edit(
+        &mut self,
+        channel: u64,
+        id: u64,
+        change: impl FnOnce(&mut SimMessage),
+    ) -> Result<Arc<SimMessage>, ApiError> {
+        let mut message = SimMessage::clone(self.find(channel, id)?);
+        change(&mut message);
+        message.edited = Some(Timestamp::now());
+        let message = Arc::new(message);
+        let state = self.channels.get_mut(&channel).ok_or_else(ApiError::unknown_channel)?;
+        if let Ok(at) = state.messages.binary_search_by_key(&id, |message| message.id) {
+            state.messages[at] = Arc::clone(&message);
+        }
+        self.announce("MESSAGE_UPDATE", &message);
+        self.tell(Change::Edit(Arc::clone(&message)));
+        Ok(message)
+    }
+
+    pub(super) fn delete(&mut self, channel: u64, id: u64) -> Result<(), ApiError> {
+        self.find(channel, id)?;
+        let state = self.channels.get_mut(&channel).ok_or_else(ApiError::unknown_channel)?;
+        state.messages.retain(|message| message.id != id);
+        let guild = self.guild.id.to_string();
+        let gone = json!({ "id": id.to_string(), "channel_id": channel.to_string(), "guild_id": guild });
+        self.sessions.dispatch(GUILD_MESSAGES, "MESSAGE_DELETE", |_| gone.clone());
+        self.tell(Change::Delete { channel, id });
+        Ok(())
+    }
+
+    /// Name and topic; `None` leaves it.
+    pub(super) fn edit_channel(
+        &mut self,
+        id: u64,
+        name: Option<String>,
+        topic: Option<Option<String>>,
+    ) -> Result<Value, ApiError> {
+        let state = self.channels.get_mut(&id).ok_or_else(ApiError::unknown_channel)?;
+        state.channel.name = name.unwrap_or_else(|| state.channel.name.clone());
+        state.channel.topic = topic.unwrap_or_else(|| state.channel.topic.clone());
+        let shown = self.channel_json(id)?;
+        self.sessions.dispatch(GUILDS, "CHANNEL_UPDATE", |_| shown.clone());
+        self.tell(Change::Status);
+        Ok(shown)
+    }
+
+    /// A message event for all sessions; without the intent MESSAGE_CONTENT, other people's words are left out.
+    fn announce(&mut self, event: &str, message: &SimMessage) {
+        let mut shown = self.created_json(message);
+        shown["guild_id"] = json!(self.guild.id.to_string());
+        shown["member"] = objects::partial_member(&message.author, &self.bot);
+        let bot = self.bot.id;
+        let open = message.author.id == bot || message.pinged.contains(&super::model::Ping::User(bot));
+        self.sessions.dispatch(GUILD_MESSAGES, event, |intents| {
+            let mut shown = shown.clone();
+            if !open && intents & MESSAGE_CONTENT == 0 {
+                shown["content"] = json!("");
+                ["embeds", "attachments", "components"].iter().for_each(|field| shown[field] = json!([]));
+            }
+            shown
+        });
+    }
+
+    /// Nobody may be watching: that is no error.
+    pub(super) fn tell(&self, change: Change) {
+        drop(self.changes.send(change));
+    }
+}

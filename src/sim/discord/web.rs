@@ -1,0 +1,116 @@
+//! What the stand-in's page lives on: its state, what happens, and the files.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use futures_util::{Stream, stream};
+use serde_json::{Map, Value, json};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use super::hub::Hub;
+use super::model::{Change, SimMessage};
+use super::objects;
+use super::state::SimState;
+
+/// Messages per channel that the page is given at first.
+const SHOWN: usize = 200;
+
+pub(super) async fn page() -> Html<&'static str> {
+    Html(include_str!("../page/index.html"))
+}
+
+/// `{guild, bot, channels, messages}`: the last messages per channel, oldest first.
+pub(super) async fn state(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    Json(hub.read(snapshot))
+}
+
+fn snapshot(state: &SimState) -> Value {
+    let channels: Vec<Value> = state
+        .channels()
+        .map(|channel| {
+            json!({
+                "id": channel.id.to_string(), "name": channel.name, "topic": channel.topic, "category": channel.category,
+            })
+        })
+        .collect();
+    let messages: Map<String, Value> = state
+        .channels()
+        .map(|channel| {
+            let kept = state.messages(channel.id);
+            let skipped = kept.len().saturating_sub(SHOWN);
+            (channel.id.to_string(), kept.skip(skipped).map(|message| shown(message)).collect())
+        })
+        .collect();
+    json!({
+        "guild": { "name": state.guild.name }, "bot": { "name": state.bot.name, "online": online(state) },
+        "channels": channels, "messages": messages,
+    })
+}
+
+fn online(state: &SimState) -> bool {
+    state.sessions.open_sockets() > 0
+}
+
+fn shown(message: &SimMessage) -> Value {
+    let files: Vec<Value> = message
+        .attachments
+        .iter()
+        .enumerate()
+        .map(|(n, file)| {
+            let url = objects::attachment_path(message.id, n);
+            json!({ "filename": file.filename, "size": file.bytes.len(), "url": url })
+        })
+        .collect();
+    json!({
+        "id": message.id.to_string(), "channel": message.channel.to_string(),
+        "author": { "name": message.author.name, "bot": message.author.bot },
+        "content": message.content, "timestamp": objects::iso8601(message.timestamp),
+        "edited": message.edited.map(objects::iso8601), "attachments": files,
+    })
+}
+
+/// Server-sent events: `message` and `edit` with the message, `delete` with `{channel, id}`, and `status` with
+/// `{bot: {online}, missed}`; `missed` events were lost to a slow reader, who asks for the state anew.
+pub(super) async fn events(State(hub): State<Arc<Hub>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let changes = hub.changes.subscribe();
+    let events = stream::unfold((hub, changes), |(hub, mut changes)| async move {
+        let event = next_event(&hub, &mut changes).await?;
+        Some((Ok(event), (hub, changes)))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
+
+async fn next_event(hub: &Hub, changes: &mut broadcast::Receiver<Change>) -> Option<Event> {
+    let (name, data) = match changes.recv().await {
+        Ok(Change::Message(message)) => ("message", shown(&message)),
+        Ok(Change::Edit(message)) => ("edit", shown(&message)),
+        Ok(Change::Delete { channel, id }) => {
+            ("delete", json!({ "channel": channel.to_string(), "id": id.to_string() }))
+        }
+        Ok(Change::Status) => ("status", status(hub, 0)),
+        Err(RecvError::Lagged(missed)) => ("status", status(hub, missed)),
+        Err(RecvError::Closed) => return None,
+    };
+    Some(Event::default().event(name).data(data.to_string()))
+}
+
+fn status(hub: &Hub, missed: u64) -> Value {
+    json!({ "bot": { "online": hub.read(online) }, "missed": missed })
+}
+
+/// A file of a message, as text.
+pub(super) async fn attachment(State(hub): State<Arc<Hub>>, Path((message, index)): Path<(u64, usize)>) -> Response {
+    let file = hub.read(|state| {
+        let found = state.channels().find_map(|channel| state.find(channel.id, message).ok());
+        found.and_then(|message| message.attachments.get(index).cloned())
+    });
+    match file {
+        Some(file) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], file.bytes).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
