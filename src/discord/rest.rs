@@ -1,0 +1,221 @@
+//! Our own requests to Discord's API: one HTTP client with timeouts, every answer whole with its headers.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use metrics::{counter, histogram};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::multipart::{Form, Part};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::config::settings::DiscordSettings;
+use crate::delivery::Attachment;
+use crate::telemetry::metrics::{DISCORD_LATENCY, RATE_LIMITED};
+
+use super::error_class::{http_date, rate_limit_scope};
+
+/// The real Discord.
+const DISCORD: &str = "https://discord.com";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// What Discord asks of bots: who, and which version.
+const USER_AGENT: &str = concat!("DiscordBot (factorio-isr, ", env!("CARGO_PKG_VERSION"), ")");
+/// Longer answers are cut off: a hundred messages are far shorter.
+const LONGEST_BODY: usize = 8 * 1024 * 1024;
+const OFFSET_UNKNOWN: i64 = i64::MIN;
+
+/// The API of Discord, as one bot.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    http: Client,
+    base: String,
+    /// By how many milliseconds Discord's clock is ahead of ours, from its last answer.
+    clock_offset: AtomicI64,
+}
+
+/// An answer, of any status.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// Empty where the connection broke after the headers.
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// The request never left.
+    #[error("Discord cannot be reached: {0}")]
+    Unreachable(String),
+    /// It may have arrived.
+    #[error("Discord did not answer in time")]
+    TimedOut,
+    /// It may have arrived.
+    #[error("the connection to Discord broke: {0}")]
+    Broken(String),
+}
+
+impl Rest {
+    /// A client for the API at `api_base`, or the real one. Connects to nothing yet.
+    pub(crate) fn new(settings: &DiscordSettings) -> anyhow::Result<Self> {
+        let base = settings.api_base.as_deref().unwrap_or(DISCORD).trim_end_matches('/').to_owned();
+        let url = Url::parse(&base).context("discord.api_base is not an address")?;
+        let mut auth = HeaderValue::try_from(format!("Bot {}", settings.token.expose_secret().trim()))
+            .map_err(|_| anyhow::anyhow!("discord.token holds characters that no token has"))?;
+        auth.set_sensitive(true);
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, auth)]))
+            // A redirect would turn a POST into a GET, and Discord sends none.
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT);
+        if is_loopback(&url) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().context("cannot set up the HTTP client")?;
+        Ok(Self { http, base, clock_offset: AtomicI64::new(OFFSET_UNKNOWN) })
+    }
+
+    /// Where the API is, without `/api/v10`.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The client underneath, for serenity's requests.
+    pub(crate) fn http(&self) -> Client {
+        self.http.clone()
+    }
+
+    /// By how much Discord's clock is ahead of ours, in milliseconds, once it has answered anything.
+    pub(crate) fn clock_offset(&self) -> Option<i64> {
+        Some(self.clock_offset.load(Ordering::Relaxed)).filter(|offset| *offset != OFFSET_UNKNOWN)
+    }
+
+    /// `GET /api/v10{path}`
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer, Unanswered> {
+        self.request(path, self.http.get(self.url(path))).await
+    }
+
+    /// `POST /api/v10{path}` with `payload` as JSON, or as `payload_json` beside a file.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        payload: &(impl Serialize + Sync),
+        file: Option<&Attachment>,
+    ) -> Result<Answer, Unanswered> {
+        let request = self.http.post(self.url(path));
+        let request = match file {
+            None => request.json(payload),
+            Some(file) => request.multipart(form(payload, file)?).timeout(UPLOAD_TIMEOUT),
+        };
+        self.request(path, request).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v10{path}", self.base)
+    }
+
+    async fn request(&self, path: &str, request: RequestBuilder) -> Result<Answer, Unanswered> {
+        let started = Instant::now();
+        let answer = match request.send().await {
+            Ok(response) => Ok(read_whole(response).await),
+            Err(error) => Err(Unanswered::from(error)),
+        };
+        let elapsed = started.elapsed();
+        histogram!(DISCORD_LATENCY).record(elapsed.as_secs_f64());
+        match &answer {
+            Ok(answer) => {
+                debug!(path, status = answer.status.as_u16(), ?elapsed, "Discord answered");
+                self.note(answer);
+            }
+            Err(error) => debug!(path, %error, ?elapsed, "Discord did not answer"),
+        }
+        answer
+    }
+
+    fn note(&self, answer: &Answer) {
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            counter!(RATE_LIMITED, "scope" => rate_limit_scope(&answer.headers)).increment(1);
+        }
+        let date = answer.headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+        if let Some(date) = date {
+            let offset = date.as_millisecond() - Timestamp::now().as_millisecond();
+            self.clock_offset.store(offset, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Answer {
+    /// The body as JSON; `None` when it is not.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+impl Unanswered {
+    /// Whether the request may have had its effect.
+    pub(crate) fn uncertain(&self) -> bool {
+        !matches!(self, Self::Unreachable(_))
+    }
+}
+
+impl From<reqwest::Error> for Unanswered {
+    /// Takes the innermost cause only: the outer ones repeat the address.
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_connect() || error.is_builder() {
+            return Self::Unreachable(innermost(&error));
+        }
+        if error.is_timeout() {
+            return Self::TimedOut;
+        }
+        Self::Broken(innermost(&error))
+    }
+}
+
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// A broken body does not unmake the status: a message whose `200` arrived is sent.
+async fn read_whole(mut response: Response) -> Answer {
+    let mut body = BytesMut::new();
+    while body.len() < LONGEST_BODY
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    Answer { status: response.status(), headers: response.headers().clone(), body: body.freeze() }
+}
+
+fn form(payload: &impl Serialize, file: &Attachment) -> Result<Form, Unanswered> {
+    let unfit = |error: &dyn std::fmt::Display| Unanswered::Unreachable(error.to_string());
+    let payload = serde_json::to_string(payload).map_err(|error| unfit(&error))?;
+    let payload = Part::text(payload).mime_str("application/json").map_err(|error| unfit(&error))?;
+    let length = file.bytes.len() as u64;
+    let text = Part::stream_with_length(file.bytes.clone(), length)
+        .file_name(file.filename.clone())
+        .mime_str("text/plain; charset=utf-8")
+        .map_err(|error| unfit(&error))?;
+    Ok(Form::new().part("payload_json", payload).part("files[0]", text))
+}
+
+/// A stand-in on this machine is not behind a proxy.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
