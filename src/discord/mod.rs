@@ -1,8 +1,13 @@
-//! Discord: the sink that messages go into. Opens no file and knows no log.
+//! Discord: the sink that messages go into, and the gateway connection. Opens no file and knows no log.
 
 mod error_class;
+mod gateway;
+mod preflight;
 mod rest;
+mod session;
 mod sink;
+mod watchdog;
 
 pub use error_class::classify;
+pub use gateway::{GatewayTimes, run_gateway, run_gateway_with};
 pub use sink::DiscordSink;

@@ -1,0 +1,120 @@
+//! What is asked of Discord before each gateway session: whether it takes the token, where the gateway is, and whether
+//! the day's session starts suffice.
+
+use std::time::Duration;
+
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+
+use crate::telemetry::metrics::ErrorType;
+
+use super::error_class::{TOKEN_REFUSED, answered_retry_after, status_text};
+use super::rest::{Answer, Rest};
+
+/// Session starts left alone: one session may use about this many before it is given up, and beyond the limit Discord
+/// ends all sessions and replaces the token.
+const SPARE_STARTS: u64 = 25;
+
+/// Why no session can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The token is refused.
+    Refused(String),
+    /// It may work later, not before `after`.
+    Failed { reason: String, kind: ErrorType, after: Option<Duration> },
+}
+
+#[derive(Debug, Deserialize)]
+struct GatewayBot {
+    url: String,
+    session_start_limit: Option<SessionStartLimit>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SessionStartLimit {
+    total: u64,
+    remaining: u64,
+    /// Milliseconds.
+    reset_after: u64,
+}
+
+/// The WebSocket address for a session that may be started now.
+pub(super) async fn ask_gateway(rest: &Rest) -> Result<String, Trouble> {
+    ask(rest, "/users/@me").await?;
+    let answer = ask(rest, "/gateway/bot").await?;
+    let gateway: GatewayBot = answer
+        .json()
+        .ok_or_else(|| failed("Discord's answer about its gateway cannot be read", ErrorType::Other, None))?;
+    enough_starts(gateway.session_start_limit.as_ref())?;
+    safe_url(rest.base(), gateway.url)
+}
+
+async fn ask(rest: &Rest, path: &str) -> Result<Answer, Trouble> {
+    let answer = rest.get(path).await.map_err(|error| failed(error.to_string(), ErrorType::Network, None))?;
+    match answer.status {
+        status if status.is_success() => Ok(answer),
+        StatusCode::UNAUTHORIZED => Err(Trouble::Refused(TOKEN_REFUSED.to_owned())),
+        status => {
+            let kind = match status.as_u16() {
+                429 => ErrorType::RateLimited,
+                500.. => ErrorType::ServerError,
+                _ => ErrorType::Other,
+            };
+            let after = answered_retry_after(&answer.headers, &answer.body);
+            Err(failed(format!("Discord answers {}", status_text(status)), kind, after))
+        }
+    }
+}
+
+fn enough_starts(limit: Option<&SessionStartLimit>) -> Result<(), Trouble> {
+    let Some(limit) = limit else { return Ok(()) };
+    if limit.remaining > SPARE_STARTS.min(limit.total / 10) {
+        return Ok(());
+    }
+    let reason = format!("only {} of the day's {} gateway sessions are left", limit.remaining, limit.total);
+    Err(failed(reason, ErrorType::RateLimited, Some(Duration::from_millis(limit.reset_after))))
+}
+
+/// The token goes over this connection: as well protected as the requests.
+fn safe_url(base: &str, url: String) -> Result<String, Trouble> {
+    let scheme = Url::parse(&url).map(|url| url.scheme().to_owned()).unwrap_or_default();
+    match scheme.as_str() {
+        "wss" => Ok(url),
+        "ws" if base.starts_with("http://") => Ok(url),
+        _ => Err(failed("Discord names a gateway that is not wss://", ErrorType::Other, None)),
+    }
+}
+
+fn failed(reason: impl Into<String>, kind: ErrorType, after: Option<Duration>) -> Trouble {
+    Trouble::Failed { reason: reason.into(), kind, after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(remaining: u64) -> SessionStartLimit {
+        SessionStartLimit { total: 1000, remaining, reset_after: 3_600_000 }
+    }
+
+    #[test]
+    fn the_last_session_starts_of_the_day_are_left_alone() {
+        assert_eq!(enough_starts(None), Ok(()));
+        assert_eq!(enough_starts(Some(&limit(26))), Ok(()));
+        let reason = "only 25 of the day's 1000 gateway sessions are left";
+        let expected = failed(reason, ErrorType::RateLimited, Some(Duration::from_hours(1)));
+        assert_eq!(enough_starts(Some(&limit(25))), Err(expected));
+    }
+
+    #[test]
+    fn a_token_never_goes_over_a_plain_connection_to_a_protected_api() {
+        assert_eq!(
+            safe_url("https://discord.com", "wss://gateway.discord.gg".into()).as_deref(),
+            Ok("wss://gateway.discord.gg")
+        );
+        assert_eq!(safe_url("http://127.0.0.1:1", "ws://127.0.0.1:1".into()).as_deref(), Ok("ws://127.0.0.1:1"));
+        for url in ["ws://gateway.discord.gg", "https://gateway.discord.gg", "gateway", ""] {
+            assert!(safe_url("https://discord.com", url.into()).is_err(), "{url}");
+        }
+    }
+}
