@@ -2,3 +2,4 @@
 //! against. Nothing in the product path depends on it.
 
 pub mod discord;
+pub mod factorio;

@@ -1,0 +1,310 @@
+//! The server: what happens in the game, as lines in its two logs.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::engine;
+use super::feed::{LogFeed, Tap};
+use super::log_file::LogFile;
+use crate::domain::{Clock, LogSource};
+
+/// Who acts where it is no player: the server's own console, or RCON.
+pub const SERVER_ACTOR: &str = "<server>";
+/// The tick of the save a first start loads.
+const FIRST_TICK: u64 = 4_968_001;
+/// The game autosaves into `_autosave1` to this one in turn.
+const AUTOSAVE_SLOTS: u32 = 5;
+/// Where the `log()` calls of the events-logger mod stand.
+const COMPANION: &str = "__events-logger__/logging.lua:85";
+
+/// What a [`SimServer`] is made of.
+#[derive(Debug, Clone)]
+pub struct SimServerConfig {
+    /// For people; also the name of its save.
+    pub name: String,
+    /// The file of `--console-log`.
+    pub console_log: PathBuf,
+    /// `factorio-current.log`; `None` = no engine lines are written.
+    pub engine_log: Option<PathBuf>,
+    /// The zone of the server process: console lines carry its local time, without saying so.
+    pub timezone: TimeZone,
+    /// Whether it runs the Space Age expansion.
+    pub space_age: bool,
+}
+
+/// A running or stopped server. Every method writes what the game would write, at once, one `write(2)` for a line.
+///
+/// Nothing is checked: a player may chat without having joined, a stopped server may be made to talk.
+pub struct SimServer {
+    name: Arc<str>,
+    save: String,
+    space_age: bool,
+    timezone: TimeZone,
+    clock: Arc<dyn Clock>,
+    console: LogFile,
+    engine: Option<LogFile>,
+    started: Timestamp,
+    first_tick: u64,
+    peers: HashMap<String, u32>,
+    next_peer: u32,
+    player_indices: HashMap<String, u32>,
+    autosave_slot: u32,
+}
+
+impl SimServer {
+    /// A server that has not been started. No file is touched.
+    #[must_use]
+    pub fn new(config: SimServerConfig, clock: Arc<dyn Clock>) -> Self {
+        let slug: String = config.name.chars().map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect();
+        Self {
+            name: config.name.into(),
+            save: format!("/opt/factorio/saves/{slug}.zip"),
+            space_age: config.space_age,
+            timezone: config.timezone,
+            started: clock.now(),
+            clock,
+            console: LogFile::new(config.console_log),
+            engine: config.engine_log.map(LogFile::new),
+            first_tick: FIRST_TICK,
+            peers: HashMap::new(),
+            next_peer: 1,
+            player_indices: HashMap::new(),
+            autosave_slot: 0,
+        }
+    }
+
+    /// Shows every line of both logs to `feed`, too.
+    #[must_use]
+    pub fn shown_by(mut self, feed: &LogFeed) -> Self {
+        self.console.set_tap(Tap::new(feed.clone(), self.name.clone(), LogSource::Console));
+        if let Some(engine) = &mut self.engine {
+            engine.set_tap(Tap::new(feed.clone(), self.name.clone(), LogSource::Engine));
+        }
+        self
+    }
+
+    /// The server's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The console log: to rotate, truncate, remove or reopen it.
+    pub fn console(&mut self) -> &mut LogFile {
+        &mut self.console
+    }
+
+    /// Starts the server: opens both logs anew, `factorio-current.log` of the run before becoming
+    /// `factorio-previous.log`, and writes from `=== Log opened` and the engine's header to the ready line.
+    pub fn start(&mut self) -> io::Result<()> {
+        self.first_tick = self.tick();
+        self.started = self.clock.now();
+        self.forget_peers();
+        self.console.reopen()?;
+        self.renew_engine_log()?;
+        self.console.write_line(&format!("=== Log opened {} ===", self.date()))?;
+        self.engine_lines(&engine::starting(&self.date(), &self.save, self.space_age, self.first_tick))
+    }
+
+    fn renew_engine_log(&mut self) -> io::Result<()> {
+        let Some(log) = &mut self.engine else { return Ok(()) };
+        if log.path().exists() {
+            fs::rename(log.path(), log.path().with_file_name("factorio-previous.log"))?;
+        }
+        log.reopen()
+    }
+
+    /// Stops the server in order, as on SIGTERM, down to `=== Log closed` and `Goodbye`.
+    pub fn stop(&mut self) -> io::Result<()> {
+        self.console.write_line(&format!("=== Log closed {} ===", self.date()))?;
+        self.engine_lines(&engine::stopping(&self.save, self.tick()))?;
+        self.crash();
+        Ok(())
+    }
+
+    /// Ends the server as `kill -9` does: the logs just end.
+    pub fn crash(&mut self) {
+        self.forget_peers();
+        self.console.close();
+        if let Some(engine) = &mut self.engine {
+            engine.close();
+        }
+    }
+
+    fn forget_peers(&mut self) {
+        self.peers.clear();
+        self.next_peer = 1;
+    }
+
+    /// A player comes in.
+    pub fn join(&mut self, player: &str) -> io::Result<()> {
+        let peer = self.next_peer;
+        self.next_peer += 1;
+        self.peers.insert(player.to_owned(), peer);
+        let known = self.player_indices.len();
+        let new = !self.player_indices.contains_key(player);
+        let next_index = u32::try_from(known).unwrap_or(u32::MAX);
+        let index = *self.player_indices.entry(player.to_owned()).or_insert(next_index);
+        self.engine_lines(&engine::joining(self.tick(), peer, index, new))?;
+        self.console_line("[JOIN]", format_args!("{player} joined the game"))
+    }
+
+    /// A player goes.
+    pub fn leave(&mut self, player: &str) -> io::Result<()> {
+        self.disconnect(player)?;
+        self.console_line("[LEAVE]", format_args!("{player} left the game"))
+    }
+
+    fn disconnect(&mut self, player: &str) -> io::Result<()> {
+        match self.peers.remove(player) {
+            Some(peer) => self.engine_lines(&engine::leaving(self.tick(), peer)),
+            None => Ok(()),
+        }
+    }
+
+    /// A player says something.
+    pub fn chat(&mut self, player: &str, text: &str) -> io::Result<()> {
+        self.console_line("[CHAT]", format_args!("{player}: {text}"))
+    }
+
+    /// The server's console or RCON says something.
+    pub fn server_chat(&mut self, text: &str) -> io::Result<()> {
+        self.chat(SERVER_ACTOR, text)
+    }
+
+    /// A player says something to all forces.
+    pub fn shout(&mut self, player: &str, text: &str) -> io::Result<()> {
+        self.console_line("[SHOUT]", format_args!("{player}: {text}"))
+    }
+
+    /// Somebody runs a Lua command with `/c`.
+    pub fn command(&mut self, actor: &str, lua: &str) -> io::Result<()> {
+        self.console_line("[COMMAND]", format_args!("{actor} (command): {lua}"))
+    }
+
+    /// The game warns of a first Lua command on this save.
+    pub fn command_warning(&mut self, actor: &str, lua: &str) -> io::Result<()> {
+        self.console_line("[WARNING]", format_args!("Player {actor} tried using the command \"{lua}\"."))?;
+        self.console_line(
+            "[WARNING]",
+            format_args!("Using Lua console commands will disable achievements. Please repeat the command to proceed."),
+        )
+    }
+
+    /// A player is kicked. Without a reason the game says `unspecified`.
+    pub fn kick(&mut self, player: &str, actor: &str, reason: Option<&str>) -> io::Result<()> {
+        let reason = reason.unwrap_or("unspecified");
+        self.disconnect(player)?;
+        self.console_line("[KICK]", format_args!("{player} was kicked by {actor}. Reason: {reason}."))
+    }
+
+    /// A player is banned, `(not on map)` where absent.
+    pub fn ban(&mut self, player: &str, actor: &str, reason: Option<&str>) -> io::Result<()> {
+        let reason = reason.unwrap_or("unspecified");
+        let absent = if self.peers.contains_key(player) { "" } else { " (not on map)" };
+        self.disconnect(player)?;
+        self.console_line("[BAN]", format_args!("{player}{absent} was banned by {actor}. Reason: {reason}."))
+    }
+
+    /// A ban is lifted.
+    pub fn unban(&mut self, player: &str, actor: &str) -> io::Result<()> {
+        self.console_line("[UNBANNED]", format_args!("{player} was unbanned by {actor}."))
+    }
+
+    /// A player becomes an admin.
+    pub fn promote(&mut self, player: &str, actor: &str) -> io::Result<()> {
+        self.console_line("[PROMOTE]", format_args!("{player} was promoted to admin by {actor}."))
+    }
+
+    /// A player is no longer an admin.
+    pub fn demote(&mut self, player: &str, actor: &str) -> io::Result<()> {
+        self.console_line("[DEMOTE]", format_args!("{player} was demoted from admin by {actor}."))
+    }
+
+    /// An autosave, into the next of five slots.
+    pub fn autosave(&mut self) -> io::Result<()> {
+        self.autosave_slot = self.autosave_slot % AUTOSAVE_SLOTS + 1;
+        self.engine_lines(&engine::autosave(self.autosave_slot))
+    }
+
+    /// A player's game goes out of step. Nothing is written about a player who is not there.
+    pub fn desync(&mut self, player: &str) -> io::Result<()> {
+        match self.peers.get(player) {
+            Some(peer) => self.engine_lines(&[engine::desync(self.tick(), *peer)]),
+            None => Ok(()),
+        }
+    }
+
+    /// A player dies; `cause` is an entity's name. The game itself says nothing: this is the `log()` of the
+    /// events-logger mod, in the engine log.
+    pub fn companion_died(&mut self, player: &str, cause: &str) -> io::Result<()> {
+        self.script_log(COMPANION, &format!("[DIED] {player} {cause}"))
+    }
+
+    /// A technology is done, as the events-logger mod says it.
+    pub fn companion_research_finished(&mut self, technology: &str, level: u32) -> io::Result<()> {
+        self.script_log(COMPANION, &format!("[RESEARCH FINISHED] {technology} {level}"))
+    }
+
+    /// A rocket goes up, as the events-logger mod says it.
+    pub fn companion_rocket_launched(&mut self) -> io::Result<()> {
+        self.script_log(COMPANION, "[ROCKET] ROCKET LAUNCHED")
+    }
+
+    /// A mod's `log(text)` at `source`, as `__my-mod__/control.lua:7`.
+    pub fn script_log(&mut self, source: &str, text: &str) -> io::Result<()> {
+        self.engine_lines(&[engine::script(source, text)])
+    }
+
+    /// `text` and a line end in the console log, nothing added: a stack trace, an odd line, the rest of a half one.
+    pub fn raw_line(&mut self, text: &str) -> io::Result<()> {
+        self.console.write_line(text)
+    }
+
+    /// `text` in the console log without a line end, as a reader sees a line that is still being written.
+    pub fn half_line(&mut self, text: &str) -> io::Result<()> {
+        self.console.write(text.as_bytes())
+    }
+
+    fn console_line(&mut self, tag: &str, text: fmt::Arguments<'_>) -> io::Result<()> {
+        let line = format!("{} {tag} {text}", self.date());
+        self.console.write_line(&line)
+    }
+
+    fn engine_lines(&mut self, messages: &[String]) -> io::Result<()> {
+        let elapsed = self.elapsed_seconds();
+        let Some(log) = &mut self.engine else { return Ok(()) };
+        messages.iter().try_for_each(|message| log.write_line(&engine::stamp(elapsed, message)))
+    }
+
+    fn elapsed_seconds(&self) -> f64 {
+        self.clock.now().duration_since(self.started).as_secs_f64()
+    }
+
+    /// 60 ticks a second, since the first start.
+    fn tick(&self) -> u64 {
+        let elapsed = self.clock.now().duration_since(self.started).as_millis();
+        self.first_tick + u64::try_from(elapsed * 60 / 1000).unwrap_or(0)
+    }
+
+    fn date(&self) -> String {
+        self.clock.now().to_zoned_datetime(self.timezone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+}
+
+impl fmt::Debug for SimServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimServer").field("name", &self.name).field("console", &self.console).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
