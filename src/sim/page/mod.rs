@@ -1,0 +1,148 @@
+//! The page of the demo: a Discord channel list and its messages, live, beside the lines the games write.
+//!
+//! The Discord stand-in serves [`INDEX`] at `/` and the messages under `/sim/state`, `/sim/events` and
+//! `/sim/attachments`. [`page_router`] has the rest and is merged into the same server. Nothing is loaded from
+//! elsewhere.
+
+use std::convert::Infallible;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Json};
+use axum::routing::get;
+use axum::{Router, extract::State};
+use futures_util::{Stream, StreamExt as _, stream};
+use serde::Serialize;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::factorio::{FeedLine, LogFeed};
+
+/// The page itself.
+pub const INDEX: &str = include_str!("index.html");
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("page.js");
+const MARKDOWN: &str = include_str!("markdown.js");
+
+/// What the page says about the demo: `GET /sim/info`.
+#[derive(Debug, Clone, Serialize)]
+pub struct PageInfo {
+    /// Where the relay's own pages are, as `http://127.0.0.1:8080`.
+    pub relay: String,
+}
+
+/// `/style.css`, `/page.js`, `/markdown.js`, `/sim/info`, and `/sim/logs`: the lines of `feed` as server-sent
+/// events named `line`, the last ones first.
+pub fn page_router(feed: LogFeed, info: PageInfo) -> Router {
+    Router::new()
+        .route("/style.css", get(async || asset("text/css; charset=utf-8", STYLE)))
+        .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/markdown.js", get(async || asset("text/javascript; charset=utf-8", MARKDOWN)))
+        .route("/sim/info", get(async move || Json(info)))
+        .route("/sim/logs", get(logs))
+        .with_state(feed)
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)
+}
+
+async fn logs(State(feed): State<LogFeed>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let (history, receiver) = feed.subscribe();
+    let lines = stream::iter(history).chain(stream::unfold(receiver, next_line));
+    Sse::new(lines.map(|line| Ok(line_event(&line)))).keep_alive(KeepAlive::default())
+}
+
+fn line_event(line: &FeedLine) -> Event {
+    Event::default().event("line").json_data(line).expect("strings become JSON")
+}
+
+/// A page too slow to follow misses lines: it is a show, the relay reads the files.
+async fn next_line(mut receiver: Receiver<FeedLine>) -> Option<(FeedLine, Receiver<FeedLine>)> {
+    loop {
+        match receiver.recv().await {
+            Ok(line) => return Some((line, receiver)),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::domain::SystemClock;
+    use crate::sim::factorio::{SimServer, SimServerConfig};
+
+    async fn serve(feed: LogFeed) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = page_router(feed, PageInfo { relay: "http://127.0.0.1:8080".to_owned() });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    #[tokio::test]
+    async fn everything_the_page_asks_for_is_served() {
+        let address = serve(LogFeed::new()).await;
+        for (asker, path) in
+            [(INDEX, "/style.css"), (INDEX, "/page.js"), (SCRIPT, "/markdown.js"), (SCRIPT, "/sim/info")]
+        {
+            assert!(asker.contains(&format!("\"{path}\"")), "{path}");
+            let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+        }
+        let info = reqwest::get(format!("http://{address}/sim/info")).await.unwrap().text().await.unwrap();
+        assert_eq!(info, r#"{"relay":"http://127.0.0.1:8080"}"#);
+    }
+
+    #[tokio::test]
+    async fn newcomer_sees_old_lines_and_then_new_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let feed = LogFeed::new();
+        let config = SimServerConfig {
+            name: "Nauvis Main".to_owned(),
+            console_log: dir.path().join("console.log"),
+            engine_log: None,
+            timezone: TimeZone::UTC,
+            space_age: false,
+        };
+        let mut server = SimServer::new(config, Arc::new(SystemClock)).shown_by(&feed);
+        server.raw_line("old").unwrap();
+        let address = serve(feed).await;
+        let mut answer = reqwest::get(format!("http://{address}/sim/logs")).await.unwrap();
+        server.raw_line("new").unwrap();
+        let mut seen = String::new();
+        while !seen.contains(r#""text":"new""#) {
+            let chunk = tokio::time::timeout(Duration::from_secs(10), answer.chunk()).await.unwrap().unwrap();
+            seen.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap());
+        }
+        assert_eq!(
+            seen,
+            "event: line\ndata: {\"server\":\"Nauvis Main\",\"source\":\"console\",\"text\":\"old\"}\n\n\
+             event: line\ndata: {\"server\":\"Nauvis Main\",\"source\":\"console\",\"text\":\"new\"}\n\n"
+        );
+    }
+
+    #[test]
+    fn page_never_parses_what_it_shows_as_markup() {
+        for script in [SCRIPT, MARKDOWN] {
+            for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "srcdoc"] {
+                assert!(!script.contains(forbidden), "{forbidden}");
+            }
+        }
+    }
+
+    #[test]
+    fn page_loads_nothing_from_elsewhere() {
+        for text in [INDEX, STYLE] {
+            assert!(!text.contains("http:") && !text.contains("https:") && !text.contains("@import"));
+        }
+    }
+}
