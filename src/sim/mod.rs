@@ -4,3 +4,4 @@
 pub mod discord;
 pub mod factorio;
 pub mod page;
+pub mod story;
