@@ -1,5 +1,59 @@
 //! What the operator may say: defaults, TOML, environment and secret files, checked as a whole.
+//!
+//! [`load`] reads the file and the environment into one tree (`source`, `environment`, `layers`), reads that tree
+//! key by key (`section`, `value`, and `file`, which lists every key) and resolves it into [`Settings`] (`resolve`,
+//! `patterns`, `secret`). Nothing stops at the first mistake: [`ConfigErrors`] has them all.
 
+mod duration;
+mod environment;
+mod file;
+mod interpolate;
+mod layers;
+mod patterns;
+mod problem;
+mod resolve;
+mod secret;
+mod section;
 pub mod settings;
+mod source;
+mod value;
 
+use std::path::Path;
+
+pub use environment::Environment;
+pub use problem::{ConfigErrors, Origin, Problem};
 pub use settings::Settings;
+
+use layers::Layers;
+use problem::Problems;
+use source::Source;
+
+/// A configuration without errors.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The validated settings.
+    pub settings: Settings,
+    /// What is allowed but probably not meant, each a sentence that names its key or variable.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the configuration at `path`, lays the environment over it and checks everything.
+///
+/// Relative paths in it are relative to the directory of `path`.
+///
+/// # Errors
+/// With every problem there is: a file that cannot be read or is no TOML, unknown or missing keys, values of the
+/// wrong kind or out of range, secrets that cannot be found. No text of an error contains a secret.
+pub fn load(path: &Path, env: &Environment) -> Result<Loaded, ConfigErrors> {
+    let source = Source::read(path, &env.vars).map_err(ConfigErrors::one)?;
+    let (layers, early) = Layers::merge(source, env);
+    let mut problems = Problems::new(&layers, early);
+    let loaded = file::read(layers.root(), &mut problems).and_then(|file| resolve::resolve(file, env, &mut problems));
+    match loaded {
+        Some(mut loaded) if problems.is_empty() => {
+            loaded.warnings.extend(env.warnings());
+            Ok(loaded)
+        }
+        _ => Err(problems.into_errors()),
+    }
+}

@@ -1,0 +1,58 @@
+//! Durations as operators write them: `250ms`, `15m`, `2h30m`.
+
+use std::time::Duration;
+
+/// The units, the longer names first where one begins like another.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// Numbers with units, added up; `None` for anything else, also for what overflows.
+pub(super) fn parse(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total = 0_u64;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = rest[digits..].trim_start();
+        let (unit, millis) = UNITS.iter().find(|(unit, _)| rest.starts_with(unit))?;
+        total = total.checked_add(number.checked_mul(*millis)?)?;
+        rest = rest[unit.len()..].trim_start();
+    }
+    Some(Duration::from_millis(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        for (text, millis) in
+            [("250ms", 250), ("15m", 900_000), ("2h30m", 9_000_000), ("1d 2 s", 86_402_000), ("0s", 0)]
+        {
+            assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in
+            ["", " ", "15", "m", "-1s", "1.5h", "15 minutes", "1w", "99999999999999999999s", "18446744073709551615d"]
+        {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused(text in "[0-9msh d]{0,30}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn parts_add_up(hours in 0_u64..10_000, minutes in 0_u64..10_000, millis in 0_u64..10_000) {
+            let expected = Duration::from_millis(hours * 3_600_000 + minutes * 60_000 + millis);
+            prop_assert_eq!(parse(&format!("{hours}h{minutes}m{millis}ms")), Some(expected));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Every key the configuration knows: its name, its kind, its default. `config.example.toml` is held to this list.
+//!
+//! A key `a.b` is set by the environment variable `ISR_A__B` too. To add a key, add it here, in `settings` and in the
+//! example file.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::value::Value;
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+
+use super::problem::Problems;
+#[cfg(test)]
+use super::section::Need;
+use super::section::{Key, Table, sections};
+use super::settings::{Destination, LogFormat, StartAt};
+#[cfg(test)]
+use super::source::join;
+use super::value::{GuildIds, SecretFile};
+use crate::domain::{ChannelId, EventKind, Lane, ServerTag};
+
+/// Reads the whole tree. `None` means that problems were added.
+pub(super) fn read(root: &Value, problems: &mut Problems<'_>) -> Option<File> {
+    File::read("", root, problems)
+}
+
+sections! {
+    /// The whole file.
+    File {
+        /// The zone of the timestamps in the console logs, where a server does not say its own. Absent: the system's.
+        timezone: TimeZone = optional;
+        discord: DiscordSection = section;
+        http: HttpSection = section;
+        metrics: MetricsSection = section;
+        database: DatabaseSection = section;
+        relay: RelaySection = section;
+        log: LogSection = section;
+        /// One table a server; its name is the server's tag.
+        servers: BTreeMap<ServerTag, ServerSection> = section;
+        /// Changes to the built-in events, by their key.
+        events: BTreeMap<EventKind, EventSection> = section;
+        /// Lines of mods and scripts, in order: the first that matches wins.
+        patterns: Vec<PatternSection> = optional;
+    }
+
+    /// `[discord]`
+    DiscordSection {
+        /// The bot token.
+        token: SecretString = optional;
+        /// A file with the bot token in it.
+        token_file: SecretFile = optional;
+        /// Where Discord's API is, for proxies and tests: `http(s)://host[:port]`.
+        api_base: String = optional;
+        /// The Discord servers ("guilds") that get slash commands: an id or a list.
+        guild_id: GuildIds = optional;
+    }
+
+    /// `[http]`: health, metrics and the status page.
+    HttpSection {
+        /// The address to listen on.
+        host: IpAddr = "0.0.0.0";
+        /// The port to listen on; 0 takes a free one.
+        port: u16 = 8080;
+    }
+
+    /// `[metrics]`
+    MetricsSection {
+        /// Whether `/metrics` answers.
+        enabled: bool = true;
+    }
+
+    /// `[database]`
+    DatabaseSection {
+        /// The SQLite file with what is read and what is not delivered yet.
+        path: PathBuf = "factorio-isr.db";
+    }
+
+    /// `[relay]`
+    RelaySection {
+        /// Lines older than this go as one digest message. 1s to 365d.
+        max_replay_age: Duration = "15m";
+        /// How often each log is looked at, besides the wake-ups by the system. 10ms to 1m.
+        poll_interval: Duration = "250ms";
+        /// A backlog that needs more messages than this goes as one with a text file. 1 to 100.
+        max_backlog_messages: usize = 5;
+        /// How long a channel rests that Discord refuses, before it is tried again. 1s to 1d.
+        park_retry: Duration = "5m";
+        /// How long delivered messages stay in the database. 0s to 30d.
+        keep_delivered: Duration = "1h";
+    }
+
+    /// `[log]`: the program's own log.
+    LogSection {
+        /// `console` for people, `json` for machines.
+        format: LogFormat = "console";
+        /// A `tracing` filter.
+        level: String = "info";
+    }
+
+    /// `[servers.TAG]`
+    ServerSection {
+        /// The name people see; the tag where absent.
+        name: String = optional;
+        /// The file given to the game by `--console-log`.
+        console_log: PathBuf = required;
+        /// The game's `factorio-current.log`: start, saves, desyncs, crashes.
+        engine_log: PathBuf = optional;
+        /// Where a log is read from that was never read before.
+        start_at: StartAt = "end";
+        /// The zone of this server's timestamps.
+        timezone: TimeZone = optional;
+        channels: ChannelsSection = section;
+        rcon: RconSection = optional;
+    }
+
+    /// `[servers.TAG.channels]`: what goes where; `default` takes what has no channel of its own.
+    ChannelsSection {
+        default: ChannelId = required;
+        /// What players say.
+        chat: ChannelId = optional;
+        /// Joins and leaves.
+        joins: ChannelId = optional;
+        /// Moderation and commands.
+        admin: ChannelId = optional;
+        /// Crashes, desyncs, failed saves, gaps.
+        alerts: ChannelId = optional;
+        /// Starts, stops and saves.
+        server: ChannelId = optional;
+        /// Deaths, research, rockets.
+        game: ChannelId = optional;
+    }
+
+    /// `[servers.TAG.rcon]`: for a later release.
+    RconSection {
+        /// Where the game's RCON listens.
+        host: String = "127.0.0.1";
+        /// `--rcon-port`
+        port: u16 = 27015;
+        /// `--rcon-password`
+        password: SecretString = optional;
+        /// A file with the password in it.
+        password_file: SecretFile = optional;
+        /// Whether Lua commands may be sent; they disable achievements for the save.
+        allow_lua: bool = false;
+    }
+
+    /// `[events.KIND]`
+    EventSection {
+        /// Whether the event is relayed at all.
+        enabled: bool = optional;
+        /// The text.
+        template: String = optional;
+        /// A route or a channel id.
+        channel: Destination = optional;
+        /// `alert` overtakes `chat`.
+        lane: Lane = optional;
+    }
+
+    /// `[[patterns]]`
+    PatternSection {
+        /// Its name in messages and logs.
+        id: String = required;
+        /// Matched against the text behind the line's time, tag included.
+        regex: String = required;
+        /// The event in metrics; a built-in key overrides that event. Absent: the id.
+        event: String = optional;
+        /// The text, with `{group}` for a named group, `{server}`, `{time}` and `{text}`. Absent: the line.
+        template: String = optional;
+        /// Whether matching lines are dropped.
+        silence: bool = false;
+        /// A route or a channel id.
+        channel: Destination = "default";
+        /// `alert` overtakes `chat`.
+        lane: Lane = "chat";
+        /// Only for these servers; absent: for all.
+        servers: Vec<String> = optional;
+        /// Lines that must match.
+        examples: Vec<String> = optional;
+    }
+}

@@ -1,0 +1,267 @@
+//! From what was said to [`Settings`]: rules that concern more than one value, paths, ranges, secrets.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use secrecy::{ExposeSecret, SecretString};
+use tracing_subscriber::EnvFilter;
+
+use super::environment::Environment;
+use super::file::{
+    ChannelsSection, DiscordSection, EventSection, File, LogSection, RconSection, RelaySection, ServerSection,
+};
+use super::problem::Problems;
+use super::secret::Sought;
+use super::settings::{
+    DatabaseSettings, DiscordSettings, EventOverride, EventSettings, HttpSettings, LogSettings, MetricsSettings,
+    RconSettings, RelaySettings, ServerChannels, ServerSettings, Settings,
+};
+use super::{Loaded, duration, patterns};
+use crate::domain::{EventKind, Route, ServerTag};
+
+/// Checks and resolves `file`. `None` means that problems were added.
+pub(super) fn resolve(file: File, env: &Environment, problems: &mut Problems<'_>) -> Option<Loaded> {
+    let base = problems.base_dir().to_owned();
+    let rooms = Rooms { base: &base, env };
+    let discord = file.discord.and_then(|section| rooms.discord(section, problems));
+    let relay = file.relay.map(|section| relay(&section, problems));
+    let log = file.log.and_then(|section| log(section, problems));
+    let default_zone = file.timezone.unwrap_or_else(TimeZone::system);
+    let servers = file.servers.map(|sections| rooms.servers(sections, &default_zone, problems));
+    let tags = servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
+    let patterns = patterns::resolve(file.patterns.unwrap_or_default(), &tags, problems);
+    let servers: Vec<_> = servers?.into_iter().filter_map(|(_, server)| server).collect();
+    let warnings = lua_warnings(&servers);
+    let http = file.http?;
+    let settings = Settings {
+        discord: discord?,
+        servers,
+        events: EventSettings { overrides: overrides(file.events?), patterns },
+        relay: relay?,
+        http: HttpSettings { host: http.host, port: http.port },
+        metrics: MetricsSettings { enabled: file.metrics?.enabled },
+        database: DatabaseSettings { path: base.join(file.database?.path) },
+        log: log?,
+    };
+    Some(Loaded { settings, warnings })
+}
+
+/// What several sections need.
+struct Rooms<'a> {
+    /// The directory of the configuration file.
+    base: &'a Path,
+    env: &'a Environment,
+}
+
+impl Rooms<'_> {
+    fn discord(&self, section: DiscordSection, problems: &mut Problems<'_>) -> Option<DiscordSettings> {
+        let api_base = section.api_base.and_then(|url| api_base(&url, problems));
+        let sought = Sought {
+            key: "discord.token",
+            given: section.token,
+            file: section.token_file,
+            mounts: ["discord_token", "DISCORD_BOT_TOKEN"].map(ToOwned::to_owned).into(),
+            base: self.base,
+        };
+        let token = sought.find(self.env, problems)?;
+        check_token(&token, problems);
+        Some(DiscordSettings { token, api_base, guild_ids: section.guild_id.map(|ids| ids.0).unwrap_or_default() })
+    }
+
+    /// The servers by tag; `None` for a server that has a problem.
+    fn servers(
+        &self,
+        sections: BTreeMap<ServerTag, ServerSection>,
+        zone: &TimeZone,
+        problems: &mut Problems<'_>,
+    ) -> Vec<(ServerTag, Option<ServerSettings>)> {
+        if sections.is_empty() && !problems.concern("servers") {
+            let hint = "add a table `[servers.TAG]` with `console_log` and `channels`";
+            problems.add_with_hint("servers", "no server is configured", hint);
+        }
+        let mut logs = Logs::default();
+        let mut resolve = |(tag, section): (ServerTag, ServerSection)| {
+            let server = self.server(&tag, section, zone, &mut logs, problems);
+            (tag, server)
+        };
+        sections.into_iter().map(&mut resolve).collect()
+    }
+
+    fn server(
+        &self,
+        tag: &ServerTag,
+        section: ServerSection,
+        zone: &TimeZone,
+        logs: &mut Logs,
+        problems: &mut Problems<'_>,
+    ) -> Option<ServerSettings> {
+        let path = format!("servers.{tag}");
+        let console_log = section.console_log.map(|log| self.base.join(log));
+        let engine_log = section.engine_log.map(|log| self.base.join(log));
+        for (key, log) in [("console_log", &console_log), ("engine_log", &engine_log)] {
+            log.iter().for_each(|log| logs.check(&format!("{path}.{key}"), log, problems));
+        }
+        let rcon = match section.rcon {
+            Some(rcon) => Some(self.rcon(tag, rcon, problems)?),
+            None => None,
+        };
+        Some(ServerSettings {
+            tag: tag.clone(),
+            name: section.name.unwrap_or_else(|| tag.to_string()),
+            console_log: console_log?,
+            engine_log,
+            start_at: section.start_at,
+            timezone: section.timezone.unwrap_or_else(|| zone.clone()),
+            channels: channels(section.channels?)?,
+            rcon,
+        })
+    }
+
+    fn rcon(&self, tag: &ServerTag, section: RconSection, problems: &mut Problems<'_>) -> Option<RconSettings> {
+        let upper = tag.as_str().to_uppercase();
+        let mounts = [format!("rcon_password_{tag}"), format!("RCON_PASSWORD_{tag}"), format!("RCON_PASSWORD_{upper}")];
+        let sought = Sought {
+            key: &format!("servers.{tag}.rcon.password"),
+            given: section.password,
+            file: section.password_file,
+            mounts: mounts.into_iter().chain(["RCON_PASSWORD".to_owned()]).collect(),
+            base: self.base,
+        };
+        let password = sought.find(self.env, problems)?;
+        Some(RconSettings { host: section.host, port: section.port, password, allow_lua: section.allow_lua })
+    }
+}
+
+/// The log files seen so far, each with its key.
+#[derive(Default)]
+struct Logs(BTreeMap<PathBuf, String>);
+
+impl Logs {
+    fn check(&mut self, key: &str, log: &Path, problems: &mut Problems<'_>) {
+        let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if key.ends_with("console_log") && ["factorio-current.log", "factorio-previous.log"].contains(&name) {
+            let message = format!("{name} never contains chat, joins or leaves");
+            let hint = "start the game with `--console-log FILE` and name that file here; this one is an `engine_log`";
+            problems.add_with_hint(key, message, hint);
+        }
+        if let Some(other) = self.0.insert(plain(log), key.to_owned()) {
+            problems.add(key, format!("the same file as `{other}`: its lines would be relayed twice"));
+        }
+    }
+}
+
+/// The path without `.` and `..`, so that two spellings of a path are equal. Links are not followed.
+fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if out.file_name().is_some() => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn channels(section: ChannelsSection) -> Option<ServerChannels> {
+    let routes = [
+        (Route::Chat, section.chat),
+        (Route::Joins, section.joins),
+        (Route::Admin, section.admin),
+        (Route::Alerts, section.alerts),
+        (Route::Server, section.server),
+        (Route::Game, section.game),
+    ];
+    let routes = routes.into_iter().filter_map(|(route, channel)| Some((route, channel?))).collect();
+    Some(ServerChannels { default: section.default?, routes })
+}
+
+fn overrides(sections: BTreeMap<EventKind, EventSection>) -> BTreeMap<EventKind, EventOverride> {
+    let resolve = |(kind, section): (EventKind, EventSection)| {
+        let EventSection { enabled, template, channel, lane } = section;
+        (kind, EventOverride { enabled, template, channel, lane })
+    };
+    sections.into_iter().map(resolve).collect()
+}
+
+fn relay(section: &RelaySection, problems: &mut Problems<'_>) -> RelaySettings {
+    let mut within = |key: &str, value: Duration, least: &str, most: &str| {
+        let bound = |text| duration::parse(text).expect("bounds are durations");
+        if value < bound(least) || value > bound(most) {
+            problems.add(&format!("relay.{key}"), format!("out of range: {least} to {most}"));
+        }
+    };
+    within("max_replay_age", section.max_replay_age, "1s", "365d");
+    within("poll_interval", section.poll_interval, "10ms", "1m");
+    within("park_retry", section.park_retry, "1s", "1d");
+    within("keep_delivered", section.keep_delivered, "0s", "30d");
+    if !(1..=100).contains(&section.max_backlog_messages) {
+        problems.add("relay.max_backlog_messages", "out of range: 1 to 100");
+    }
+    RelaySettings {
+        max_replay_age: section.max_replay_age,
+        poll_interval: section.poll_interval,
+        max_backlog_messages: section.max_backlog_messages,
+        park_retry: section.park_retry,
+        keep_delivered: section.keep_delivered,
+    }
+}
+
+fn log(section: LogSection, problems: &mut Problems<'_>) -> Option<LogSettings> {
+    if EnvFilter::builder().parse(&section.level).is_err() {
+        problems.add("log.level", "expected a filter as `info` or `info,factorio_isr::tail=debug`");
+        return None;
+    }
+    Some(LogSettings { format: section.format, level: section.level })
+}
+
+/// The address without a `/` at its end.
+fn api_base(text: &str, problems: &mut Problems<'_>) -> Option<String> {
+    let good = |url: &reqwest::Url| {
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        let anonymous = url.username().is_empty() && url.password().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && bare && anonymous
+    };
+    if reqwest::Url::parse(text).is_ok_and(|url| good(&url)) {
+        return Some(text.trim().trim_end_matches('/').to_owned());
+    }
+    let hint = "leave out `/api/v10` and whatever else stands behind the port";
+    problems.add_with_hint("discord.api_base", "expected `http://host:port` or `https://host`", hint);
+    None
+}
+
+/// Catches what people paste beside the token. Whether the token is good, only Discord knows.
+fn check_token(token: &SecretString, problems: &mut Problems<'_>) {
+    let token = token.expose_secret();
+    if token.trim_start().to_lowercase().starts_with("bot ") {
+        problems.add_with_hint("discord.token", "the token starts with `Bot `", "give the token alone");
+    } else if token.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        problems.add("discord.token", "the token has white space in it");
+    } else if token.contains(['"', '\'']) {
+        problems.add("discord.token", "the token has a quote in it");
+    }
+}
+
+fn lua_warnings(servers: &[ServerSettings]) -> Vec<String> {
+    let open = servers.iter().filter(|server| server.rcon.as_ref().is_some_and(|rcon| rcon.allow_lua));
+    let say = |server: &ServerSettings| {
+        format!("servers.{}.rcon.allow_lua is true: a Lua command disables achievements for the save", server.tag)
+    };
+    open.map(say).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_spellings_of_a_path_are_one() {
+        for (written, expected) in [("/a/./b/../c", "/a/c"), ("a//b/", "a/b"), ("../x", "../x"), ("/a/b", "/a/b")] {
+            assert_eq!(plain(Path::new(written)), PathBuf::from(expected), "{written}");
+        }
+    }
+}
