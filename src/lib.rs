@@ -16,9 +16,11 @@
 //! | [`supervisor`] | named tasks, restarts, ordered stop |
 //! | [`health`], [`http`], [`telemetry`] | what an operator sees |
 //! | [`sim`] | a Factorio server and a Discord, for the demo, the tests and the benchmarks |
+//! | [`cli`] | the command line |
 //! | [`app`] | wires all of it together |
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod delivery;
 pub mod discord;

@@ -1,3 +1,7 @@
-//! The command line.
+//! The program: see [`factorio_isr::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    factorio_isr::cli::main()
+}

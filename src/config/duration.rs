@@ -45,8 +45,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_parsed_or_refused(text in "[0-9msh d]{0,30}") {
-            let _ = parse(&text);
+        fn what_is_parsed_has_numbers_and_units(text in "[0-9msh d]{0,12}") {
+            let shape = regex::Regex::new("^ *([0-9]+ *(ms|s|m|h|d) *)+$").unwrap();
+            prop_assert_eq!(parse(&text).is_some(), shape.is_match(&text));
         }
 
         #[test]

@@ -181,3 +181,101 @@ sections! {
         examples: Vec<String> = optional;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use toml_edit::{DocumentMut, Item, TableLike};
+
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+    fn keys_of_code() -> BTreeMap<String, Need> {
+        let mut keys = Vec::new();
+        File::list("", Need::Optional, &mut keys);
+        keys.into_iter().collect()
+    }
+
+    /// The example with its commented keys and tables made real. Prose has no ` = ` behind its first word.
+    fn uncommented() -> DocumentMut {
+        let is_key = |line: &str| {
+            let word = line.split(" = ").next().unwrap_or_default();
+            line.contains(" = ") && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        let lines = EXAMPLE.lines().map(|line| match line.strip_prefix("# ") {
+            Some(inner) if is_key(inner) || inner.starts_with('[') => inner,
+            _ => line,
+        });
+        lines.collect::<Vec<_>>().join("\n").parse().unwrap()
+    }
+
+    fn keys_of_example() -> BTreeMap<String, String> {
+        let mut keys = BTreeMap::new();
+        collect("", uncommented().as_table(), &mut keys);
+        keys
+    }
+
+    fn collect(path: &str, table: &dyn TableLike, keys: &mut BTreeMap<String, String>) {
+        for (key, item) in table.iter() {
+            let key = match (path, key) {
+                ("servers", "prod") => "TAG",
+                ("events", "chat") => "KIND",
+                _ => key,
+            };
+            let path = join(path, key);
+            match item {
+                Item::Value(value) => {
+                    keys.insert(path, value.clone().decorated("", "").to_string());
+                }
+                Item::ArrayOfTables(tables) => tables.iter().for_each(|table| collect(&path, table, keys)),
+                item => collect(&path, item.as_table_like().unwrap(), keys),
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_names_every_key_and_no_other() {
+        let code: Vec<_> = keys_of_code().into_keys().collect();
+        let example: Vec<_> = keys_of_example().into_keys().collect();
+        assert_eq!(code, example);
+        assert!(code.len() > 40, "{code:?}");
+    }
+
+    #[test]
+    fn the_example_shows_the_defaults_of_the_code() {
+        let example = keys_of_example();
+        for (key, need) in keys_of_code() {
+            if let Need::Default(default) = need {
+                assert_eq!(example[&key], default, "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_comments_out_what_is_not_required() {
+        let mut given = BTreeMap::new();
+        collect("", EXAMPLE.parse::<DocumentMut>().unwrap().as_table(), &mut given);
+        let required = keys_of_code().into_iter().filter(|(_, need)| *need == Need::Required).map(|(key, _)| key);
+        for key in required.filter(|key| !key.starts_with("patterns")) {
+            assert!(given.remove(&key).is_some(), "{key}");
+        }
+        assert_eq!(given.into_keys().collect::<Vec<_>>(), ["servers.TAG.name"]);
+    }
+
+    #[test]
+    fn every_default_is_within_its_range() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let mut example = uncommented();
+        // Each is the other way to give a secret, which may be given once.
+        example["discord"].as_table_mut().unwrap().remove("token_file");
+        example["servers"]["prod"]["rcon"].as_table_mut().unwrap().remove("password_file");
+        std::fs::write(&path, example.to_string()).unwrap();
+        let vars = ["MY_BOT_TOKEN", "PROD_RCON_PASSWORD"].map(|name| (name.to_owned(), "1234".to_owned()));
+        let env = crate::config::Environment { vars: vars.into(), secrets_dir: dir.path().join("secrets") };
+        let loaded = crate::config::load(&path, &env).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(loaded.settings.events.patterns.len(), 1);
+    }
+}

@@ -16,6 +16,7 @@ mod secret;
 mod section;
 pub mod settings;
 mod source;
+pub mod summary;
 mod value;
 
 use std::path::Path;

@@ -100,9 +100,10 @@ impl<'a> Problems<'a> {
         self.found.is_empty()
     }
 
-    /// Whether there is a problem with `key` itself already.
+    /// Whether there is a problem with `key`, or with a key below it, already.
     pub fn concern(&self, key: &str) -> bool {
-        self.found.iter().any(|problem| problem.key.as_deref() == Some(key))
+        let below = |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.found.iter().any(|problem| problem.key.as_deref().is_some_and(below))
     }
 
     /// The directory relative paths start from: that of the configuration file.

@@ -1,1 +1,463 @@
-//! To come.
+//! What an operator sees of the configuration: the built program on files of its own, and [`load`] with environments
+//! of its own.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use factorio_isr::config::{Environment, Loaded, load};
+use factorio_isr::domain::Route;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+[discord]
+token = "token-of-the-file"
+
+[servers.prod]
+console_log = "logs/console.log"
+channels = { default = 111, joins = "112" }
+"#;
+
+/// A directory with a configuration in it.
+struct Place {
+    dir: TempDir,
+    vars: BTreeMap<String, String>,
+}
+
+/// How the program ended and what it said, with the directory's path replaced by `DIR`.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn with(config: &str) -> Self {
+        let place = Self { dir: tempfile::tempdir().unwrap(), vars: BTreeMap::new() };
+        place.file("config.toml", config);
+        std::fs::create_dir(place.path("secrets")).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn var(mut self, name: &str, value: &str) -> Self {
+        self.vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, String> {
+        let env = Environment { vars: self.vars.clone(), secrets_dir: self.path("secrets") };
+        load(&self.path("config.toml"), &env).map_err(|errors| self.redact(&errors.to_string()))
+    }
+
+    fn errors(&self) -> String {
+        self.load().unwrap_err()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_factorio-isr"));
+        let command = command.args(arguments).current_dir(self.dir.path()).env_clear().envs(&self.vars);
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| self.redact(&String::from_utf8(bytes).unwrap());
+        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    fn redact(&self, text: &str) -> String {
+        text.replace(self.dir.path().to_str().unwrap(), "DIR")
+    }
+}
+
+#[test]
+fn a_good_configuration_is_summed_up() {
+    let place = Place::with(&format!(
+        r#"{GOOD}
+        engine_log = "/nowhere/factorio-current.log"
+        timezone = "Europe/Berlin"
+        rcon = {{ password = "hush", allow_lua = true }}
+        [events.join]
+        enabled = false
+        [[patterns]]
+        id = "trade"
+        regex = '^\[TRADE\] (?<who>\w+)'
+        template = "{{who}} on {{server}}"
+        channel = 115
+        examples = ["[TRADE] Bob"]
+        "#
+    ));
+    place.file("logs/console.log", "12345");
+    let said = place.run(&["check"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    insta::assert_snapshot!(said.out, @"");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let place = Place::with(
+        r#"timezone = "Europe/Berln"
+
+[discord]
+token = "Bot abc"
+api_base = "https://discord.com/api/v10"
+
+[servers.prod]
+consol_log = "/x/console.log"
+start_at = "start"
+channels = { default = "general", chatt = 5 }
+
+[servers.two]
+console_log = "/x/factorio-current.log"
+channels = { default = 0 }
+
+[servers.three]
+console_log = "/x/../x/factorio-current.log"
+engine_log = ""
+
+[servers."bad tag"]
+console_log = "/x/four.log"
+channels = { default = 1 }
+
+[relay]
+poll_interval = "1ms"
+max_replay_age = 15
+max_backlog_messages = -1
+
+[http]
+port = 70000
+host = "localhost"
+
+[events.joined]
+enabled = "perhaps"
+
+[[patterns]]
+id = "a b"
+regex = '(?=x)'
+
+[[patterns]]
+id = "trade"
+regex = '(?<who>\w+) sold'
+template = "{wo} sold {text}"
+examples = ["Bob sold", "Bob bought"]
+servers = ["prd"]
+
+[[patterns]]
+id = "trade"
+regex = '('
+lane = "fast"
+
+[metrics]
+enable = true
+"#,
+    );
+    let said = place.run(&["check"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    insta::assert_snapshot!(said.err, @"");
+    assert_eq!(place.run(&["run"]).err, said.err, "`run` says the same");
+}
+
+#[test]
+fn a_misspelt_key_gets_a_suggestion() {
+    let place = Place::with(&GOOD.replace("console_log", "consol_log"));
+    let said = place.run(&["check", "--config", "config.toml"]);
+    assert_eq!(said.code, Some(1));
+    insta::assert_snapshot!(said.err, @"");
+}
+
+#[test]
+fn a_missing_file_says_what_to_do() {
+    let place = Place::with(GOOD);
+    let said = place.run(&["run", "--config", "nope.toml"]);
+    assert_eq!(said.code, Some(1));
+    insta::assert_snapshot!(said.err, @"");
+    let directory = place.run(&["check", "--config", "."]);
+    insta::assert_snapshot!(directory.err, @"");
+}
+
+#[test]
+fn a_syntax_error_names_line_and_column() {
+    let place = Place::with("[discord]\ntoken = \"x\"\n[servers.prod\nname = 1\n");
+    insta::assert_snapshot!(place.run(&["check"]).err, @"");
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable() {
+    let place = Place::with(GOOD).var("ISR_CONFIG", "other.toml");
+    place.file("other.toml", GOOD);
+    std::fs::remove_file(place.path("config.toml")).unwrap();
+    let said = place.run(&["check"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.starts_with("other.toml is in order."), "{}", said.out);
+}
+
+#[test]
+fn paths_start_at_the_file_and_keys_have_defaults() {
+    let place = Place::with(GOOD);
+    let settings = place.load().unwrap().settings;
+    let server = &settings.servers[0];
+    assert_eq!(server.console_log, place.path("logs/console.log"));
+    assert_eq!(settings.database.path, place.path("factorio-isr.db"));
+    assert_eq!((server.name.as_str(), server.rcon.is_none()), ("prod", true));
+    assert_eq!(server.channels.of(Route::Joins).get(), 112);
+    assert_eq!(server.channels.of(Route::Chat).get(), 111);
+    assert_eq!(settings.http.host.to_string(), "0.0.0.0");
+    assert_eq!((settings.http.port, settings.metrics.enabled), (8080, true));
+    assert_eq!(settings.relay.max_replay_age, Duration::from_secs(900));
+}
+
+#[test]
+fn a_server_without_a_zone_takes_the_one_at_the_top() {
+    let zones = |config: &str| {
+        let servers = Place::with(config).load().unwrap().settings.servers;
+        servers[0].timezone.iana_name().map(ToOwned::to_owned)
+    };
+    assert_eq!(zones(&format!("timezone = \"Asia/Tokyo\"\n{GOOD}")).as_deref(), Some("Asia/Tokyo"));
+    let own = format!("timezone = \"Asia/Tokyo\"\n{GOOD}timezone = \"Europe/Rome\"");
+    assert_eq!(zones(&own).as_deref(), Some("Europe/Rome"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_our_names_over_aliases() {
+    let config = format!("{GOOD}\n[http]\nport = 1\nhost = \"10.0.0.1\"\n[metrics]\nenabled = true\n");
+    let place = Place::with(&config)
+        .var("HEALTH_CHECK_PORT", "2")
+        .var("ISR_HTTP__PORT", "3")
+        .var("HEALTH_CHECK_HOST", "127.0.0.1")
+        .var("METRICS_ENABLED", "False")
+        .var("ISR_SERVERS__PROD__CHANNELS__CHAT", "113")
+        .var("ISR_EVENTS__SERVER_CHAT__ENABLED", "false")
+        .var("TRACES_ENABLED", "true")
+        .var("TZ", "UTC");
+    let loaded = place.load().unwrap();
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    let settings = loaded.settings;
+    assert_eq!((settings.http.port, settings.http.host.to_string()), (3, "127.0.0.1".to_owned()));
+    assert!(!settings.metrics.enabled);
+    assert_eq!(settings.servers[0].channels.of(Route::Chat).get(), 113);
+    assert_eq!(settings.events.overrides.len(), 1);
+}
+
+#[test]
+fn a_mistake_in_a_variable_names_the_variable() {
+    let place = Place::with(GOOD)
+        .var("ISR_HTTP__PORT", "eighty")
+        .var("ISR_DISCORD__TOKN", "x")
+        .var("ISR_SERVERS__PRD__NAME", "x")
+        .var("ISR_TIMEZONE", "Mars/Base");
+    insta::assert_snapshot!(place.errors(), @"");
+}
+
+#[test]
+fn a_variable_of_someone_else_is_only_warned_about() {
+    let loaded = Place::with(GOOD).var("ISR_SERVICE_HOST", "10.0.0.1").load().unwrap();
+    insta::assert_snapshot!(loaded.warnings.join("\n"), @"");
+}
+
+fn token(place: &Place) -> String {
+    place.load().unwrap().settings.discord.token.expose_secret().to_owned()
+}
+
+#[test]
+fn a_token_is_found_wherever_it_may_be() {
+    let bare = || {
+        let place = Place::with(&GOOD.replace("token = \"token-of-the-file\"", ""));
+        place.file("a-token", "token-in-a-file\r\n");
+        place
+    };
+    assert_eq!(token(&Place::with(GOOD).var("DISCORD_BOT_TOKEN", "1234567")), "1234567");
+    assert_eq!(token(&Place::with(GOOD).var("DISCORD_BOT_TOKEN", "1").var("ISR_DISCORD__TOKEN", "0042")), "0042");
+    assert_eq!(token(&bare().var("DISCORD_BOT_TOKEN_FILE", "a-token")), "token-in-a-file");
+    assert_eq!(token(&bare().var("ISR_DISCORD__TOKEN_FILE", "a-token")), "token-in-a-file");
+    for name in ["discord_token", "DISCORD_BOT_TOKEN"] {
+        let place = bare();
+        place.file(&format!("secrets/{name}"), "mounted\n");
+        assert_eq!(token(&place), "mounted");
+    }
+    let named = Place::with(&GOOD.replace("token = \"token-of-the-file\"", "token_file = \"a-token\""));
+    named.file("a-token", "true");
+    assert_eq!(token(&named), "true");
+    assert_eq!(token(&named.var("ISR_DISCORD__TOKEN", "stronger")), "stronger");
+}
+
+#[test]
+fn a_file_named_by_the_environment_wins_over_a_token_in_the_file() {
+    let place = Place::with(GOOD).var("ISR_DISCORD__TOKEN_FILE", "a-token");
+    place.file("a-token", "from-the-file");
+    assert_eq!(token(&place), "from-the-file");
+}
+
+#[test]
+fn an_rcon_password_is_found_wherever_it_may_be() {
+    let password = |place: &Place| {
+        let servers = place.load().unwrap().settings.servers;
+        servers[0].rcon.as_ref().unwrap().password.expose_secret().to_owned()
+    };
+    let config = GOOD.replace("servers.prod", "servers.Space-Age") + "rcon.port = 1\n";
+    let place = || Place::with(&config);
+    assert_eq!(password(&place().var("ISR_SERVERS__SPACE_AGE__RCON__PASSWORD", "007")), "007");
+    let by_file = place().var("ISR_SERVERS__SPACE-AGE__RCON__PASSWORD_FILE", "pw");
+    by_file.file("pw", "  spaces stay  \n");
+    assert_eq!(password(&by_file), "  spaces stay  ");
+    for name in ["rcon_password_Space-Age", "RCON_PASSWORD_Space-Age", "RCON_PASSWORD_SPACE-AGE", "RCON_PASSWORD"] {
+        let place = place();
+        place.file(&format!("secrets/{name}"), "mounted");
+        assert_eq!(password(&place), "mounted", "{name}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_missing_unreadable_or_given_twice_is_told() {
+    let config = GOOD.replace("token = \"token-of-the-file\"", "");
+    insta::assert_snapshot!(Place::with(&(config.clone() + "rcon = {}")).errors(), @"");
+    let unreadable = Place::with(&config).var("ISR_DISCORD__TOKEN_FILE", "nowhere");
+    insta::assert_snapshot!(unreadable.errors(), @"");
+    let twice = Place::with(&GOOD.replace("token =", "token_file = \"x\"\ntoken ="));
+    insta::assert_snapshot!(twice.errors(), @"");
+    let empty = Place::with(&config);
+    empty.file("secrets/discord_token", "\n");
+    insta::assert_snapshot!(empty.errors(), @"");
+}
+
+#[test]
+fn variables_in_texts_are_filled_in() {
+    let place = Place::with(&GOOD.replace("token-of-the-file", "${MY_TOKEN}").replace("\"112\"", "\"${JOINS}\""))
+        .var("MY_TOKEN", "12345")
+        .var("JOINS", "119");
+    assert_eq!(token(&place), "12345");
+    assert_eq!(place.load().unwrap().settings.servers[0].channels.of(Route::Joins).get(), 119);
+    let literal = Place::with(&GOOD.replace("token-of-the-file", "a$${b}"));
+    assert_eq!(token(&literal), "a${b}");
+    let unset = Place::with(&GOOD.replace("token-of-the-file", "${MY_TOKEN}").replace("console.log", "${"));
+    insta::assert_snapshot!(unset.errors(), @"");
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    const SECRET: &str = "918273645";
+    let config = format!("{GOOD}rcon = {{ password = \"{SECRET}\" }}\n").replace("token-of-the-file", SECRET);
+    let loaded = Place::with(&config).var("ISR_DISCORD__TOKEN", SECRET).load().unwrap();
+    assert_eq!(loaded.settings.discord.token.expose_secret(), SECRET);
+    let shown = format!("{loaded:?} {loaded:#?} {}", Place::with(&config).run(&["check"]).out);
+    assert!(!shown.contains(SECRET), "{shown}");
+
+    let said = format!("\"{SECRET}\"");
+    let wrong = [
+        Place::with(&config.replace(&said, SECRET)),
+        Place::with(&config.replace(&said, &format!("\"Bot {SECRET}\""))),
+        Place::with(&config.replace(&said, &format!("\"{SECRET} \""))),
+        Place::with(&config.replace(&said, &format!("\"{SECRET}"))),
+        Place::with(&config.replace(&said, &format!("[\"{SECRET}\"]"))),
+        Place::with(&config.replace("token =", "tokn =")),
+        Place::with(&config.replace("token =", "token_file =")),
+        Place::with(&config.replace("token =", "api_base =")),
+        Place::with(&config.replace("default = 111", "default = \"${S}\"")).var("S", &format!("x{SECRET}")),
+        Place::with(&format!("{config}[http]\nhost = \"${{S}}\"\nport = \"${{S}}\"")).var("S", SECRET),
+        Place::with(&config).var("ISR_DISCORD__TOKEN_FILE", SECRET),
+        Place::with(&config).var("ISR_DISCORD__GUILD_ID", &format!("x{SECRET}")),
+        Place::with(&config).var("ISR_SERVERS__PROD__RCON__PORT", SECRET),
+        Place::with(&config).var("ISR_SERVERS__PROD__RCON", SECRET),
+        Place::with(&config).var("ISR_DISCORD", SECRET).var("ISR_DISCORD__TOKN", SECRET),
+    ];
+    for place in wrong {
+        let said = place.run(&["check"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{}", said.err);
+        assert!(!said.err.is_empty() && !said.err.contains(SECRET), "{}", said.err);
+        let errors = load(
+            &place.path("config.toml"),
+            &Environment { vars: place.vars.clone(), secrets_dir: place.path("secrets") },
+        );
+        assert!(!format!("{errors:?}").contains(SECRET));
+    }
+}
+
+#[test]
+fn no_server_is_a_mistake() {
+    insta::assert_snapshot!(Place::with("[discord]\ntoken = \"x\"\n").errors(), @"");
+}
+
+#[test]
+fn a_server_may_come_from_the_environment_alone() {
+    let place = Place::with("")
+        .var("DISCORD_BOT_TOKEN", "x")
+        .var("ISR_SERVERS__PROD__CONSOLE_LOG", "/x/console.log")
+        .var("ISR_SERVERS__PROD__CHANNELS__DEFAULT", "1");
+    assert_eq!(place.load().unwrap().settings.servers[0].tag.as_str(), "prod");
+}
+
+#[test]
+fn a_log_that_looks_wrong_is_warned_about() {
+    let place = Place::with(GOOD);
+    place.file("logs/console.log", "   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build 83138, linux64, headless)\n");
+    let said = place.run(&["check"]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.out.contains("warning: servers.prod.console_log: DIR/logs/console.log is a factorio-current.log"));
+}
+
+#[test]
+fn the_command_line_explains_itself() {
+    let place = Place::with(GOOD);
+    let help = place.run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    for word in ["run", "check", "demo", "healthcheck", "Examples:", "Exit codes:"] {
+        assert!(help.out.contains(word), "{word}");
+    }
+    assert_eq!(place.run(&["--version"]).out, format!("factorio-isr {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(place.run(&["check", "--help"]).out.contains("ISR_CONFIG"));
+    for wrong in [&[][..], &["walk"], &["run", "--confg", "x"], &["demo", "--port", "70000"]] {
+        assert_eq!(place.run(wrong).code, Some(2), "{wrong:?}");
+    }
+}
+
+/// Answers one request with `status`; where that is empty, never.
+fn answering_once(status: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let read = stream.read(&mut request).unwrap();
+        assert!(request[..read].starts_with(b"GET /healthz "));
+        if status.is_empty() {
+            // Holds the connection until the other side gives up.
+            return stream.read(&mut request).unwrap();
+        }
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+        0
+    });
+    port
+}
+
+#[test]
+fn the_health_check_tells_alive_from_dead() {
+    let place =
+        |port: u16| Place::with(GOOD).var("HEALTH_CHECK_PORT", &port.to_string()).var("HTTP_PROXY", "http://x:1");
+    let alive = place(answering_once("200 OK")).run(&["healthcheck"]);
+    assert_eq!((alive.code, alive.err.as_str()), (Some(0), ""));
+
+    let port = answering_once("503 Service Unavailable");
+    let dead = place(port).run(&["healthcheck"]);
+    let sentence = format!("http://127.0.0.1:{port}/healthz answered 503 Service Unavailable.\n");
+    assert_eq!((dead.code, dead.err), (Some(1), sentence));
+
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let refused = Place::with(GOOD).run(&["healthcheck", &format!("http://127.0.0.1:{closed}/healthz")]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("Connection refused"), "{}", refused.err);
+}
+
+#[test]
+fn a_health_check_without_an_answer_fails_after_5_seconds() {
+    let url = format!("http://127.0.0.1:{}/healthz", answering_once(""));
+    let said = Place::with(GOOD).run(&["healthcheck", &url]);
+    assert_eq!((said.code, said.err), (Some(1), format!("{url} did not answer within 5 seconds.\n")));
+}

@@ -1,0 +1,181 @@
+//! The command line: what it says, and which room answers.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, ConfigErrors, Environment, Loaded};
+use crate::{app, config::summary::Summary};
+
+/// Relays the console logs of Factorio servers to Discord.
+///
+/// Each line of a server's log becomes a message in a Discord channel: none lost, none doubled, in order.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = AFTER_HELP, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  factorio-isr demo                        see it work, without Discord and without a game
+  factorio-isr check --config config.toml  find all mistakes in a configuration
+  factorio-isr run --config config.toml    relay
+  factorio-isr healthcheck                 for Docker's HEALTHCHECK
+
+Exit codes:
+  0  done, or stopped in order
+  1  failed; standard error says why
+  2  the command line is wrong
+
+config.example.toml is the manual of the configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Relay until SIGTERM or Ctrl-C; a second signal aborts.
+    ///
+    /// Exits with 0 after a stop in order, with 1 when the configuration is wrong or the relay cannot go on.
+    Run(ConfigFile),
+    /// Check a configuration and say what would run.
+    ///
+    /// Reports every mistake at once, each with file, line and key. Tries the examples of all patterns and looks
+    /// whether the logs can be read. Nothing is sent anywhere. Exits with 0 when `run` would start, else with 1.
+    Check(ConfigFile),
+    /// Show the relay at work: two simulated servers, a stand-in for Discord, and a page to watch it.
+    ///
+    /// Needs no configuration, no network and no game.
+    Demo {
+        /// The port of the page; 0 takes a free one.
+        #[arg(long, value_name = "N", default_value_t = 8090)]
+        port: u16,
+    },
+    /// Ask a running relay whether it is alive; for Docker's HEALTHCHECK.
+    ///
+    /// Exits with 0 when the answer is 2xx within 5 seconds, else with 1 and a sentence.
+    Healthcheck {
+        /// What to ask. The default is http://127.0.0.1:PORT/healthz with the PORT of `ISR_HTTP__PORT` or
+        /// `HEALTH_CHECK_PORT`, else 8080.
+        #[arg(value_name = "URL")]
+        url: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "PATH", env = "ISR_CONFIG", default_value = "config.toml")]
+    config: PathBuf,
+}
+
+/// Does what the command line says and tells how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let env = Environment::of_process();
+    match Cli::parse().command {
+        Command::Run(file) => match config::load(&file.config, &env) {
+            Ok(loaded) => in_runtime(app::run(loaded)),
+            Err(errors) => refuse(&errors),
+        },
+        Command::Check(file) => check(&file.config, &env),
+        Command::Demo { port } => in_runtime(app::demo(port)),
+        Command::Healthcheck { url } => {
+            let url = url.unwrap_or_else(|| default_health_url(&env));
+            in_runtime(async move {
+                match healthcheck(&url).await {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(reason) => fail(reason),
+                }
+            })
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => fail(format!("The runtime does not start: {error}")),
+    }
+}
+
+fn check(path: &Path, env: &Environment) -> ExitCode {
+    match config::load(path, env) {
+        Ok(loaded) => print_summary(path, &loaded),
+        Err(errors) => refuse(&errors),
+    }
+}
+
+fn print_summary(path: &Path, loaded: &Loaded) -> ExitCode {
+    let summary = Summary::of(loaded);
+    let text = format!("{} is in order.\n\n{summary}", path.display());
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(format!("The answer cannot be written: {error}")),
+    }
+}
+
+fn refuse(errors: &ConfigErrors) -> ExitCode {
+    let count = errors.problems.len();
+    fail(format!("{errors}\n{count} {} in the configuration.", if count == 1 { "problem" } else { "problems" }))
+}
+
+fn fail(reason: impl Display) -> ExitCode {
+    // Where standard error is closed, the exit code alone must tell.
+    writeln!(std::io::stderr(), "{reason}").ok();
+    ExitCode::FAILURE
+}
+
+fn default_health_url(env: &Environment) -> String {
+    let set = |name: &str| env.vars.get(name).map(|port| port.trim()).filter(|port| !port.is_empty());
+    let port = set("ISR_HTTP__PORT").or_else(|| set("HEALTH_CHECK_PORT")).unwrap_or("8080");
+    format!("http://127.0.0.1:{port}/healthz")
+}
+
+/// Asks `url`; anything but a 2xx within 5 seconds is an error with its reason.
+async fn healthcheck(url: &str) -> Result<(), String> {
+    // A proxy of the environment is for the outside; a probe asks its own machine.
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build();
+    let client = client.map_err(|error| format!("No HTTP client: {error}"))?;
+    match client.get(url).send().await {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("{url} answered {}.", answer.status())),
+        Err(error) if error.is_timeout() => Err(format!("{url} did not answer within 5 seconds.")),
+        Err(error) => Err(format!("{url} cannot be asked: {}.", root_cause(&error))),
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_health_check_asks_the_configured_port() {
+        let url = |vars: &[(&str, &str)]| {
+            let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            default_health_url(&Environment { vars, secrets_dir: PathBuf::new() })
+        };
+        assert_eq!(url(&[]), "http://127.0.0.1:8080/healthz");
+        assert_eq!(url(&[("HEALTH_CHECK_PORT", "1"), ("ISR_HTTP__PORT", "")]), "http://127.0.0.1:1/healthz");
+        assert_eq!(url(&[("HEALTH_CHECK_PORT", "1"), ("ISR_HTTP__PORT", "2")]), "http://127.0.0.1:2/healthz");
+    }
+}

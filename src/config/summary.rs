@@ -1,0 +1,183 @@
+//! What `check` says of a good configuration: what would run, and what would be odd about it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::Loaded;
+use super::settings::{Destination, PatternSettings, ServerSettings, Settings};
+
+/// The summary of a configuration, with the state of its logs at the time it was made.
+#[derive(Debug)]
+pub struct Summary<'a> {
+    settings: &'a Settings,
+    /// By server: the state of the console log, and of the engine log where there is one.
+    logs: Vec<(LogState, Option<LogState>)>,
+    warnings: Vec<String>,
+}
+
+/// What there is at the path of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum LogState {
+    Readable {
+        bytes: u64,
+    },
+    /// Begins like `factorio-current.log`.
+    EngineLog {
+        bytes: u64,
+    },
+    Missing,
+    Directory,
+    Unreadable(String),
+}
+
+impl LogState {
+    fn of(path: &Path) -> Self {
+        match Self::probe(path) {
+            Ok(state) => state,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
+            Err(error) => Self::Unreadable(error.to_string()),
+        }
+    }
+
+    fn probe(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        if metadata.is_dir() {
+            return Ok(Self::Directory);
+        }
+        if !metadata.is_file() {
+            return Ok(Self::Unreadable("it is no regular file".to_owned()));
+        }
+        let mut head = Vec::new();
+        File::open(path)?.take(256).read_to_end(&mut head)?;
+        let bytes = metadata.len();
+        Ok(if begins_like_engine_log(&head) { Self::EngineLog { bytes } } else { Self::Readable { bytes } })
+    }
+
+    /// What is odd about a log in this state, for its key.
+    fn warning(&self, key: &str, path: &Path) -> Option<String> {
+        let path = path.display();
+        let console = key.ends_with("console_log");
+        match self {
+            Self::EngineLog { .. } if console => Some(format!(
+                "{key}: {path} is a factorio-current.log, which never contains chat; \
+                 start the game with `--console-log FILE` and name that file"
+            )),
+            Self::Missing => Some(format!("{key}: {path} is not there yet; it is read as soon as it appears")),
+            Self::Directory => Some(format!("{key}: {path} is a directory")),
+            Self::Unreadable(why) => Some(format!("{key}: {path} cannot be read: {why}")),
+            Self::Readable { .. } | Self::EngineLog { .. } => None,
+        }
+    }
+}
+
+/// `   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build ...)`
+fn begins_like_engine_log(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head);
+    let line = head.lines().next().unwrap_or_default();
+    line.trim_start().starts_with("0.0") && line.contains("; Factorio ")
+}
+
+impl fmt::Display for LogState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Readable { bytes } | Self::EngineLog { bytes } => write!(f, "readable, {bytes} bytes"),
+            Self::Missing => f.write_str("not there yet"),
+            Self::Directory => f.write_str("a directory"),
+            Self::Unreadable(_) => f.write_str("cannot be read"),
+        }
+    }
+}
+
+impl<'a> Summary<'a> {
+    /// Looks at the logs, too.
+    #[must_use]
+    pub fn of(loaded: &'a Loaded) -> Self {
+        let settings = &loaded.settings;
+        let mut warnings = loaded.warnings.clone();
+        let mut look = |server: &ServerSettings, key: &str, path: &Path| {
+            let state = LogState::of(path);
+            warnings.extend(state.warning(&format!("servers.{}.{key}", server.tag), path));
+            state
+        };
+        let logs = settings.servers.iter().map(|server| {
+            let engine = server.engine_log.as_deref().map(|path| look(server, "engine_log", path));
+            (look(server, "console_log", &server.console_log), engine)
+        });
+        let logs = logs.collect();
+        Self { settings, logs, warnings }
+    }
+
+    fn server(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
+        let server = &self.settings.servers[index];
+        let (console, engine) = &self.logs[index];
+        writeln!(f, "Server {} ({})", server.tag, server.name)?;
+        writeln!(f, "  console log  {} ({console})", server.console_log.display())?;
+        if let (Some(path), Some(state)) = (&server.engine_log, engine) {
+            writeln!(f, "  engine log   {} ({state})", path.display())?;
+        }
+        writeln!(f, "  time zone    {}", server.timezone.iana_name().unwrap_or("the system's"))?;
+        write!(f, "  channels     default {}", server.channels.default)?;
+        for (route, channel) in &server.channels.routes {
+            write!(f, ", {} {channel}", route.as_str())?;
+        }
+        match &server.rcon {
+            None => writeln!(f, "\n  rcon         none"),
+            Some(rcon) => {
+                let lua = if rcon.allow_lua { "Lua allowed" } else { "Lua refused" };
+                writeln!(f, "\n  rcon         {}:{}, {lua}", rcon.host, rcon.port)
+            }
+        }
+    }
+
+    fn pattern(f: &mut fmt::Formatter<'_>, pattern: &PatternSettings) -> fmt::Result {
+        let what = match (pattern.silence, pattern.channel) {
+            (true, _) => "silenced".to_owned(),
+            (false, Destination::Route(route)) => format!("to channel {}", route.as_str()),
+            (false, Destination::Channel(id)) => format!("to channel {id}"),
+        };
+        let (id, event, examples) = (&pattern.id, &pattern.event, pattern.examples.len());
+        writeln!(f, "Pattern {id}: event {event}, {what}, examples that match: {examples}")
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.settings;
+        (0..settings.servers.len()).try_for_each(|index| self.server(f, index))?;
+        settings.events.patterns.iter().try_for_each(|pattern| Self::pattern(f, pattern))?;
+        for (kind, changed) in &settings.events.overrides {
+            writeln!(f, "Event {kind}: {}", if changed.enabled == Some(false) { "off" } else { "changed" })?;
+        }
+        writeln!(f, "Discord at {}", settings.discord.api_base.as_deref().unwrap_or("https://discord.com"))?;
+        let metrics = if settings.metrics.enabled { "on" } else { "off" };
+        writeln!(f, "HTTP on {}, port {}, metrics {metrics}", settings.http.host, settings.http.port)?;
+        writeln!(f, "Database at {}", settings.database.path.display())?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_log_is_recognised_by_its_first_line() {
+        let engine = b"   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build 83138, linux64, headless)\n   0.1 x";
+        assert!(begins_like_engine_log(engine));
+        assert!(!begins_like_engine_log(b"2025-07-20 11:18:47 [JOIN] Bob joined the game\n"));
+        assert!(!begins_like_engine_log(b""));
+    }
+
+    #[test]
+    fn each_state_of_a_log_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("console.log");
+        assert_eq!(LogState::of(&log), LogState::Missing);
+        std::fs::write(&log, "12345").unwrap();
+        assert_eq!(LogState::of(&log), LogState::Readable { bytes: 5 });
+        assert_eq!(LogState::of(dir.path()), LogState::Directory);
+        assert!(matches!(LogState::of(Path::new("/dev/null")), LogState::Unreadable(_)));
+    }
+}
