@@ -46,7 +46,7 @@ pub struct Loaded {
 /// With every problem there is: a file that cannot be read or is no TOML, unknown or missing keys, values of the
 /// wrong kind or out of range, secrets that cannot be found. No text of an error contains a secret.
 pub fn load(path: &Path, env: &Environment) -> Result<Loaded, ConfigErrors> {
-    let source = Source::read(path, &env.vars).map_err(ConfigErrors::one)?;
+    let source = Source::read(path, &env.vars)?;
     let (layers, early) = Layers::merge(source, env);
     let mut problems = Problems::new(&layers, early);
     let loaded = file::read(layers.root(), &mut problems).and_then(|file| resolve::resolve(file, env, &mut problems));

@@ -128,8 +128,8 @@ impl<'a> Problems<'a> {
 
     /// `key` has a value of the wrong kind. The value is shown only where it stands in the file for all to see: what
     /// comes from the environment may be a secret in the wrong place.
-    pub fn add_mismatch(&mut self, key: &str, expected: &str, value: &Value) {
-        let visible = matches!(self.origin(key), Origin::File { .. }) && !self.layers.is_interpolated(key);
+    pub fn add_mismatch(&mut self, key: &str, expected: &str, value: &Value, secret: bool) {
+        let visible = !secret && matches!(self.origin(key), Origin::File { .. }) && !self.layers.is_interpolated(key);
         self.add(key, format!("expected {expected}, found {}", shown(value, visible)));
     }
 
@@ -144,12 +144,12 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// The hint for a misspelt `word`: the nearest of `candidates`, or all of them where they are few.
+/// The hint for a misspelt `word`: the nearest of `candidates` where one is near, else all of them.
 pub(super) fn suggestion(word: &str, candidates: &[&str]) -> String {
-    let similarity = |candidate: &&str| strsim::jaro_winkler(&word.to_lowercase(), candidate);
-    let nearest = candidates.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match nearest {
-        Some(nearest) if similarity(&nearest) > 0.8 => format!("did you mean `{nearest}`?"),
+    let word = word.to_lowercase();
+    let edits = |candidate: &&&str| strsim::damerau_levenshtein(&word, candidate);
+    match candidates.iter().min_by_key(edits) {
+        Some(nearest) if edits(&nearest) <= 1 + word.chars().count() / 4 => format!("did you mean `{nearest}`?"),
         _ => format!("known are {}", candidates.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ")),
     }
 }
@@ -162,6 +162,7 @@ mod tests {
     fn a_near_miss_is_suggested_and_a_far_one_gets_the_list() {
         assert_eq!(suggestion("consol_log", &["name", "console_log"]), "did you mean `console_log`?");
         assert_eq!(suggestion("Consol_Log", &["name", "console_log"]), "did you mean `console_log`?");
+        assert_eq!(suggestion("wo", &["what", "who"]), "did you mean `who`?");
         assert_eq!(suggestion("zzz", &["host", "port"]), "known are `host`, `port`");
     }
 

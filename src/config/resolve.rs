@@ -101,7 +101,9 @@ impl Rooms<'_> {
         let console_log = section.console_log.map(|log| self.base.join(log));
         let engine_log = section.engine_log.map(|log| self.base.join(log));
         for (key, log) in [("console_log", &console_log), ("engine_log", &engine_log)] {
-            log.iter().for_each(|log| logs.check(&format!("{path}.{key}"), log, problems));
+            if let Some(log) = log {
+                logs.check(&format!("{path}.{key}"), log, problems);
+            }
         }
         let rcon = match section.rcon {
             Some(rcon) => Some(self.rcon(tag, rcon, problems)?),
@@ -114,7 +116,7 @@ impl Rooms<'_> {
             engine_log,
             start_at: section.start_at,
             timezone: section.timezone.unwrap_or_else(|| zone.clone()),
-            channels: channels(section.channels?)?,
+            channels: channels(&section.channels?)?,
             rcon,
         })
     }
@@ -167,7 +169,7 @@ fn plain(path: &Path) -> PathBuf {
     out
 }
 
-fn channels(section: ChannelsSection) -> Option<ServerChannels> {
+fn channels(section: &ChannelsSection) -> Option<ServerChannels> {
     let routes = [
         (Route::Chat, section.chat),
         (Route::Joins, section.joins),

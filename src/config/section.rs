@@ -41,7 +41,7 @@ impl<T: Scalar> Key for T {
         let parsed = T::parse(value);
         // An empty value has been complained of where it was emptied.
         if parsed.is_none() && !matches!(value, Value::Empty(..)) {
-            problems.add_mismatch(path, <T as Scalar>::EXPECTED, value);
+            problems.add_mismatch(path, <T as Scalar>::EXPECTED, value, T::SECRET);
         }
         parsed
     }
@@ -52,7 +52,7 @@ impl<T: Key> Key for Vec<T> {
 
     fn read(path: &str, value: &Value, problems: &mut Problems<'_>) -> Option<Self> {
         let Some(elements) = value.as_array() else {
-            problems.add_mismatch(path, Self::EXPECTED, value);
+            problems.add_mismatch(path, Self::EXPECTED, value, false);
             return None;
         };
         // All elements are read, also behind a bad one.
@@ -103,7 +103,7 @@ impl<N: Name, T: Key> Key for BTreeMap<N, T> {
 
     fn read(path: &str, value: &Value, problems: &mut Problems<'_>) -> Option<Self> {
         let Some(tables) = value.as_dict() else {
-            problems.add_mismatch(path, Self::EXPECTED, value);
+            problems.add_mismatch(path, Self::EXPECTED, value, false);
             return None;
         };
         let mut out = Self::new();
@@ -134,7 +134,7 @@ impl<'a, 'p> Table<'a, 'p> {
     /// The table at `path`; every key of it that is not among `keys` is refused.
     pub fn open(path: &'a str, value: &'a Value, keys: &[&str], problems: &'a mut Problems<'p>) -> Option<Self> {
         let Some(dict) = value.as_dict() else {
-            problems.add_mismatch(path, "a table", value);
+            problems.add_mismatch(path, "a table", value, false);
             return None;
         };
         for key in dict.keys().filter(|key| !keys.contains(&key.as_str())) {

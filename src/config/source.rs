@@ -9,7 +9,7 @@ use figment::value::{Dict, Value};
 use toml_edit::{ImDocument, Item, TableLike, TomlError};
 
 use super::interpolate::interpolate;
-use super::problem::{Origin, Problem};
+use super::problem::{ConfigErrors, Origin, Problem};
 
 /// A parsed file, variables filled in.
 pub(super) struct Source {
@@ -27,13 +27,13 @@ pub(super) struct Source {
 
 impl Source {
     /// Reads and parses the file at `path`.
-    pub fn read(path: &Path, vars: &BTreeMap<String, String>) -> Result<Self, Problem> {
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    pub fn read(path: &Path, vars: &BTreeMap<String, String>) -> Result<Self, ConfigErrors> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigErrors::one(unreadable(path, &error)))?;
         Self::parse(path, &text, vars)
     }
 
-    fn parse(path: &Path, text: &str, vars: &BTreeMap<String, String>) -> Result<Self, Problem> {
-        let document = ImDocument::parse(text).map_err(|error| syntax_error(path, text, &error))?;
+    fn parse(path: &Path, text: &str, vars: &BTreeMap<String, String>) -> Result<Self, ConfigErrors> {
+        let document = ImDocument::parse(text).map_err(|error| ConfigErrors::one(syntax_error(path, text, &error)))?;
         let mut walk = Walk {
             text,
             vars,
@@ -100,35 +100,35 @@ impl Walk<'_> {
             });
             return Some(Value::from(tables.collect::<Vec<_>>()));
         }
-        item.as_value().and_then(|value| self.value(path, value))
+        item.as_value().map(|value| self.value(path, value))
     }
 
-    fn value(&mut self, path: &str, value: &toml_edit::Value) -> Option<Value> {
+    fn value(&mut self, path: &str, value: &toml_edit::Value) -> Value {
         match value {
             toml_edit::Value::String(text) => self.string(path, text.value()),
-            toml_edit::Value::Integer(number) => Some(Value::from(*number.value())),
-            toml_edit::Value::Float(number) => Some(Value::from(*number.value())),
-            toml_edit::Value::Boolean(flag) => Some(Value::from(*flag.value())),
-            toml_edit::Value::Datetime(time) => Some(Value::from(time.value().to_string())),
-            toml_edit::Value::InlineTable(table) => Some(Value::from(self.table(path, table))),
+            toml_edit::Value::Integer(number) => Value::from(*number.value()),
+            toml_edit::Value::Float(number) => Value::from(*number.value()),
+            toml_edit::Value::Boolean(flag) => Value::from(*flag.value()),
+            toml_edit::Value::Datetime(time) => Value::from(time.value().to_string()),
+            toml_edit::Value::InlineTable(table) => Value::from(self.table(path, table)),
             toml_edit::Value::Array(array) => {
-                let elements = array.iter().enumerate().filter_map(|(index, element)| {
+                let elements = array.iter().enumerate().map(|(index, element)| {
                     let path = format!("{path}[{index}]");
                     self.note_line(&path, element.span());
                     self.value(&path, element)
                 });
-                Some(Value::from(elements.collect::<Vec<_>>()))
+                Value::from(elements.collect::<Vec<_>>())
             }
         }
     }
 
     /// A string that cannot be filled in is reported here and left empty: nobody complains of it again.
-    fn string(&mut self, path: &str, text: &str) -> Option<Value> {
+    fn string(&mut self, path: &str, text: &str) -> Value {
         match interpolate(text, self.vars) {
-            Ok(None) => Some(Value::from(text)),
+            Ok(None) => Value::from(text),
             Ok(Some(filled)) => {
                 self.source.interpolated.insert(path.to_owned());
-                Some(Value::from(filled))
+                Value::from(filled)
             }
             Err(error) => {
                 let line = self.source.lines.get(path).copied();
@@ -138,7 +138,7 @@ impl Walk<'_> {
                     message: error.to_string(),
                     hint: Some("`$${` stands for a literal `${`".to_owned()),
                 });
-                Some(Value::Empty(figment::value::Tag::Default, figment::value::Empty::Unit))
+                Value::Empty(figment::value::Tag::Default, figment::value::Empty::Unit)
             }
         }
     }
@@ -187,7 +187,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Source, Problem> {
+    fn parse(text: &str) -> Result<Source, ConfigErrors> {
         Source::parse(Path::new("c.toml"), text, &BTreeMap::new())
     }
 
@@ -215,7 +215,7 @@ mod tests {
             let problem = parse(text).err().unwrap().to_string();
             assert!(problem.starts_with("c.toml:") && !problem.contains("hush"), "{problem}");
         }
-        let problem = parse("[http]\nport = = 1\n").err().unwrap();
-        assert_eq!(problem.origin, Origin::File { path: "c.toml".into(), line: Some(2), column: Some(8) });
+        let problems = parse("[http]\nport = = 1\n").err().unwrap().problems;
+        assert_eq!(problems[0].origin, Origin::File { path: "c.toml".into(), line: Some(2), column: Some(8) });
     }
 }

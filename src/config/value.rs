@@ -17,6 +17,9 @@ pub(super) trait Scalar: Sized {
     /// What operators are told to write.
     const EXPECTED: &'static str;
 
+    /// Whether no error may show what was found.
+    const SECRET: bool = false;
+
     /// The value, or `None` where it is something else.
     fn parse(value: &Value) -> Option<Self>;
 }
@@ -63,6 +66,7 @@ impl Scalar for String {
 /// A secret is a text and nothing else: a number would lose its leading zeros.
 impl Scalar for SecretString {
     const EXPECTED: &'static str = "a secret as a text in quotes";
+    const SECRET: bool = true;
 
     fn parse(value: &Value) -> Option<Self> {
         value.as_str().filter(|text| !text.is_empty()).map(SecretString::from)
@@ -81,6 +85,7 @@ impl std::fmt::Debug for SecretFile {
 
 impl Scalar for SecretFile {
     const EXPECTED: &'static str = "the path of a file with the secret in it";
+    const SECRET: bool = true;
 
     fn parse(value: &Value) -> Option<Self> {
         PathBuf::parse(value).map(Self)

@@ -1,5 +1,6 @@
 //! What an operator sees of the configuration: the built program on files of its own, and [`load`] with environments
 //! of its own.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests")]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -99,7 +100,23 @@ fn a_good_configuration_is_summed_up() {
     place.file("logs/console.log", "12345");
     let said = place.run(&["check"]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    insta::assert_snapshot!(said.out, @"");
+    insta::assert_snapshot!(said.out, @r#"
+    config.toml is in order.
+
+    Server prod (prod)
+      console log  logs/console.log (readable, 5 bytes)
+      engine log   /nowhere/factorio-current.log (not there yet)
+      time zone    Europe/Berlin
+      channels     default 111, joins 112
+      rcon         127.0.0.1:27015, Lua allowed
+    Pattern trade: event trade, to channel 115, examples that match: 1
+    Event join: off
+    Discord at https://discord.com
+    HTTP on 0.0.0.0, port 8080, metrics on
+    Database at factorio-isr.db
+    warning: servers.prod.rcon.allow_lua is true: a Lua command disables achievements for the save
+    warning: servers.prod.engine_log: /nowhere/factorio-current.log is not there yet; it is read as soon as it appears
+    "#);
 }
 
 #[test]
@@ -162,7 +179,40 @@ enable = true
     );
     let said = place.run(&["check"]);
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
-    insta::assert_snapshot!(said.err, @"");
+    insta::assert_snapshot!(said.err, @r#"
+    config.toml:1: timezone: expected an IANA time zone as `Europe/Berlin` or `UTC`, found the text "Europe/Berln"
+    config.toml:4: discord.token: the token starts with `Bot `; give the token alone
+    config.toml:5: discord.api_base: expected `http://host:port` or `https://host`; leave out `/api/v10` and whatever else stands behind the port
+    config.toml:7: servers.prod.console_log: missing: expected a path in quotes
+    config.toml:8: servers.prod.consol_log: unknown key; did you mean `console_log`?
+    config.toml:9: servers.prod.start_at: expected `end` or `beginning`, found the text "start"
+    config.toml:10: servers.prod.channels.chatt: unknown key; did you mean `chat`?
+    config.toml:10: servers.prod.channels.default: expected a channel id, the number Discord gives by "Copy Channel ID", found the text "general"
+    config.toml:13: servers.two.console_log: factorio-current.log never contains chat, joins or leaves; start the game with `--console-log FILE` and name that file here; this one is an `engine_log`
+    config.toml:13: servers.two.console_log: the same file as `servers.three.console_log`: its lines would be relayed twice
+    config.toml:14: servers.two.channels.default: expected a channel id, the number Discord gives by "Copy Channel ID", found the number 0
+    config.toml:16: servers.three.channels.default: missing: expected a channel id, the number Discord gives by "Copy Channel ID"
+    config.toml:17: servers.three.console_log: factorio-current.log never contains chat, joins or leaves; start the game with `--console-log FILE` and name that file here; this one is an `engine_log`
+    config.toml:18: servers.three.engine_log: expected a path in quotes, found an empty text
+    config.toml:20: servers.bad tag: `bad tag` is no server tag: use 1 to 32 letters, digits, `-` or `_`; `name = "..."` may be any text
+    config.toml:25: relay.poll_interval: out of range: 10ms to 1m
+    config.toml:26: relay.max_replay_age: expected a duration as `250ms`, `15m` or `2h30m`, found the number 15
+    config.toml:27: relay.max_backlog_messages: expected a whole number, found the number -1
+    config.toml:30: http.port: expected a port from 0 to 65535, found the number 70000
+    config.toml:31: http.host: expected an IP address as `0.0.0.0` or `::1`, found the text "localhost"
+    config.toml:33: events.joined: unknown event; did you mean `join`?
+    config.toml:34: events.joined.enabled: expected `true` or `false`, found the text "perhaps"
+    config.toml:37: patterns[0].id: expected up to 64 letters, digits, `_` or `-`
+    config.toml:38: patterns[0].regex: look-around, including look-ahead and look-behind, is not supported; a regex here takes linear time whatever players type, which rules both out
+    config.toml:43: patterns[1].template: `{wo}` is no named group of the regex; did you mean `who`?
+    config.toml:44: patterns[1].examples[1]: the regex does not match this example; an example is the line's text behind its time, as `[CHAT] Bob: hi`
+    config.toml:45: patterns[1].servers[0]: there is no such server; did you mean `prod`?
+    config.toml:48: patterns[2].id: another pattern is called `trade` too
+    config.toml:49: patterns[2].regex: no valid regex: unclosed group
+    config.toml:50: patterns[2].lane: expected `alert` or `chat`, found the text "fast"
+    config.toml:53: metrics.enable: unknown key; did you mean `enabled`?
+    31 problems in the configuration.
+    "#);
     assert_eq!(place.run(&["run"]).err, said.err, "`run` says the same");
 }
 
@@ -171,7 +221,11 @@ fn a_misspelt_key_gets_a_suggestion() {
     let place = Place::with(&GOOD.replace("console_log", "consol_log"));
     let said = place.run(&["check", "--config", "config.toml"]);
     assert_eq!(said.code, Some(1));
-    insta::assert_snapshot!(said.err, @"");
+    insta::assert_snapshot!(said.err, @r#"
+    config.toml:5: servers.prod.console_log: missing: expected a path in quotes
+    config.toml:6: servers.prod.consol_log: unknown key; did you mean `console_log`?
+    2 problems in the configuration.
+    "#);
 }
 
 #[test]
@@ -179,15 +233,24 @@ fn a_missing_file_says_what_to_do() {
     let place = Place::with(GOOD);
     let said = place.run(&["run", "--config", "nope.toml"]);
     assert_eq!(said.code, Some(1));
-    insta::assert_snapshot!(said.err, @"");
+    insta::assert_snapshot!(said.err, @r#"
+    nope.toml: there is no such file; copy config.example.toml to it and fill in your channels, or name another with --config
+    1 problem in the configuration.
+    "#);
     let directory = place.run(&["check", "--config", "."]);
-    insta::assert_snapshot!(directory.err, @"");
+    insta::assert_snapshot!(directory.err, @r#"
+    .: this is a directory; Docker makes one where a mounted file does not exist on the host
+    1 problem in the configuration.
+    "#);
 }
 
 #[test]
 fn a_syntax_error_names_line_and_column() {
     let place = Place::with("[discord]\ntoken = \"x\"\n[servers.prod\nname = 1\n");
-    insta::assert_snapshot!(place.run(&["check"]).err, @"");
+    insta::assert_snapshot!(place.run(&["check"]).err, @r#"
+    config.toml:3:14: no valid TOML: invalid table header, expected `.`, `]`
+    1 problem in the configuration.
+    "#);
 }
 
 #[test]
@@ -212,7 +275,7 @@ fn paths_start_at_the_file_and_keys_have_defaults() {
     assert_eq!(server.channels.of(Route::Chat).get(), 111);
     assert_eq!(settings.http.host.to_string(), "0.0.0.0");
     assert_eq!((settings.http.port, settings.metrics.enabled), (8080, true));
-    assert_eq!(settings.relay.max_replay_age, Duration::from_secs(900));
+    assert_eq!(settings.relay.max_replay_age, Duration::from_mins(15));
 }
 
 #[test]
@@ -254,13 +317,19 @@ fn a_mistake_in_a_variable_names_the_variable() {
         .var("ISR_DISCORD__TOKN", "x")
         .var("ISR_SERVERS__PRD__NAME", "x")
         .var("ISR_TIMEZONE", "Mars/Base");
-    insta::assert_snapshot!(place.errors(), @"");
+    insta::assert_snapshot!(place.errors(), @r#"
+    environment variable ISR_DISCORD__TOKN: discord.tokn: unknown key; did you mean `token`?
+    environment variable ISR_HTTP__PORT: http.port: expected a port from 0 to 65535, found another text
+    environment variable ISR_SERVERS__PRD__NAME: servers.prd.channels.default: missing: expected a channel id, the number Discord gives by "Copy Channel ID"
+    environment variable ISR_SERVERS__PRD__NAME: servers.prd.console_log: missing: expected a path in quotes
+    environment variable ISR_TIMEZONE: timezone: expected an IANA time zone as `Europe/Berlin` or `UTC`, found another text
+    "#);
 }
 
 #[test]
 fn a_variable_of_someone_else_is_only_warned_about() {
     let loaded = Place::with(GOOD).var("ISR_SERVICE_HOST", "10.0.0.1").load().unwrap();
-    insta::assert_snapshot!(loaded.warnings.join("\n"), @"");
+    insta::assert_snapshot!(loaded.warnings.join("\n"), @"ISR_SERVICE_HOST names no key and is ignored; a key is named like ISR_HTTP__PORT");
 }
 
 fn token(place: &Place) -> String {
@@ -318,14 +387,17 @@ fn an_rcon_password_is_found_wherever_it_may_be() {
 #[test]
 fn a_secret_that_is_missing_unreadable_or_given_twice_is_told() {
     let config = GOOD.replace("token = \"token-of-the-file\"", "");
-    insta::assert_snapshot!(Place::with(&(config.clone() + "rcon = {}")).errors(), @"");
+    insta::assert_snapshot!(Place::with(&(config.clone() + "rcon = {}")).errors(), @r#"
+    DIR/config.toml:2: discord.token: missing; give it here, as `discord.token_file`, as ISR_DISCORD__TOKEN or as a secret in /run/secrets/discord_token
+    DIR/config.toml:8: servers.prod.rcon.password: missing; give it here, as `servers.prod.rcon.password_file`, as ISR_SERVERS__PROD__RCON__PASSWORD or as a secret in /run/secrets/rcon_password_prod
+    "#);
     let unreadable = Place::with(&config).var("ISR_DISCORD__TOKEN_FILE", "nowhere");
-    insta::assert_snapshot!(unreadable.errors(), @"");
+    insta::assert_snapshot!(unreadable.errors(), @"environment variable ISR_DISCORD__TOKEN_FILE: discord.token_file: the file it names cannot be read: No such file or directory (os error 2)");
     let twice = Place::with(&GOOD.replace("token =", "token_file = \"x\"\ntoken ="));
-    insta::assert_snapshot!(twice.errors(), @"");
+    insta::assert_snapshot!(twice.errors(), @"DIR/config.toml:4: discord.token: given twice, here and by `discord.token_file`");
     let empty = Place::with(&config);
     empty.file("secrets/discord_token", "\n");
-    insta::assert_snapshot!(empty.errors(), @"");
+    insta::assert_snapshot!(empty.errors(), @"DIR/config.toml:2: discord.token: the secret DIR/secrets/discord_token cannot be read: it is empty");
 }
 
 #[test]
@@ -338,7 +410,10 @@ fn variables_in_texts_are_filled_in() {
     let literal = Place::with(&GOOD.replace("token-of-the-file", "a$${b}"));
     assert_eq!(token(&literal), "a${b}");
     let unset = Place::with(&GOOD.replace("token-of-the-file", "${MY_TOKEN}").replace("console.log", "${"));
-    insta::assert_snapshot!(unset.errors(), @"");
+    insta::assert_snapshot!(unset.errors(), @r#"
+    DIR/config.toml:3: discord.token: the environment variable `MY_TOKEN` is not set; `$${` stands for a literal `${`
+    DIR/config.toml:6: servers.prod.console_log: `${` without a variable's name and `}` behind it; `$${` stands for a literal `${`
+    "#);
 }
 
 #[test]
@@ -382,7 +457,7 @@ fn no_secret_is_ever_shown() {
 
 #[test]
 fn no_server_is_a_mistake() {
-    insta::assert_snapshot!(Place::with("[discord]\ntoken = \"x\"\n").errors(), @"");
+    insta::assert_snapshot!(Place::with("[discord]\ntoken = \"x\"\n").errors(), @"DIR/config.toml: servers: no server is configured; add a table `[servers.TAG]` with `console_log` and `channels`");
 }
 
 #[test]
@@ -400,7 +475,7 @@ fn a_log_that_looks_wrong_is_warned_about() {
     place.file("logs/console.log", "   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build 83138, linux64, headless)\n");
     let said = place.run(&["check"]);
     assert_eq!(said.code, Some(0));
-    assert!(said.out.contains("warning: servers.prod.console_log: DIR/logs/console.log is a factorio-current.log"));
+    assert!(said.out.contains("warning: servers.prod.console_log: logs/console.log is a factorio-current.log"));
 }
 
 #[test]
