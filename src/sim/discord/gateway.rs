@@ -29,7 +29,11 @@ pub(super) async fn connect(
     ConnectInfo(peer): ConnectInfo<Peer>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    match hub.read(|state| state.gateway_faults.upgrade) {
+    let fault = hub.read(|state| state.gateway_faults.upgrade);
+    if fault != Upgrade::Accept {
+        hub.change(|state| state.counts.upgrades_refused += 1);
+    }
+    match fault {
         Upgrade::Accept => match upgrade {
             Ok(upgrade) => upgrade.on_upgrade(move |web_socket| serve(web_socket, hub, peer)),
             Err(rejection) => rejection.into_response(),

@@ -18,6 +18,7 @@ mod errors;
 mod faults;
 mod gateway;
 mod hub;
+mod interactions;
 mod mentions;
 mod model;
 mod objects;
@@ -264,6 +265,17 @@ impl SimDiscord {
         });
     }
 
+    /// A user calls a registered command with these options, an array. Returns the interaction's id.
+    pub fn interact(&self, channel: u64, caller: &str, command: &str, options: &Value) -> Result<u64, ApiError> {
+        self.hub.change(|state| interactions::call(state, channel, caller, command, options))
+    }
+
+    /// What the bot replied to a call of [`SimDiscord::interact`]; a reply only the caller sees included.
+    #[must_use]
+    pub fn interaction_reply(&self, id: u64) -> Option<Arc<SimMessage>> {
+        self.hub.read(|state| interactions::reply(state, id))
+    }
+
     /// Any event, as `INTERACTION_CREATE`, to every session, whatever its intents.
     pub fn dispatch(&self, event: &str, data: &Value) {
         self.hub.change(|state| state.sessions.dispatch(0, event, |_| data.clone()));
@@ -292,6 +304,6 @@ fn router(hub: Arc<Hub>) -> Router {
         .route("/sim/events", get(web::events))
         .route("/sim/attachments/{message}/{index}", get(web::attachment))
         .route("/api/{*path}", any(rest::answer))
-        .layer(DefaultBodyLimit::max(draft::MAX_REQUEST))
+        .layer(DefaultBodyLimit::disable())
         .with_state(hub)
 }

@@ -29,7 +29,7 @@ pub(super) fn current_user(bot: &SimBot) -> Value {
     account
 }
 
-/// Flags: the privileged intent MESSAGE_CONTENT is switched on (the form for unverified applications).
+/// Flags: the privileged intent `MESSAGE_CONTENT` is switched on (the form for unverified applications).
 const MESSAGE_CONTENT_LIMITED: u64 = 1 << 19;
 
 pub(super) fn application(bot: &SimBot) -> Value {
@@ -46,8 +46,8 @@ pub(super) fn application(bot: &SimBot) -> Value {
 /// Who owns the guild and the application.
 pub(super) const OWNER_ID: u64 = 900_000_000_000_000_000;
 
-/// VIEW_CHANNEL, SEND_MESSAGES, EMBED_LINKS, ATTACH_FILES, READ_MESSAGE_HISTORY and the like for everyone.
-const EVERYONE_PERMISSIONS: u64 = 117_760;
+/// `VIEW_CHANNEL`, `SEND_MESSAGES`, `EMBED_LINKS`, `ATTACH_FILES`, `READ_MESSAGE_HISTORY` and the like for everyone.
+pub(super) const EVERYONE_PERMISSIONS: u64 = 117_760;
 
 /// The id of the role that comes with the bot.
 fn bot_role(bot: &SimBot) -> u64 {
@@ -116,7 +116,7 @@ pub(super) fn guild(guild: &SimGuild, bot: &SimBot) -> Value {
     })
 }
 
-/// What GUILD_CREATE adds to the guild.
+/// What `GUILD_CREATE` adds to the guild.
 pub(super) fn guild_create(shown: &SimGuild, bot: &SimBot, channels: &[Value], members: &[Value]) -> Value {
     let mut created = guild(shown, bot);
     created["joined_at"] = json!("2026-01-01T00:00:00.000000+00:00");
@@ -146,9 +146,9 @@ fn attachment(base_url: &str, message: u64, index: usize, file: &SimAttachment) 
     })
 }
 
-/// A message as REST shows it. The nonce is only in the answer to its creation and in MESSAGE_CREATE: a message that
-/// is fetched later has lost it.
-pub(super) fn message(message: &SimMessage, base_url: &str) -> Value {
+/// A message as REST shows it; `users` are those whom a mention can mean. The nonce is only in the answer to its
+/// creation and in `MESSAGE_CREATE`: a message that is fetched later has lost it.
+pub(super) fn message(message: &SimMessage, base_url: &str, users: &[SimUser]) -> Value {
     let attachments: Vec<Value> =
         message.attachments.iter().enumerate().map(|(n, file)| attachment(base_url, message.id, n, file)).collect();
     let mut shown = json!({
@@ -156,7 +156,7 @@ pub(super) fn message(message: &SimMessage, base_url: &str) -> Value {
         "author": user(&message.author), "content": message.content, "timestamp": iso8601(message.timestamp),
         "edited_timestamp": message.edited.map(iso8601), "tts": false, "pinned": false, "flags": message.flags,
         "mention_everyone": message.pinged.iter().any(|ping| matches!(ping, Ping::Everyone | Ping::Here)),
-        "mentions": mentioned_users(&message.pinged), "mention_roles": mentioned_roles(&message.pinged),
+        "mentions": mentioned_users(&message.pinged, users), "mention_roles": mentioned_roles(&message.pinged),
         "attachments": attachments, "embeds": message.embeds, "components": message.components,
     });
     if let Some(answered) = message.reply_to {
@@ -167,9 +167,8 @@ pub(super) fn message(message: &SimMessage, base_url: &str) -> Value {
     shown
 }
 
-fn mentioned_users(pings: &[Ping]) -> Vec<Value> {
-    let ids = pings.iter().filter_map(|ping| if let Ping::User(id) = ping { Some(*id) } else { None });
-    ids.map(|id| user(&SimUser { id, name: format!("user-{id}"), bot: false })).collect()
+fn mentioned_users(pings: &[Ping], users: &[SimUser]) -> Vec<Value> {
+    users.iter().filter(|known| pings.contains(&Ping::User(known.id))).map(user).collect()
 }
 
 fn mentioned_roles(pings: &[Ping]) -> Vec<String> {

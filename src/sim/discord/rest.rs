@@ -21,6 +21,9 @@ use super::route::Route;
 use super::routes::{self, Answer, Call};
 use super::server::Peer;
 
+/// Bytes of a request that are read at all.
+const MOST_READ: usize = 2 * MAX_REQUEST;
+
 /// Any request below `/api`.
 pub(super) async fn answer(
     State(hub): State<Arc<Hub>>,
@@ -43,21 +46,24 @@ pub(super) async fn answer(
     response
 }
 
+/// Reads all of the body before judging it: an answer in the middle of an upload would look like a broken connection.
 async fn read(request: Request) -> Result<Payload, ApiError> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.starts_with("multipart/form-data") {
-        return read_form(request).await;
+    let (parts, body) = request.into_parts();
+    let bytes = body::to_bytes(body, MOST_READ).await.map_err(|_| ApiError::too_large())?;
+    if bytes.len() > MAX_REQUEST {
+        return Err(ApiError::too_large());
     }
-    let bytes = body::to_bytes(request.into_body(), MAX_REQUEST).await.map_err(|_| ApiError::too_large())?;
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.starts_with("multipart/form-data") {
+        return read_form(Request::from_parts(parts, bytes.into())).await;
+    }
     let json = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&bytes) };
     Ok(Payload { json: json.map_err(|_| ApiError::invalid_json())?, files: Vec::new() })
 }
 
 /// A form with the JSON in `payload_json` and the files in `files[n]`.
 async fn read_form(request: Request) -> Result<Payload, ApiError> {
-    let refused = |error: axum::extract::multipart::MultipartError| {
-        if error.status() == StatusCode::PAYLOAD_TOO_LARGE { ApiError::too_large() } else { ApiError::invalid_json() }
-    };
+    let refused = |_| ApiError::invalid_json();
     let mut form = Multipart::from_request(request, &()).await.map_err(|_| ApiError::invalid_json())?;
     let mut payload = Payload::default();
     while let Some(field) = form.next_field().await.map_err(refused)? {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::draft::{self, Draft, Payload};
 use super::errors::ApiError;
+use super::interactions;
 use super::mentions;
 use super::objects;
 use super::route::Route;
@@ -46,6 +47,7 @@ pub(super) fn carry_out(state: &mut SimState, call: Call<'_>) -> Answered {
             let (channel, rest): (u64, Vec<String>) = (id(channel)?, rest.iter().map(ToString::to_string).collect());
             channel_route(state, call, channel, &rest.iter().map(String::as_str).collect::<Vec<_>>())
         }
+        (method, ["interactions" | "webhooks", ..]) => interactions::carry_out(state, method, &segments, call.payload),
         _ => Err(ApiError::not_found()),
     }
 }
@@ -130,9 +132,15 @@ fn channel_route(state: &mut SimState, call: Call<'_>, channel: u64, rest: &[&st
 }
 
 fn edit_channel(state: &mut SimState, channel: u64, json: &Value) -> Answered {
-    let name = json["name"].as_str().map(str::to_owned);
-    let topic = json.get("topic").map(|topic| topic.as_str().map(str::to_owned));
-    state.edit_channel(channel, name, topic).map(Answer::Json)
+    let edited = state.edit_channel(channel, |channel| {
+        if let Some(name) = json["name"].as_str() {
+            name.clone_into(&mut channel.name);
+        }
+        if let Some(topic) = json.get("topic") {
+            channel.topic = topic.as_str().map(str::to_owned);
+        }
+    });
+    edited.map(Answer::Json)
 }
 
 /// Up to `limit` messages (50, at most 100), newest first: those just after `after`, or the last ones before `before`.

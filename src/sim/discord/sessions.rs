@@ -9,13 +9,16 @@ use super::server::Peer;
 
 /// Intent GUILDS.
 pub(super) const GUILDS: u64 = 1;
-/// Intent GUILD_MESSAGES.
+/// Intent `GUILD_MESSAGES`.
 pub(super) const GUILD_MESSAGES: u64 = 1 << 9;
-/// Intent MESSAGE_CONTENT, privileged.
+/// Intent `MESSAGE_CONTENT`, privileged.
 pub(super) const MESSAGE_CONTENT: u64 = 1 << 15;
 
 /// Frames that wait for a client that does not read; beyond, its connection is cut.
 pub(super) const SOCKET_QUEUE: usize = 8192;
+
+/// Sessions without a connection that are still known; beyond, the oldest can no longer be resumed.
+const WAITING_SESSIONS: usize = 8;
 
 /// What a connection's task is told to do.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ struct Session {
 /// All sessions, connected or waiting to be resumed, and all connections.
 #[derive(Debug)]
 pub(super) struct Sessions {
-    sessions: BTreeMap<String, Session>,
+    known: BTreeMap<String, Session>,
     sockets: BTreeMap<u64, Socket>,
     opened: u64,
     begun: u64,
@@ -64,7 +67,7 @@ pub(super) struct Sessions {
 impl Sessions {
     /// `replay` is how many dispatches a session can be told again.
     pub(super) fn new(replay: usize) -> Self {
-        Self { sessions: BTreeMap::new(), sockets: BTreeMap::new(), opened: 0, begun: 0, replay }
+        Self { known: BTreeMap::new(), sockets: BTreeMap::new(), opened: 0, begun: 0, replay }
     }
 
     /// A connection is open.
@@ -77,7 +80,7 @@ impl Sessions {
     /// A connection is gone. `ended` if the client said goodbye (close 1000 or 1001), which ends its session too.
     pub(super) fn close(&mut self, socket: u64, ended: bool) {
         self.sockets.remove(&socket);
-        self.sessions.retain(|_, session| {
+        self.known.retain(|_, session| {
             let here = session.socket.as_ref().is_some_and(|(id, _)| *id == socket);
             if here {
                 session.socket = None;
@@ -93,17 +96,28 @@ impl Sessions {
 
     /// Begins a session on a connection; returns its id.
     pub(super) fn begin(&mut self, socket: u64, intents: u64) -> String {
+        self.drop_oldest_waiting();
         self.begun += 1;
         let id = format!("{:032x}", self.begun);
         let sender = self.sockets.get(&socket).cloned().map(|sender| (socket, sender));
-        self.sessions.insert(id.clone(), Session { intents, sequence: 0, sent: VecDeque::new(), socket: sender });
+        self.known.insert(id.clone(), Session { intents, sequence: 0, sent: VecDeque::new(), socket: sender });
         id
+    }
+
+    fn drop_oldest_waiting(&mut self) {
+        let waiting = || self.known.iter().filter(|(_, session)| session.socket.is_none());
+        if waiting().count() < WAITING_SESSIONS {
+            return;
+        }
+        if let Some(oldest) = waiting().next().map(|(id, _)| id.clone()) {
+            self.known.remove(&oldest);
+        }
     }
 
     /// Goes on with a session on another connection and repeats what came after `sequence`.
     /// `false` if the session is unknown or has forgotten that far back.
     pub(super) fn resume(&mut self, id: &str, sequence: u64, socket: u64) -> bool {
-        let Some(session) = self.sessions.get_mut(id) else { return false };
+        let Some(session) = self.known.get_mut(id) else { return false };
         let forgotten = session.sent.front().map_or(session.sequence, |(first, _)| first - 1);
         if sequence < forgotten || sequence > session.sequence {
             return false;
@@ -111,37 +125,43 @@ impl Sessions {
         session.socket = self.sockets.get(&socket).cloned().map(|sender| (socket, sender));
         let missed: Vec<String> =
             session.sent.iter().filter(|(at, _)| *at > sequence).map(|(_, frame)| frame.clone()).collect();
-        missed.into_iter().for_each(|frame| session.send(frame));
+        for frame in missed {
+            session.send(frame);
+        }
         true
     }
 
     /// An event for one session.
     pub(super) fn dispatch_to(&mut self, id: &str, event: &str, data: &Value) {
-        if let Some(session) = self.sessions.get_mut(id) {
+        if let Some(session) = self.known.get_mut(id) {
             session.dispatch(event, data, self.replay);
         }
     }
 
     /// An event for every session with these intents; `data` may depend on the session's intents.
     pub(super) fn dispatch(&mut self, needs: u64, event: &str, data: impl Fn(u64) -> Value) {
-        for session in self.sessions.values_mut().filter(|session| session.intents & needs == needs) {
+        for session in self.known.values_mut().filter(|session| session.intents & needs == needs) {
             session.dispatch(event, &data(session.intents), self.replay);
         }
     }
 
     /// Every connection is told the same.
     pub(super) fn command_all(&self, command: impl Fn() -> Command) {
-        self.sockets.values().for_each(|socket| socket.order(command()));
+        for socket in self.sockets.values() {
+            socket.order(command());
+        }
     }
 
     /// Every connection ends without a word.
     pub(super) fn cut_all(&self) {
-        self.sockets.values().for_each(|socket| socket.peer.cut());
+        for socket in self.sockets.values() {
+            socket.peer.cut();
+        }
     }
 
     /// Forgets all sessions: none can be resumed.
     pub(super) fn forget(&mut self) {
-        self.sessions.clear();
+        self.known.clear();
     }
 }
 
@@ -202,10 +222,28 @@ mod tests {
         let mut sessions = Sessions::new(2);
         let (socket, _heard) = connected(&mut sessions);
         let id = sessions.begin(socket, 0);
-        (0..4).for_each(|_| sessions.dispatch(0, "A", |_| Value::Null));
+        for _ in 0..4 {
+            sessions.dispatch(0, "A", |_| Value::Null);
+        }
         assert!(!sessions.resume(&id, 1, socket));
         assert!(!sessions.resume(&id, 5, socket), "it never heard number 5");
         assert!(sessions.resume(&id, 2, socket));
+    }
+
+    #[test]
+    fn sessions_nobody_resumes_are_forgotten_from_the_oldest_on() {
+        let mut sessions = Sessions::new(2);
+        let mut abandoned = || {
+            let (socket, _heard) = connected(&mut sessions);
+            let id = sessions.begin(socket, 0);
+            sessions.close(socket, false);
+            id
+        };
+        let ids: Vec<String> = (0..WAITING_SESSIONS).map(|_| abandoned()).collect();
+        let (socket, _heard) = connected(&mut sessions);
+        sessions.begin(socket, 0);
+        assert!(!sessions.resume(&ids[0], 0, socket));
+        assert!(sessions.resume(&ids[1], 0, socket));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::SimDiscordConfig;
-use super::draft::Draft;
+use super::draft::{Draft, Upload};
 use super::errors::ApiError;
 use super::faults::{Faults, GatewayFaults};
+use super::interactions::Called;
 use super::mentions;
 use super::model::{Change, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
 use super::objects;
@@ -73,6 +74,7 @@ pub struct SimState {
     pub(super) sessions: Sessions,
     pub(super) commands: Value,
     pub(super) presence: Value,
+    pub(super) interactions: Vec<Called>,
     pub(super) posts_under_way: HashMap<u64, usize>,
     pub(super) counts: SimStats,
     channels: BTreeMap<u64, ChannelState>,
@@ -99,6 +101,7 @@ impl SimState {
             sessions: Sessions::new(config.replay_limit),
             commands: json!([]),
             presence: Value::Null,
+            interactions: Vec::new(),
             posts_under_way: HashMap::new(),
             counts: SimStats::default(),
             channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
@@ -112,6 +115,7 @@ impl SimState {
     }
 
     /// The messages of a channel that are kept, oldest first.
+    #[must_use]
     pub fn messages(&self, channel: u64) -> impl DoubleEndedIterator<Item = &Arc<SimMessage>> + ExactSizeIterator {
         static NONE: VecDeque<Arc<SimMessage>> = VecDeque::new();
         self.channels.get(&channel).map_or(&NONE, |state| &state.messages).iter()
@@ -179,7 +183,7 @@ impl SimState {
     }
 
     pub(super) fn message_json(&self, message: &SimMessage) -> Value {
-        objects::message(message, &self.base_url)
+        objects::message(message, &self.base_url, &self.users)
     }
 
     /// The message as its creation answers it: with its nonce.
@@ -208,7 +212,8 @@ impl SimState {
             self.counts.nonce_repeats += 1;
             return self.find(channel, message).cloned();
         }
-        let message = self.keep(channel, author, draft);
+        let message = Arc::new(self.compose(channel, author, draft));
+        self.keep(Arc::clone(&message));
         if let Some(key) = key {
             self.nonces.remember(key, now, channel, message.id);
         }
@@ -217,39 +222,37 @@ impl SimState {
         Ok(message)
     }
 
-    fn keep(&mut self, channel: u64, author: SimUser, draft: Draft) -> Arc<SimMessage> {
-        let pinged = mentions::pinged(&draft.content, draft.allowed_mentions.as_ref());
-        let attachments = draft.files.into_iter().map(|file| SimAttachment {
-            id: self.next_id(),
-            filename: file.filename,
-            bytes: file.bytes,
-        });
-        let attachments = attachments.collect();
-        let message = Arc::new(SimMessage {
+    /// A message that is not in any channel yet.
+    pub(super) fn compose(&mut self, channel: u64, author: SimUser, draft: Draft) -> SimMessage {
+        let file = |file: Upload| SimAttachment { id: self.next_id(), filename: file.filename, bytes: file.bytes };
+        let attachments = draft.files.into_iter().map(file).collect();
+        SimMessage {
             id: self.next_id(),
             channel,
             author,
-            content: draft.content,
             nonce: draft.nonce,
             attachments,
             timestamp: Timestamp::now(),
             edited: None,
+            pinged: mentions::pinged(&draft.content, draft.allowed_mentions.as_ref()),
+            content: draft.content,
             allowed_mentions: draft.allowed_mentions,
-            pinged,
             flags: draft.flags,
             embeds: draft.embeds,
             components: draft.components,
             reply_to: draft.reply_to,
-        });
+        }
+    }
+
+    fn keep(&mut self, message: Arc<SimMessage>) {
         let most = self.keep_messages.unwrap_or(usize::MAX);
-        if let Some(state) = self.channels.get_mut(&channel) {
+        if let Some(state) = self.channels.get_mut(&message.channel) {
             state.posted += 1;
-            state.messages.push_back(Arc::clone(&message));
+            state.messages.push_back(message);
             while state.messages.len() > most {
                 state.messages.pop_front();
             }
         }
-        message
     }
 
     /// As if the time in which nonces are remembered were over.
@@ -288,23 +291,17 @@ impl SimState {
         Ok(())
     }
 
-    /// Name and topic; `None` leaves it.
-    pub(super) fn edit_channel(
-        &mut self,
-        id: u64,
-        name: Option<String>,
-        topic: Option<Option<String>>,
-    ) -> Result<Value, ApiError> {
+    /// Changes a channel's name or topic.
+    pub(super) fn edit_channel(&mut self, id: u64, change: impl FnOnce(&mut SimChannel)) -> Result<Value, ApiError> {
         let state = self.channels.get_mut(&id).ok_or_else(ApiError::unknown_channel)?;
-        state.channel.name = name.unwrap_or_else(|| state.channel.name.clone());
-        state.channel.topic = topic.unwrap_or_else(|| state.channel.topic.clone());
+        change(&mut state.channel);
         let shown = self.channel_json(id)?;
         self.sessions.dispatch(GUILDS, "CHANNEL_UPDATE", |_| shown.clone());
         self.tell(Change::Status);
         Ok(shown)
     }
 
-    /// A message event for all sessions; without the intent MESSAGE_CONTENT, other people's words are left out.
+    /// A message event for all sessions; without the intent `MESSAGE_CONTENT`, other people's words are left out.
     fn announce(&mut self, event: &str, message: &SimMessage) {
         let mut shown = self.created_json(message);
         shown["guild_id"] = json!(self.guild.id.to_string());
@@ -315,7 +312,9 @@ impl SimState {
             let mut shown = shown.clone();
             if !open && intents & MESSAGE_CONTENT == 0 {
                 shown["content"] = json!("");
-                ["embeds", "attachments", "components"].iter().for_each(|field| shown[field] = json!([]));
+                for field in ["embeds", "attachments", "components"] {
+                    shown[field] = json!([]);
+                }
             }
             shown
         });

@@ -25,6 +25,8 @@ pub struct SimStats {
     pub heartbeats: u64,
     /// Gateway connections that are open now.
     pub open_sockets: usize,
+    /// Gateway connections that a fault kept from becoming one.
+    pub upgrades_refused: u64,
     /// Per channel: most message creations that were under way at once.
     pub most_posts_at_once: BTreeMap<u64, usize>,
 }
