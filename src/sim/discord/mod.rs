@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+mod config;
 mod draft;
 mod errors;
 mod faults;
@@ -21,6 +22,7 @@ mod hub;
 mod interactions;
 mod mentions;
 mod model;
+mod nonces;
 mod objects;
 mod rate_limit;
 mod rest;
@@ -46,6 +48,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use config::SimDiscordConfig;
 pub use errors::ApiError;
 pub use faults::{Chaos, ChaosRates, Fault, FaultKind, GatewayFaults, RetryAfter, Upgrade};
 pub use model::{Change, Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
@@ -59,53 +62,12 @@ use rate_limit::Limiter;
 use server::{CuttableListener, Peer};
 use sessions::Command;
 
-/// How the stand-in is set up.
-#[derive(Debug, Clone)]
-pub struct SimDiscordConfig {
-    /// Port on 127.0.0.1; 0 takes any.
-    pub port: u16,
-    /// The bot's token, without `Bot `.
-    pub token: String,
-    /// The guild.
-    pub guild: SimGuild,
-    /// The bot.
-    pub bot: SimBot,
-    /// Its channels.
-    pub channels: Vec<SimChannel>,
-    /// Rate limits; the default is [`RateLimits::discord`].
-    pub limits: RateLimits,
-    /// What HELLO asks for; Discord's 41.25 s by default.
-    pub heartbeat_interval: Duration,
-    /// How long an enforced nonce is remembered: "a few minutes" in Discord's words, 3 min here.
-    pub nonce_memory: Duration,
-    /// Dispatches a session can be told again after RESUME.
-    pub replay_limit: usize,
-    /// Messages kept per channel; `None` keeps all. Counts go on either way.
-    pub keep_messages: Option<usize>,
-}
-
-impl Default for SimDiscordConfig {
-    fn default() -> Self {
-        Self {
-            port: 0,
-            token: "simulated-token".into(),
-            guild: SimGuild { id: 100, name: "Simulated guild".into() },
-            bot: SimBot { id: 900, name: "factorio-isr".into(), permissions: 274_878_024_768 },
-            channels: vec![SimChannel::new(111, "factory")],
-            limits: RateLimits::discord(),
-            heartbeat_interval: Duration::from_millis(41_250),
-            nonce_memory: Duration::from_mins(3),
-            replay_limit: 1000,
-            keep_messages: None,
-        }
-    }
-}
-
 /// A running stand-in. Clones are the same one; it ends with the last clone.
 #[derive(Debug, Clone)]
 pub struct SimDiscord {
     hub: Arc<Hub>,
     address: SocketAddr,
+    routes: Router,
     running: Arc<Mutex<Option<Running>>>,
 }
 
@@ -122,6 +84,11 @@ const CHANGES: usize = 4096;
 impl SimDiscord {
     /// Listens, and answers from the moment this returns.
     pub async fn start(config: SimDiscordConfig) -> io::Result<Self> {
+        Self::start_with(config, Router::new()).await
+    }
+
+    /// As [`SimDiscord::start`], with more routes on the same port: none of them may be one of the stand-in's own.
+    pub async fn start_with(config: SimDiscordConfig, more: Router) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
         let address = listener.local_addr()?;
         let (changes, _) = broadcast::channel(CHANGES);
@@ -134,8 +101,9 @@ impl SimDiscord {
             version: watch::Sender::new(0),
             state: Mutex::new(state),
         });
-        let running = serve(Arc::clone(&hub), listener);
-        Ok(Self { hub, address, running: Arc::new(Mutex::new(Some(running))) })
+        let routes = router(Arc::clone(&hub)).merge(more);
+        let running = serve(routes.clone(), listener);
+        Ok(Self { hub, address, routes, running: Arc::new(Mutex::new(Some(running))) })
     }
 
     /// As `http://127.0.0.1:PORT`: what `discord.api_base` is set to, and where the page is.
@@ -158,7 +126,7 @@ impl SimDiscord {
     pub async fn restart(&self) -> io::Result<()> {
         self.stop().await;
         let listener = TcpListener::bind(self.address).await?;
-        let running = serve(Arc::clone(&self.hub), listener);
+        let running = serve(self.routes.clone(), listener);
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(())
     }
@@ -282,11 +250,11 @@ impl SimDiscord {
     }
 }
 
-fn serve(hub: Arc<Hub>, listener: TcpListener) -> Running {
+fn serve(routes: Router, listener: TcpListener) -> Running {
     let all = CancellationToken::new();
     let stopped = all.clone().cancelled_owned();
     let listener = CuttableListener { listener, all: all.clone() };
-    let service = router(hub).into_make_service_with_connect_info::<Peer>();
+    let service = routes.into_make_service_with_connect_info::<Peer>();
     let task = tokio::spawn(async move {
         let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
         if let Err(error) = server.await {

@@ -155,7 +155,7 @@ pub(super) fn message(message: &SimMessage, base_url: &str, users: &[SimUser]) -
         "id": message.id.to_string(), "channel_id": message.channel.to_string(), "type": 0,
         "author": user(&message.author), "content": message.content, "timestamp": iso8601(message.timestamp),
         "edited_timestamp": message.edited.map(iso8601), "tts": false, "pinned": false, "flags": message.flags,
-        "mention_everyone": message.pinged.iter().any(|ping| matches!(ping, Ping::Everyone | Ping::Here)),
+        "mention_everyone": mentions_everyone(message),
         "mentions": mentioned_users(&message.pinged, users), "mention_roles": mentioned_roles(&message.pinged),
         "attachments": attachments, "embeds": message.embeds, "components": message.components,
     });
@@ -165,6 +165,11 @@ pub(super) fn message(message: &SimMessage, base_url: &str, users: &[SimUser]) -
         shown["message_reference"] = json!({ "type": 0, "message_id": answered.to_string(), "channel_id": channel });
     }
     shown
+}
+
+/// Whether it pings `@everyone` or `@here`.
+pub(super) fn mentions_everyone(message: &SimMessage) -> bool {
+    message.pinged.iter().any(|ping| matches!(ping, Ping::Everyone | Ping::Here))
 }
 
 fn mentioned_users(pings: &[Ping], users: &[SimUser]) -> Vec<Value> {

@@ -94,6 +94,11 @@ impl Sessions {
         self.sockets.len()
     }
 
+    /// Sessions that have a connection.
+    pub(super) fn connected(&self) -> usize {
+        self.known.values().filter(|session| session.socket.is_some()).count()
+    }
+
     /// Begins a session on a connection; returns its id.
     pub(super) fn begin(&mut self, socket: u64, intents: u64) -> String {
         self.drop_oldest_waiting();

@@ -2,20 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::SimDiscordConfig;
+use super::config::SimDiscordConfig;
 use super::draft::{Draft, Upload};
 use super::errors::ApiError;
 use super::faults::{Faults, GatewayFaults};
 use super::interactions::Called;
 use super::mentions;
 use super::model::{Change, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
+use super::nonces::Nonces;
 use super::objects;
 use super::rate_limit::Limiter;
 use super::sessions::{GUILD_MESSAGES, GUILDS, MESSAGE_CONTENT, Sessions};
@@ -29,37 +29,6 @@ struct ChannelState {
     channel: SimChannel,
     messages: VecDeque<Arc<SimMessage>>,
     posted: u64,
-}
-
-/// Author and nonce.
-type NonceKey = (u64, String);
-
-/// Nonces with the message they were used for, forgotten after a while.
-#[derive(Debug)]
-struct Nonces {
-    memory: Duration,
-    known: HashMap<NonceKey, (u64, u64)>,
-    order: VecDeque<(Instant, NonceKey)>,
-}
-
-impl Nonces {
-    /// Channel and id of the message this nonce was used for.
-    fn find(&mut self, key: &NonceKey, now: Instant) -> Option<(u64, u64)> {
-        while let Some((_, old)) = self.order.pop_front_if(|(since, _)| now.duration_since(*since) >= self.memory) {
-            self.known.remove(&old);
-        }
-        self.known.get(key).copied()
-    }
-
-    fn remember(&mut self, key: NonceKey, now: Instant, channel: u64, message: u64) {
-        self.order.push_back((now, key.clone()));
-        self.known.insert(key, (channel, message));
-    }
-
-    fn forget(&mut self) {
-        self.known.clear();
-        self.order.clear();
-    }
 }
 
 /// The state of the stand-in, as predicates of [`super::SimDiscord::wait_for`] see it.
@@ -107,7 +76,7 @@ impl SimState {
             channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
             order: config.channels.iter().map(|channel| channel.id).collect(),
             users: vec![config.bot.user()],
-            nonces: Nonces { memory: config.nonce_memory, known: HashMap::new(), order: VecDeque::new() },
+            nonces: Nonces::new(config.nonce_memory),
             keep_messages: config.keep_messages,
             last_id: 0,
             changes,

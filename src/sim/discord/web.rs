@@ -53,7 +53,7 @@ fn snapshot(state: &SimState) -> Value {
 }
 
 fn online(state: &SimState) -> bool {
-    state.sessions.open_sockets() > 0
+    state.sessions.connected() > 0
 }
 
 fn shown(message: &SimMessage) -> Value {
@@ -71,6 +71,7 @@ fn shown(message: &SimMessage) -> Value {
         "author": { "name": message.author.name, "bot": message.author.bot },
         "content": message.content, "timestamp": objects::iso8601(message.timestamp),
         "edited": message.edited.map(objects::iso8601), "attachments": files,
+        "mention_everyone": objects::mentions_everyone(message),
     })
 }
 

@@ -117,6 +117,14 @@ impl Drop for Bot {
     }
 }
 
+/// Whether the page shows the bot as online.
+async fn shown_online(discord: &SimDiscord) -> bool {
+    let url = format!("{}/sim/state", discord.base_url());
+    let state: serde_json::Value =
+        super::Rest::new(discord).client.get(url).send().await.unwrap().json().await.unwrap();
+    state["bot"]["online"].as_bool().unwrap()
+}
+
 /// Heartbeats every 200 ms, so that a test sees some.
 async fn lively() -> SimDiscord {
     let config = SimDiscordConfig { heartbeat_interval: Duration::from_millis(200), ..two_channels() };
@@ -134,6 +142,12 @@ async fn login_brings_ready_and_the_guild_with_its_channels() {
     assert_eq!(guild.channels[&ChannelId::new(CHANNEL)].name, "factory");
     assert!(discord.wait_for(SOON, |state| state.stats().heartbeats >= 2).await);
     assert_eq!((discord.stats().identifies, discord.stats().open_sockets), (1, 1));
+    assert!(shown_online(&discord).await);
+
+    discord.set_gateway_faults(GatewayFaults { upgrade: Upgrade::Stall, ..GatewayFaults::default() });
+    discord.cut_gateway();
+    assert!(discord.wait_for(SOON, |state| state.stats().upgrades_refused == 1).await);
+    assert!(!shown_online(&discord).await);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the page lives on.
 
-use factorio_isr::sim::discord::Change;
+use factorio_isr::sim::discord::{Change, SimDiscord, SimDiscordConfig};
 use serde_json::{Value, json};
 
 use super::{CHANNEL, Rest, unlimited};
@@ -60,6 +60,17 @@ async fn events_follow_what_happens() {
         ("delete".to_owned(), json!({ "channel": "111", "id": sent["id"] }))
     );
     assert!(matches!(changes.recv().await, Ok(Change::Message(message)) if message.content == "one"));
+}
+
+#[tokio::test]
+async fn added_route_is_served_beside_the_own_ones_also_after_an_outage() {
+    let more = axum::Router::new().route("/sim/info", axum::routing::get(async || "more"));
+    let discord = SimDiscord::start_with(SimDiscordConfig::default(), more).await.unwrap();
+    discord.restart().await.unwrap();
+    let rest = Rest::new(&discord);
+    let more = rest.client.get(format!("{}/sim/info", discord.base_url())).send().await.unwrap();
+    assert_eq!(more.text().await.unwrap(), "more");
+    assert_eq!(rest.get("/users/@me").await.0, 200);
 }
 
 #[tokio::test]

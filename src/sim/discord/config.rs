@@ -1,0 +1,48 @@
+//! What a caller chooses.
+
+use std::time::Duration;
+
+use super::model::{SimBot, SimChannel, SimGuild};
+use super::rate_limit::RateLimits;
+
+/// How the stand-in is set up.
+#[derive(Debug, Clone)]
+pub struct SimDiscordConfig {
+    /// Port on 127.0.0.1; 0 takes any.
+    pub port: u16,
+    /// The bot's token, without `Bot `.
+    pub token: String,
+    /// The guild.
+    pub guild: SimGuild,
+    /// The bot.
+    pub bot: SimBot,
+    /// Its channels.
+    pub channels: Vec<SimChannel>,
+    /// Rate limits; the default is [`RateLimits::discord`].
+    pub limits: RateLimits,
+    /// What HELLO asks for; Discord's 41.25 s by default.
+    pub heartbeat_interval: Duration,
+    /// How long an enforced nonce is remembered: "a few minutes" in Discord's words, 3 min here.
+    pub nonce_memory: Duration,
+    /// Dispatches a session can be told again after RESUME.
+    pub replay_limit: usize,
+    /// Messages kept per channel; `None` keeps all. Counts go on either way.
+    pub keep_messages: Option<usize>,
+}
+
+impl Default for SimDiscordConfig {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            token: "simulated-token".into(),
+            guild: SimGuild { id: 100, name: "Simulated guild".into() },
+            bot: SimBot { id: 900, name: "factorio-isr".into(), permissions: 274_878_024_768 },
+            channels: vec![SimChannel::new(111, "factory")],
+            limits: RateLimits::discord(),
+            heartbeat_interval: Duration::from_millis(41_250),
+            nonce_memory: Duration::from_mins(3),
+            replay_limit: 1000,
+            keep_messages: None,
+        }
+    }
+}
