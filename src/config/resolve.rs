@@ -24,12 +24,12 @@ use crate::domain::{EventKind, Route, ServerTag};
 /// Checks and resolves `file`. `None` means that problems were added.
 pub(super) fn resolve(file: File, env: &Environment, problems: &mut Problems<'_>) -> Option<Loaded> {
     let base = problems.base_dir().to_owned();
-    let rooms = Rooms { base: &base, env };
-    let discord = file.discord.and_then(|section| rooms.discord(section, problems));
+    let zone = file.timezone.unwrap_or_else(TimeZone::system);
+    let resolver = Resolver { base: &base, env, zone };
+    let discord = file.discord.and_then(|section| resolver.discord(section, problems));
     let relay = file.relay.map(|section| relay(&section, problems));
     let log = file.log.and_then(|section| log(section, problems));
-    let default_zone = file.timezone.unwrap_or_else(TimeZone::system);
-    let servers = file.servers.map(|sections| rooms.servers(sections, &default_zone, problems));
+    let servers = file.servers.map(|sections| resolver.servers(sections, problems));
     let tags = servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
     let patterns = patterns::resolve(file.patterns.unwrap_or_default(), &tags, problems);
     let servers: Vec<_> = servers?.into_iter().filter_map(|(_, server)| server).collect();
@@ -49,13 +49,15 @@ pub(super) fn resolve(file: File, env: &Environment, problems: &mut Problems<'_>
 }
 
 /// What several sections need.
-struct Rooms<'a> {
+struct Resolver<'a> {
     /// The directory of the configuration file.
     base: &'a Path,
     env: &'a Environment,
+    /// The zone of servers that say none.
+    zone: TimeZone,
 }
 
-impl Rooms<'_> {
+impl Resolver<'_> {
     fn discord(&self, section: DiscordSection, problems: &mut Problems<'_>) -> Option<DiscordSettings> {
         let api_base = section.api_base.and_then(|url| api_base(&url, problems));
         let sought = Sought {
@@ -74,7 +76,6 @@ impl Rooms<'_> {
     fn servers(
         &self,
         sections: BTreeMap<ServerTag, ServerSection>,
-        zone: &TimeZone,
         problems: &mut Problems<'_>,
     ) -> Vec<(ServerTag, Option<ServerSettings>)> {
         if sections.is_empty() && !problems.concern("servers") {
@@ -83,7 +84,7 @@ impl Rooms<'_> {
         }
         let mut logs = Logs::default();
         let mut resolve = |(tag, section): (ServerTag, ServerSection)| {
-            let server = self.server(&tag, section, zone, &mut logs, problems);
+            let server = self.server(&tag, section, &mut logs, problems);
             (tag, server)
         };
         sections.into_iter().map(&mut resolve).collect()
@@ -93,7 +94,6 @@ impl Rooms<'_> {
         &self,
         tag: &ServerTag,
         section: ServerSection,
-        zone: &TimeZone,
         logs: &mut Logs,
         problems: &mut Problems<'_>,
     ) -> Option<ServerSettings> {
@@ -115,7 +115,7 @@ impl Rooms<'_> {
             console_log: console_log?,
             engine_log,
             start_at: section.start_at,
-            timezone: section.timezone.unwrap_or_else(|| zone.clone()),
+            timezone: section.timezone.unwrap_or_else(|| self.zone.clone()),
             channels: channels(&section.channels?)?,
             rcon,
         })

@@ -185,6 +185,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Source, ConfigErrors> {
@@ -217,5 +219,21 @@ mod tests {
         }
         let problems = parse("[http]\nport = = 1\n").err().unwrap().problems;
         assert_eq!(problems[0].origin, Origin::File { path: "c.toml".into(), line: Some(2), column: Some(8) });
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_at_a_place_in_it(text in "[a-c\\[\\]=\"'. \n{}$#1é]{0,40}") {
+            match parse(&text) {
+                Ok(source) => prop_assert!(source.lines.values().all(|line| *line <= text.lines().count())),
+                Err(errors) => {
+                    let Origin::File { line: Some(line), column: Some(column), .. } = errors.problems[0].origin else {
+                        return Err(TestCaseError::fail("no place"));
+                    };
+                    let width = text.split('\n').nth(line - 1).map(|line| line.chars().count());
+                    prop_assert!(width.is_some_and(|width| column <= width + 1), "{line}:{column}");
+                }
+            }
+        }
     }
 }
