@@ -1,0 +1,226 @@
+//! What the pipeline stores: a batch's notices and its log's checkpoint, or neither.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use tokio::time::Instant;
+
+use super::{Store, StoreError, to_millis};
+use crate::domain::{FileId, Fingerprint, LogSource, Notice, Position, ServerTag};
+use crate::telemetry::metrics::COMMIT_LATENCY;
+
+/// Rows per INSERT: nine values each, of at most 32,766 that SQLite binds.
+const ROWS_PER_INSERT: usize = 1000;
+
+/// How far a log has been read, and what the parser remembered there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// Everything before it is in the outbox.
+    pub position: Position,
+    /// The parser's own, opaque here.
+    pub state: String,
+}
+
+/// What came of one batch of lines.
+#[derive(Debug, Clone)]
+pub struct IngestedBatch {
+    /// The server.
+    pub server: ServerTag,
+    /// Which of its logs.
+    pub source: LogSource,
+    /// Where the batch begins: the stored checkpoint must be here.
+    pub start: Position,
+    /// Where the checkpoint moves to.
+    pub end: Position,
+    /// The parser's state at `end`.
+    pub state: String,
+    /// What is to be said, in order.
+    pub notices: Vec<Notice>,
+    /// When the lines were read.
+    pub read_at: Timestamp,
+}
+
+/// What became of one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It is stored.
+    Committed,
+    /// It had been stored before; nothing was done.
+    AlreadyCommitted,
+    /// The checkpoint is neither at its start nor behind its end; nothing was done.
+    Conflict {
+        /// Where the checkpoint is.
+        stored: Position,
+    },
+}
+
+type LogKey = (ServerTag, LogSource);
+
+/// The checkpoints of one transaction; `true` where one moved.
+type Checkpoints = BTreeMap<LogKey, (StoredCheckpoint, Timestamp, bool)>;
+
+impl Store {
+    /// The log's checkpoint; `None` for a log that was never read, which stands at [`Position::default`].
+    pub async fn checkpoint(
+        &self,
+        server: &ServerTag,
+        source: LogSource,
+    ) -> Result<Option<StoredCheckpoint>, StoreError> {
+        let mut reader = self.readers.acquire().await.map_err(|e| self.in_words(e))?;
+        read_checkpoint(&mut reader, server, source).await.map_err(|e| self.in_words(e))
+    }
+
+    /// Stores all batches in one transaction. Each moves its log's checkpoint from `start` to `end`, or does nothing;
+    /// batches of one log may follow one another.
+    ///
+    /// # Errors
+    /// Nothing is stored then. Where [`StoreError::is_transient`], try again.
+    pub async fn commit(&self, batches: &[IngestedBatch]) -> Result<Vec<CommitOutcome>, StoreError> {
+        let begun = Instant::now();
+        let (outcomes, rows) = self.commit_all(batches).await.map_err(|e| self.in_words(e))?;
+        ::metrics::histogram!(COMMIT_LATENCY).record(begun.elapsed().as_secs_f64());
+        if rows > 0 {
+            self.committed.send_modify(|commits| *commits = commits.wrapping_add(1));
+        }
+        Ok(outcomes)
+    }
+
+    async fn commit_all(&self, batches: &[IngestedBatch]) -> sqlx::Result<(Vec<CommitOutcome>, usize)> {
+        let mut tx = self.begin().await?;
+        let mut checkpoints = read_checkpoints(&mut tx, batches).await?;
+        let outcomes: Vec<_> = batches.iter().map(|batch| advance(&mut checkpoints, batch)).collect();
+        let fresh = batches.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
+        let rows: Vec<_> = fresh.flat_map(|(b, _)| b.notices.iter().map(|n| (n, b.read_at))).collect();
+        insert_notices(&mut tx, &rows).await?;
+        for (log, (checkpoint, read_at, moved)) in &checkpoints {
+            if *moved {
+                write_checkpoint(&mut tx, log, checkpoint, *read_at).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok((outcomes, rows.len()))
+    }
+}
+
+/// Moves the batch's checkpoint if it stands where the batch begins.
+fn advance(checkpoints: &mut Checkpoints, batch: &IngestedBatch) -> CommitOutcome {
+    let key = (batch.server.clone(), batch.source);
+    let entry = checkpoints.entry(key).or_insert_with(|| (never_read(), batch.read_at, false));
+    let stored = entry.0.position;
+    if place(&stored) == place(&batch.start) && stored.file == batch.start.file {
+        let moved_to = StoredCheckpoint { position: batch.end, state: batch.state.clone() };
+        *entry = (moved_to, batch.read_at, true);
+        return CommitOutcome::Committed;
+    }
+    let same_life = stored.generation != batch.end.generation || stored.file == batch.end.file;
+    if place(&stored) >= place(&batch.end) && same_life {
+        return CommitOutcome::AlreadyCommitted;
+    }
+    CommitOutcome::Conflict { stored }
+}
+
+fn place(position: &Position) -> (u64, u64) {
+    (position.generation, position.offset)
+}
+
+fn never_read() -> StoredCheckpoint {
+    StoredCheckpoint { position: Position::default(), state: String::new() }
+}
+
+async fn read_checkpoints(tx: &mut SqliteConnection, batches: &[IngestedBatch]) -> sqlx::Result<Checkpoints> {
+    let mut checkpoints = Checkpoints::new();
+    for batch in batches {
+        if let Entry::Vacant(entry) = checkpoints.entry((batch.server.clone(), batch.source)) {
+            let stored = read_checkpoint(&mut *tx, &batch.server, batch.source).await?;
+            entry.insert((stored.unwrap_or_else(never_read), batch.read_at, false));
+        }
+    }
+    Ok(checkpoints)
+}
+
+async fn read_checkpoint(
+    connection: &mut SqliteConnection,
+    server: &ServerTag,
+    source: LogSource,
+) -> sqlx::Result<Option<StoredCheckpoint>> {
+    sqlx::query(
+        "SELECT generation, device, inode, offset, head_len, head_hash, tail_len, tail_hash, state
+         FROM checkpoints WHERE server = $1 AND source = $2",
+    )
+    .bind(server.as_str())
+    .bind(source.as_str())
+    .fetch_optional(connection)
+    .await?
+    .map(|row| checkpoint_of(&row))
+    .transpose()
+}
+
+fn checkpoint_of(row: &SqliteRow) -> sqlx::Result<StoredCheckpoint> {
+    let unsigned = |column: &str| row.try_get::<i64, _>(column).map(i64::cast_unsigned);
+    let fingerprint = Fingerprint {
+        head_len: row.try_get("head_len")?,
+        head_hash: unsigned("head_hash")?,
+        tail_len: row.try_get("tail_len")?,
+        tail_hash: unsigned("tail_hash")?,
+    };
+    let position = Position {
+        generation: unsigned("generation")?,
+        file: FileId { device: unsigned("device")?, inode: unsigned("inode")? },
+        offset: unsigned("offset")?,
+        fingerprint,
+    };
+    Ok(StoredCheckpoint { position, state: row.try_get("state")? })
+}
+
+async fn write_checkpoint(
+    tx: &mut SqliteConnection,
+    (server, source): &LogKey,
+    checkpoint: &StoredCheckpoint,
+    read_at: Timestamp,
+) -> sqlx::Result<()> {
+    let Position { generation, file, offset, fingerprint } = checkpoint.position;
+    sqlx::query(
+        "INSERT OR REPLACE INTO checkpoints (server, source, generation, device, inode, offset,
+                                             head_len, head_hash, tail_len, tail_hash, state, read_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(server.as_str())
+    .bind(source.as_str())
+    .bind(generation.cast_signed())
+    .bind(file.device.cast_signed())
+    .bind(file.inode.cast_signed())
+    .bind(offset.cast_signed())
+    .bind(fingerprint.head_len)
+    .bind(fingerprint.head_hash.cast_signed())
+    .bind(fingerprint.tail_len)
+    .bind(fingerprint.tail_hash.cast_signed())
+    .bind(&checkpoint.state)
+    .bind(to_millis(read_at))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert_notices(tx: &mut SqliteConnection, rows: &[(&Notice, Timestamp)]) -> sqlx::Result<()> {
+    for chunk in rows.chunks(ROWS_PER_INSERT) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO outbox (server, channel, lane, event, content, plain, occurred_at, created_at) ",
+        );
+        insert.push_values(chunk, |mut row, (notice, read_at)| {
+            row.push_bind(notice.server.as_str())
+                .push_bind(notice.channel.get().cast_signed())
+                .push_bind(notice.lane.as_str())
+                .push_bind(&*notice.event)
+                .push_bind(&notice.content)
+                .push_bind(&notice.plain)
+                .push_bind(to_millis(notice.occurred_at))
+                .push_bind(to_millis(*read_at));
+        });
+        // Every batch is of another size: kept statements would push the useful ones out of the cache.
+        insert.build().persistent(false).execute(&mut *tx).await?;
+    }
+    Ok(())
+}

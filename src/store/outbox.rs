@@ -1,0 +1,343 @@
+//! What delivery reads and stores: pending rows, the messages they become, and what came of those.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::{Store, StoreError, from_millis, to_millis};
+use crate::domain::{ChannelId, Lane};
+
+/// A notice that is to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Grows in the order of the commits.
+    pub id: i64,
+    /// The server's tag.
+    pub server: String,
+    /// The event's key.
+    pub event: String,
+    /// Discord markdown.
+    pub content: String,
+    /// For a file.
+    pub plain: String,
+    /// When it happened in the game.
+    pub occurred_at: Timestamp,
+    /// At most this many rows may be in its message.
+    pub group_limit: Option<u32>,
+}
+
+/// A message about to be stored: the pending rows of a lane up to and with `last_row`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Where to.
+    pub channel: ChannelId,
+    /// Of which lane.
+    pub lane: Lane,
+    /// At most 2000 characters.
+    pub content: String,
+    /// Set where the rows' plain text goes along.
+    pub filename: Option<String>,
+    /// How many rows.
+    pub rows: usize,
+    /// The last of them.
+    pub last_row: i64,
+}
+
+/// A message that is stored and not finished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its id.
+    pub id: i64,
+    /// The same at every attempt, in every process; at most 25 characters.
+    pub nonce: String,
+    /// Where to.
+    pub channel: ChannelId,
+    /// At most 2000 characters.
+    pub content: String,
+    /// Set where the rows' plain text goes along.
+    pub filename: Option<String>,
+    /// How many rows.
+    pub rows: usize,
+    /// The first attempt that may have arrived.
+    pub first_attempt_at: Timestamp,
+}
+
+impl Store {
+    /// The channels for which something is pending or under way.
+    pub async fn channels_with_work(&self) -> Result<Vec<ChannelId>, StoreError> {
+        // One index seek per channel, however many rows wait.
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "WITH RECURSIVE waiting(channel) AS (
+                 SELECT min(channel) FROM outbox WHERE state = 'pending'
+                 UNION ALL
+                 SELECT (SELECT min(o.channel) FROM outbox o WHERE o.state = 'pending' AND o.channel > w.channel)
+                 FROM waiting w WHERE w.channel IS NOT NULL)
+             SELECT channel FROM waiting WHERE channel IS NOT NULL
+             UNION SELECT channel FROM messages WHERE state = 'open'",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|e| self.in_words(e))?;
+        Ok(ids.into_iter().filter_map(|id| ChannelId::new(id.cast_unsigned())).collect())
+    }
+
+    /// The pending rows of a lane behind the row `after` (0 = from the first), at most `limit` of them.
+    pub async fn pending_rows(
+        &self,
+        channel: ChannelId,
+        lane: Lane,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
+        sqlx::query(
+            "SELECT id, server, event, content, plain, occurred_at, group_limit FROM outbox
+             WHERE state = 'pending' AND channel = $1 AND lane = $2 AND id > $3 ORDER BY id LIMIT $4",
+        )
+        .bind(channel.get().cast_signed())
+        .bind(lane.as_str())
+        .bind(after)
+        .bind(limit)
+        .try_map(|row| row_of(&row))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|e| self.in_words(e))
+    }
+
+    /// The lane's message that is not finished, if there is one.
+    pub async fn open_message(&self, channel: ChannelId, lane: Lane) -> Result<Option<StoredMessage>, StoreError> {
+        sqlx::query(
+            "SELECT id, content, filename, row_count, first_attempt_at FROM messages
+             WHERE state = 'open' AND channel = $1 AND lane = $2 ORDER BY id LIMIT 1",
+        )
+        .bind(channel.get().cast_signed())
+        .bind(lane.as_str())
+        .try_map(|row| message_of(&row, channel, self.nonce_seed))
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(|e| self.in_words(e))
+    }
+
+    /// The plain texts of a message's rows behind the row `after`, with their ids.
+    pub async fn plain_texts(&self, message: i64, after: i64, limit: u32) -> Result<Vec<(i64, String)>, StoreError> {
+        sqlx::query_as(
+            "SELECT id, plain FROM outbox
+             WHERE state = 'assigned' AND message = $1 AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(message)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|e| self.in_words(e))
+    }
+
+    /// Stores a message and ties its rows to it, before it is first sent at `now`.
+    pub async fn assign(&self, message: &NewMessage, now: Timestamp) -> Result<StoredMessage, StoreError> {
+        self.try_assign(message, now).await.map_err(|e| self.in_words(e))
+    }
+
+    async fn try_assign(&self, message: &NewMessage, now: Timestamp) -> sqlx::Result<StoredMessage> {
+        let mut tx = self.begin().await?;
+        let stored = sqlx::query(
+            "INSERT INTO messages (channel, lane, content, filename, row_count, first_attempt_at)
+             VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, content, filename, row_count, first_attempt_at",
+        )
+        .bind(message.channel.get().cast_signed())
+        .bind(message.lane.as_str())
+        .bind(&message.content)
+        .bind(&message.filename)
+        .bind(i64::try_from(message.rows).unwrap_or(i64::MAX))
+        .bind(to_millis(now))
+        .try_map(|row| message_of(&row, message.channel, self.nonce_seed))
+        .fetch_one(&mut *tx)
+        .await?;
+        let tied = sqlx::query(
+            "UPDATE outbox SET state = 'assigned', message = $1
+             WHERE state = 'pending' AND channel = $2 AND lane = $3 AND id <= $4",
+        )
+        .bind(stored.id)
+        .bind(message.channel.get().cast_signed())
+        .bind(message.lane.as_str())
+        .bind(message.last_row)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if tied != message.rows as u64 {
+            let wrong = format!("a message of {} rows would take {tied}", message.rows);
+            return Err(sqlx::Error::Protocol(wrong));
+        }
+        tx.commit().await?;
+        Ok(stored)
+    }
+
+    /// Notes an attempt that failed and will be repeated.
+    pub async fn postpone(
+        &self,
+        message: &StoredMessage,
+        first_attempt_at: Timestamp,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE messages SET attempts = attempts + 1, first_attempt_at = $2, last_error = $3 WHERE id = $1",
+        )
+        .bind(message.id)
+        .bind(to_millis(first_attempt_at))
+        .bind(reason)
+        .execute(&self.writer)
+        .await
+        .map_err(|e| self.in_words(e))?;
+        Ok(())
+    }
+
+    /// Finishes a message that is there. Answers how many of its rows had been read when.
+    pub async fn delivered(
+        &self,
+        message: &StoredMessage,
+        discord_id: u64,
+        now: Timestamp,
+    ) -> Result<BTreeMap<Timestamp, usize>, StoreError> {
+        self.try_delivered(message, discord_id, now).await.map_err(|e| self.in_words(e))
+    }
+
+    async fn try_delivered(
+        &self,
+        message: &StoredMessage,
+        discord_id: u64,
+        now: Timestamp,
+    ) -> sqlx::Result<BTreeMap<Timestamp, usize>> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "UPDATE messages SET state = 'delivered', attempts = attempts + 1, discord_id = $2, finished_at = $3
+             WHERE id = $1",
+        )
+        .bind(message.id)
+        .bind(discord_id.cast_signed())
+        .bind(to_millis(now))
+        .execute(&mut *tx)
+        .await?;
+        let mut read_at = BTreeMap::new();
+        let mut rows = sqlx::query_scalar::<_, i64>(
+            "UPDATE outbox SET state = 'delivered', finished_at = $2
+             WHERE state = 'assigned' AND message = $1 RETURNING created_at",
+        )
+        .bind(message.id)
+        .bind(to_millis(now))
+        .fetch(&mut *tx);
+        while let Some(created_at) = rows.try_next().await? {
+            *read_at.entry(from_millis(created_at)).or_insert(0) += 1;
+        }
+        drop(rows);
+        tx.commit().await?;
+        Ok(read_at)
+    }
+
+    /// Gives a refused message's rows back to the lane, to go in messages of at most `group_limit` rows.
+    pub async fn dissolve(
+        &self,
+        message: &StoredMessage,
+        group_limit: u32,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let work = async {
+            let mut tx = self.begin().await?;
+            refuse(&mut tx, message.id, reason, now).await?;
+            sqlx::query(
+                "UPDATE outbox SET state = 'pending', message = NULL, group_limit = $2
+                 WHERE state = 'assigned' AND message = $1",
+            )
+            .bind(message.id)
+            .bind(group_limit)
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await
+        };
+        work.await.map_err(|e| self.in_words(e))
+    }
+
+    /// Makes a refused message's row a dead letter.
+    pub async fn bury(&self, message: &StoredMessage, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        let work = async {
+            let mut tx = self.begin().await?;
+            refuse(&mut tx, message.id, reason, now).await?;
+            sqlx::query(
+                "UPDATE outbox SET state = 'dead', reason = $2, finished_at = $3
+                 WHERE state = 'assigned' AND message = $1",
+            )
+            .bind(message.id)
+            .bind(reason)
+            .bind(to_millis(now))
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await
+        };
+        work.await.map_err(|e| self.in_words(e))
+    }
+}
+
+async fn refuse(tx: &mut SqliteConnection, message: i64, reason: &str, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE messages SET state = 'refused', attempts = attempts + 1, last_error = $2, finished_at = $3
+         WHERE id = $1",
+    )
+    .bind(message)
+    .bind(reason)
+    .bind(to_millis(now))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn row_of(row: &SqliteRow) -> sqlx::Result<OutboxRow> {
+    Ok(OutboxRow {
+        id: row.try_get("id")?,
+        server: row.try_get("server")?,
+        event: row.try_get("event")?,
+        content: row.try_get("content")?,
+        plain: row.try_get("plain")?,
+        occurred_at: from_millis(row.try_get("occurred_at")?),
+        group_limit: row.try_get("group_limit")?,
+    })
+}
+
+fn message_of(row: &SqliteRow, channel: ChannelId, nonce_seed: u64) -> sqlx::Result<StoredMessage> {
+    let id: i64 = row.try_get("id")?;
+    Ok(StoredMessage {
+        id,
+        nonce: format!("{}-{}", base36(nonce_seed), base36(id.cast_unsigned())),
+        channel,
+        content: row.try_get("content")?,
+        filename: row.try_get("filename")?,
+        rows: usize::try_from(row.try_get::<i64, _>("row_count")?).unwrap_or_default(),
+        first_attempt_at: from_millis(row.try_get("first_attempt_at")?),
+    })
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(b"0123456789abcdefghijklmnopqrstuvwxyz"[(number % 36) as usize] as char);
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_base_36() {
+        assert_eq!([0, 35, 36, 46_655].map(base36), ["0", "z", "10", "zzz"]);
+    }
+
+    #[test]
+    fn the_longest_nonce_is_one_discord_takes() {
+        assert!(base36((1 << 48) - 1).len() + 1 + base36(i64::MAX.cast_unsigned()).len() <= 25);
+    }
+}
