@@ -71,12 +71,12 @@ pub enum StoreError {
         detail: String,
     },
     /// Something else.
-    #[error("the database {path} failed")]
+    #[error("the database {path} failed: {detail}")]
     Other {
         /// The database.
         path: PathBuf,
-        /// What sqlx says.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// sqlx's words.
+        detail: String,
     },
 }
 
@@ -105,24 +105,24 @@ impl StoreError {
     }
 
     /// Primary result codes are the low byte: <https://www.sqlite.org/rescode.html>.
-    pub(super) fn from_sqlx(path: &Path, error: sqlx::Error) -> Self {
+    pub(super) fn from_sqlx(path: &Path, error: &sqlx::Error) -> Self {
         let path = path.to_owned();
         let code = error.as_database_error().and_then(|e| e.code()?.parse::<i32>().ok());
         let detail = error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
-        match (code.map(|code| code & 0xff), &error) {
+        match (code.map(|code| code & 0xff), error) {
             (Some(5 | 6), _) | (None, sqlx::Error::PoolTimedOut) => Self::Locked { path, detail },
             (Some(11 | 26), _) => Self::Corrupt { path, detail },
             (Some(13), _) => Self::Full { path },
             (Some(3 | 8 | 14), _) => Self::NotWritable { path, detail },
             (Some(10), _) | (None, sqlx::Error::Io(_)) => Self::Io { path, detail },
-            _ => Self::Other { path, source: Box::new(error) },
+            _ => Self::Other { path, detail },
         }
     }
 
     pub(super) fn from_migrate(path: &Path, error: MigrateError) -> Self {
         match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Self::from_sqlx(path, error),
-            other => Self::Other { path: path.to_owned(), source: Box::new(other) },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Self::from_sqlx(path, &error),
+            other => Self::Other { path: path.to_owned(), detail: other.to_string() },
         }
     }
 }

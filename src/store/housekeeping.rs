@@ -23,6 +23,8 @@ pub struct OutboxStats {
     pub oldest: Option<Timestamp>,
     /// Notices that were refused for good.
     pub dead: u64,
+    /// Why the last of those was refused.
+    pub last_refusal: Option<String>,
 }
 
 impl OutboxStats {
@@ -39,7 +41,7 @@ impl OutboxStats {
 impl Store {
     /// Counts the outbox.
     pub async fn outbox_stats(&self) -> Result<OutboxStats, StoreError> {
-        self.count_outbox().await.map_err(|e| self.in_words(e))
+        self.count_outbox().await.map_err(|e| self.in_words(&e))
     }
 
     async fn count_outbox(&self) -> sqlx::Result<OutboxStats> {
@@ -59,16 +61,17 @@ impl Store {
             let oldest = from_millis(row.try_get("oldest")?);
             stats.oldest = Some(stats.oldest.map_or(oldest, |other| other.min(oldest)));
         }
-        let dead: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM outbox WHERE state = 'dead'").fetch_one(&self.readers).await?;
-        stats.dead = dead.cast_unsigned();
+        let dead = "SELECT count(*) FROM outbox WHERE state = 'dead'";
+        stats.dead = sqlx::query_scalar::<_, i64>(dead).fetch_one(&self.readers).await?.cast_unsigned();
+        let refusal = "SELECT reason FROM outbox WHERE state = 'dead' ORDER BY finished_at DESC LIMIT 1";
+        stats.last_refusal = sqlx::query_scalar(refusal).fetch_optional(&self.readers).await?.flatten();
         Ok(stats)
     }
 
     /// Deletes some of what was delivered before `delivered_before` or died before `dead_before`, and gives the room
     /// back to the disk. Answers whether there may be more.
     pub async fn prune(&self, delivered_before: Timestamp, dead_before: Timestamp) -> Result<bool, StoreError> {
-        self.prune_step(delivered_before, dead_before).await.map_err(|e| self.in_words(e))
+        self.prune_step(delivered_before, dead_before).await.map_err(|e| self.in_words(&e))
     }
 
     async fn prune_step(&self, delivered_before: Timestamp, dead_before: Timestamp) -> sqlx::Result<bool> {

@@ -69,8 +69,8 @@ impl Store {
         server: &ServerTag,
         source: LogSource,
     ) -> Result<Option<StoredCheckpoint>, StoreError> {
-        let mut reader = self.readers.acquire().await.map_err(|e| self.in_words(e))?;
-        read_checkpoint(&mut reader, server, source).await.map_err(|e| self.in_words(e))
+        let mut reader = self.readers.acquire().await.map_err(|e| self.in_words(&e))?;
+        read_checkpoint(&mut reader, server, source).await.map_err(|e| self.in_words(&e))
     }
 
     /// Stores all batches in one transaction. Each moves its log's checkpoint from `start` to `end`, or does nothing;
@@ -80,7 +80,7 @@ impl Store {
     /// Nothing is stored then. Where [`StoreError::is_transient`], try again.
     pub async fn commit(&self, batches: &[IngestedBatch]) -> Result<Vec<CommitOutcome>, StoreError> {
         let begun = Instant::now();
-        let (outcomes, rows) = self.commit_all(batches).await.map_err(|e| self.in_words(e))?;
+        let (outcomes, rows) = self.commit_all(batches).await.map_err(|e| self.in_words(&e))?;
         ::metrics::histogram!(COMMIT_LATENCY).record(begun.elapsed().as_secs_f64());
         if rows > 0 {
             self.committed.send_modify(|commits| *commits = commits.wrapping_add(1));

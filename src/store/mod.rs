@@ -47,7 +47,7 @@ impl Store {
     /// A lock file beside it (`PATH.lock`) keeps a second factorio-isr out for as long as this one lives.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock_beside(path)?;
-        let in_words = |error| StoreError::from_sqlx(path, error);
+        let in_words = |error| StoreError::from_sqlx(path, &error);
         let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
         let writing = options
             .clone()
@@ -81,7 +81,7 @@ impl Store {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 
-    fn in_words(&self, error: sqlx::Error) -> StoreError {
+    fn in_words(&self, error: &sqlx::Error) -> StoreError {
         StoreError::from_sqlx(&self.path, error)
     }
 }
@@ -114,7 +114,7 @@ fn lock_beside(path: &Path) -> Result<File, StoreError> {
 }
 
 async fn refuse_newer_schema(path: &Path, writer: &SqlitePool) -> Result<(), StoreError> {
-    let in_words = |error| StoreError::from_sqlx(path, error);
+    let in_words = |error| StoreError::from_sqlx(path, &error);
     let tables = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     if sqlx::query_scalar::<_, i64>(tables).fetch_one(writer).await.map_err(in_words)? == 0 {
         return Ok(());

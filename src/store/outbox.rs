@@ -10,6 +10,9 @@ use sqlx::{Row, SqliteConnection};
 use super::{Store, StoreError, from_millis, to_millis};
 use crate::domain::{ChannelId, Lane};
 
+/// Text held in memory at a time, however long the rows are.
+const PAGE_BYTES: usize = 1 << 20;
+
 /// A notice that is to be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
@@ -80,11 +83,12 @@ impl Store {
         )
         .fetch_all(&self.readers)
         .await
-        .map_err(|e| self.in_words(e))?;
+        .map_err(|e| self.in_words(&e))?;
         Ok(ids.into_iter().filter_map(|id| ChannelId::new(id.cast_unsigned())).collect())
     }
 
-    /// The pending rows of a lane behind the row `after` (0 = from the first), at most `limit` of them.
+    /// The pending rows of a lane behind the row `after` (0 = from the first): at most `limit`, and not many more
+    /// than fill [`PAGE_BYTES`]. Empty only when there are none.
     pub async fn pending_rows(
         &self,
         channel: ChannelId,
@@ -92,7 +96,7 @@ impl Store {
         after: i64,
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        sqlx::query(
+        let mut found = sqlx::query(
             "SELECT id, server, event, content, plain, occurred_at, group_limit FROM outbox
              WHERE state = 'pending' AND channel = $1 AND lane = $2 AND id > $3 ORDER BY id LIMIT $4",
         )
@@ -101,9 +105,16 @@ impl Store {
         .bind(after)
         .bind(limit)
         .try_map(|row| row_of(&row))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|e| self.in_words(e))
+        .fetch(&self.readers);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = found.try_next().await.map_err(|e| self.in_words(&e))? {
+            bytes += row.content.len() + row.plain.len();
+            rows.push(row);
+            if bytes > PAGE_BYTES {
+                break;
+            }
+        }
+        Ok(rows)
     }
 
     /// The lane's message that is not finished, if there is one.
@@ -117,7 +128,7 @@ impl Store {
         .try_map(|row| message_of(&row, channel, self.nonce_seed))
         .fetch_optional(&self.readers)
         .await
-        .map_err(|e| self.in_words(e))
+        .map_err(|e| self.in_words(&e))
     }
 
     /// The plain texts of a message's rows behind the row `after`, with their ids.
@@ -131,12 +142,12 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.readers)
         .await
-        .map_err(|e| self.in_words(e))
+        .map_err(|e| self.in_words(&e))
     }
 
     /// Stores a message and ties its rows to it, before it is first sent at `now`.
     pub async fn assign(&self, message: &NewMessage, now: Timestamp) -> Result<StoredMessage, StoreError> {
-        self.try_assign(message, now).await.map_err(|e| self.in_words(e))
+        self.try_assign(message, now).await.map_err(|e| self.in_words(&e))
     }
 
     async fn try_assign(&self, message: &NewMessage, now: Timestamp) -> sqlx::Result<StoredMessage> {
@@ -188,7 +199,7 @@ impl Store {
         .bind(reason)
         .execute(&self.writer)
         .await
-        .map_err(|e| self.in_words(e))?;
+        .map_err(|e| self.in_words(&e))?;
         Ok(())
     }
 
@@ -199,7 +210,7 @@ impl Store {
         discord_id: u64,
         now: Timestamp,
     ) -> Result<BTreeMap<Timestamp, usize>, StoreError> {
-        self.try_delivered(message, discord_id, now).await.map_err(|e| self.in_words(e))
+        self.try_delivered(message, discord_id, now).await.map_err(|e| self.in_words(&e))
     }
 
     async fn try_delivered(
@@ -255,7 +266,7 @@ impl Store {
             .await?;
             tx.commit().await
         };
-        work.await.map_err(|e| self.in_words(e))
+        work.await.map_err(|e| self.in_words(&e))
     }
 
     /// Makes a refused message's row a dead letter.
@@ -274,7 +285,7 @@ impl Store {
             .await?;
             tx.commit().await
         };
-        work.await.map_err(|e| self.in_words(e))
+        work.await.map_err(|e| self.in_words(&e))
     }
 }
 
