@@ -1,5 +1,11 @@
-//! The outbox to a sink: order, folding, retries, dead letters.
+//! The outbox to a sink: order, folding, retries, dead letters. Every channel has one sender at a time; what piles up
+//! meanwhile is folded, and a flood goes as a file.
 
+mod cut;
+mod file;
+mod plan;
+#[cfg(test)]
+mod plan_tests;
 mod sink;
 
 pub use sink::{Attachment, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope};
