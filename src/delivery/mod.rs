@@ -3,9 +3,13 @@
 
 mod cut;
 mod file;
+mod gate;
+mod invalid_requests;
 mod plan;
 #[cfg(test)]
 mod plan_tests;
+mod schedule;
 mod sink;
 
+pub use schedule::Schedule;
 pub use sink::{Attachment, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope};
