@@ -104,7 +104,7 @@ function messageNode(message, first) {
   content.append(renderMarkdown(message.content, state));
   if (message.edited) content.append(el("span", { class: "edited" }, "(edited)"));
   node.append(content, ...(message.attachments || []).map(fileCard));
-  if (content.querySelector(".mention.all")) node.classList.add("pinged");
+  if (message.mention_everyone) node.classList.add("pinged");
   return node;
 }
 
@@ -141,12 +141,12 @@ const safePath = url => new URL(url, location.href).origin === location.origin ?
 const sizeText = bytes => bytes < 1024 ? `${bytes} bytes` : bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
 
 function receive(message) {
-  const list = messagesOf(message.channel_id);
+  const list = messagesOf(message.channel);
   if (list.some(known => known.id === message.id)) return;
   const previous = list.at(-1) || null;
-  state.messages.set(message.channel_id, [...list, message].slice(-KEPT_MESSAGES));
-  if (message.channel_id !== state.open) {
-    state.unread.set(message.channel_id, (state.unread.get(message.channel_id) || 0) + 1);
+  state.messages.set(message.channel, [...list, message].slice(-KEPT_MESSAGES));
+  if (message.channel !== state.open) {
+    state.unread.set(message.channel, (state.unread.get(message.channel) || 0) + 1);
     renderChannels();
     return;
   }
@@ -158,7 +158,7 @@ function receive(message) {
 }
 
 function replace(message) {
-  const list = messagesOf(message.channel_id);
+  const list = messagesOf(message.channel);
   const at = list.findIndex(known => known.id === message.id);
   if (at < 0) return;
   list[at] = { ...list[at], ...message };
@@ -167,8 +167,8 @@ function replace(message) {
 }
 
 function remove(message) {
-  state.messages.set(message.channel_id, messagesOf(message.channel_id).filter(known => known.id !== message.id));
-  if (message.channel_id === state.open) renderMessages(state.channels.find(channel => channel.id === state.open));
+  state.messages.set(message.channel, messagesOf(message.channel).filter(known => known.id !== message.id));
+  if (message.channel === state.open) renderMessages(state.channels.find(channel => channel.id === state.open));
 }
 
 const messageElement = id => [...$("messages").children].find(node => node.dataset.id === id);
@@ -194,6 +194,17 @@ function logNode(line, other) {
   return node;
 }
 
+// Engine lines of interest; the steps of a start and of a join, which the relay passes over too, are only counted.
+const TELLING = / Script @|Saving|Quitting|Goodbye|; Factorio |\(CreatingGame\) to\(InGame\)|Desynced|Error/;
+
+function countPassedOver(list, other) {
+  const last = list.lastElementChild;
+  const row = last && last.dataset.count ? last : el("li", { class: `passed ${other}` });
+  row.dataset.count = String(Number(row.dataset.count || 0) + 1);
+  row.textContent = `⋯ ${row.dataset.count} engine line${row.dataset.count === "1" ? "" : "s"}`;
+  return row;
+}
+
 function showLogLine(line) {
   if (!state.loggedServers.includes(line.server)) state.loggedServers.push(line.server);
   const other = state.loggedServers.indexOf(line.server) % 2 ? "other" : "";
@@ -201,7 +212,8 @@ function showLogLine(line) {
   const down = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
   if (state.lastLogged !== line.server) list.append(el("li", { class: `who ${other}` }, line.server));
   state.lastLogged = line.server;
-  list.append(logNode(line, other));
+  const telling = line.source !== "engine" || TELLING.test(line.text);
+  list.append(telling ? logNode(line, other) : countPassedOver(list, other));
   while (list.childElementCount > KEPT_LOG_LINES) list.firstElementChild.remove();
   if (down) list.scrollTop = list.scrollHeight;
 }
@@ -213,7 +225,7 @@ async function load() {
   const fresh = await answer.json();
   Object.assign(state, { guild: fresh.guild, bot: fresh.bot, channels: fresh.channels });
   state.messages = new Map(Object.entries(fresh.messages).map(([id, messages]) =>
-    [id, messages.slice(-KEPT_MESSAGES).map(message => ({ ...message, channel_id: id }))]));
+    [id, messages.slice(-KEPT_MESSAGES).map(message => ({ ...message, channel: id }))]));
   $("guild-name").textContent = state.guild.name;
   $("guild-badge").textContent = state.guild.name.split(/\s+/).map(word => word[0]).join("").slice(0, 3);
   $("bot-name").textContent = state.bot.name;
@@ -226,26 +238,38 @@ function listen() {
   // What arrives while the state is on its way may or may not be part of it: it waits, and is looked up then.
   let waiting = null;
   const on = (name, handle) => events.addEventListener(name, event => {
-    const message = JSON.parse(event.data);
-    if (waiting) waiting.push(() => handle(message)); else handle(message);
+    const data = JSON.parse(event.data);
+    if (waiting) waiting.push(() => handle(data)); else handle(data);
   });
-  const status = (text, live) => { $("connection").textContent = text; $("connection").classList.toggle("live", live); };
-  events.onopen = async () => {
+  const reload = async () => {
     waiting = [];
     try {
       await load();
-      status("live", true);
+      showConnection();
     } catch {
-      status("no state", false);
+      showConnection("no state");
     }
     const late = waiting;
     waiting = null;
     late.forEach(handle => handle());
   };
-  events.onerror = () => status("reconnecting", false);
+  events.onopen = reload;
+  events.onerror = () => showConnection("reconnecting");
   on("message", receive);
   on("edit", replace);
   on("delete", remove);
+  on("status", ({ bot, missed }) => {
+    state.bot.online = bot.online;
+    showConnection();
+    if (missed) reload();
+  });
+}
+
+// The bot's presence, as Discord knows it; or what is wrong between this page and its server.
+function showConnection(trouble) {
+  const online = !trouble && state.bot.online !== false;
+  $("connection").textContent = trouble || (online ? "online" : "offline");
+  $("connection").classList.toggle("live", online);
 }
 
 function listenToLogs() {
