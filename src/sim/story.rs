@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub use patterns::DEMO_PATTERNS;
 
 use super::factorio::{SERVER_ACTOR, SimServer};
-use scenes::{DECK, Line, OPENING, TROLL, TROLLS};
+use scenes::{DECK, FIRST_SCENES, Line, OPENING, TROLL, TROLLS};
 
 /// The story's servers, in the order [`play`] takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,6 +154,9 @@ impl Story {
         };
         story.tell_scene(OPENING);
         story.pause = NATURAL;
+        for scene in FIRST_SCENES {
+            story.tell_scene(scene);
+        }
         story
     }
 

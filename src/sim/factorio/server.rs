@@ -105,10 +105,10 @@ impl SimServer {
     /// `factorio-previous.log`, and writes from `=== Log opened` and the engine's header to the ready line.
     pub fn start(&mut self) -> io::Result<()> {
         self.first_tick = self.tick();
-        self.started = self.clock.now();
         self.forget_peers();
         self.console.reopen()?;
         self.renew_engine_log()?;
+        self.started = self.clock.now();
         self.console.write_line(&format!("=== Log opened {} ===", self.date()))?;
         self.engine_lines(&engine::starting(&self.date(), &self.save, self.space_age, self.first_tick))
     }

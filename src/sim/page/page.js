@@ -195,7 +195,7 @@ function logNode(line, other) {
 }
 
 // Engine lines of interest; the steps of a start and of a join, which the relay passes over too, are only counted.
-const TELLING = / Script @|Saving|Quitting|Goodbye|; Factorio |\(CreatingGame\) to\(InGame\)|Desynced|Error/;
+const TELLING = / Script @|Saving (to|game|map|finished)|Quitting: |Goodbye|; Factorio |\(CreatingGame\) to\(InGame\)|Desynced|Error/;
 
 function countPassedOver(list, other) {
   const last = list.lastElementChild;

@@ -82,6 +82,9 @@ pub(super) const OPENING: &[Line] = &[
     say(N, "Marit.K", "ups. sorry, das war ich :)"),
 ];
 
+/// Told next, so that a newcomer sees both servers busy and a troll fail before any of them is restarted.
+pub(super) const FIRST_SCENES: &[&[Line]] = &[QUALITY, TROLLING, REACTOR];
+
 /// Told in a new order each round.
 pub(super) const DECK: &[&[Line]] = &[
     COPPER,

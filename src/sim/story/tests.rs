@@ -49,6 +49,21 @@ fn first_words_come_within_two_seconds() {
 }
 
 #[test]
+fn first_minute_has_a_troll_and_no_restart() {
+    for seed in 0..20 {
+        let mut elapsed = Duration::ZERO;
+        let minute: Vec<Beat> = Story::new(seed)
+            .take_while(|beat| {
+                elapsed += beat.delay;
+                elapsed.as_secs() < 60
+            })
+            .collect();
+        assert!(minute.iter().any(|beat| matches!(beat.action, Action::Kick(..))), "seed {seed}");
+        assert!(minute[2..].iter().all(|beat| !matches!(beat.action, Action::Start | Action::Stop | Action::Crash)));
+    }
+}
+
+#[test]
 fn every_kind_of_action_occurs() {
     let kinds: HashSet<_> = Story::new(7).take(LONG).map(|beat| std::mem::discriminant(&beat.action)).collect();
     assert_eq!(kinds.len(), 20);
