@@ -5,6 +5,7 @@
 mod faults;
 mod gateway;
 mod page;
+mod protocol;
 mod rest;
 
 use std::time::Duration;

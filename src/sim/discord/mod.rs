@@ -3,7 +3,7 @@
 //!
 //! Objects carry every field that a strict client asks for. Rate limits, nonces, size limits and errors are Discord's;
 //! faults are switched on by the caller. What it does not know: permissions per channel, threads, reactions, webhooks of
-//! its own, embeds' length limits, gateway send limits, compression.
+//! its own, embeds' length limits, compression, the gateway's limits on sending and on IDENTIFY.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {

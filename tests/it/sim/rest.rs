@@ -55,6 +55,9 @@ async fn repeated_nonce_answers_with_the_first_message() {
     assert_eq!((status, &second["id"], &second["nonce"]), (200, &first["id"], &json!("7-1")));
     assert_eq!((contents(&discord).len(), discord.stats().nonce_repeats), (1, 1));
 
+    let path = format!("/channels/{CHANNEL}/messages/{}", first["id"].as_str().unwrap());
+    assert_eq!(rest.get(&path).await.1.get("nonce"), None, "a fetched message has lost it");
+
     discord.forget_nonces();
     assert_ne!(rest.say(body).await.1["id"], first["id"], "later, it is a new message");
 }

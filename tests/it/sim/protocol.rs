@@ -1,0 +1,185 @@
+//! The gateway, frame by frame: what no library lets one send.
+
+use factorio_isr::sim::discord::{SimDiscord, SimDiscordConfig};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::{CHANNEL, Rest, SOON, TOKEN, answer, contents, two_channels, unlimited};
+
+struct Raw(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Raw {
+    /// Connected, and past HELLO.
+    async fn connect(discord: &SimDiscord) -> Self {
+        let url = format!("{}/gateway?v=10&encoding=json", discord.base_url().replace("http", "ws"));
+        let mut raw = Self(connect_async(url).await.unwrap().0);
+        assert_eq!(raw.frame().await["op"], 10);
+        raw
+    }
+
+    async fn send(&mut self, frame: Value) {
+        self.0.send(Message::Text(frame.to_string())).await.unwrap();
+    }
+
+    async fn identify(&mut self, intents: u64) -> String {
+        self.send(json!({ "op": 2, "d": { "token": TOKEN, "intents": intents, "properties": {} } })).await;
+        self.frame().await["d"]["session_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn resume(&mut self, session: &str, sequence: u64) {
+        self.send(json!({ "op": 6, "d": { "token": TOKEN, "session_id": session, "seq": sequence } })).await;
+    }
+
+    async fn next(&mut self) -> Message {
+        tokio::time::timeout(SOON, self.0.next()).await.expect("a frame in time").unwrap().unwrap()
+    }
+
+    async fn frame(&mut self) -> Value {
+        serde_json::from_str(self.next().await.to_text().unwrap()).unwrap()
+    }
+
+    async fn close_code(&mut self) -> u16 {
+        let Message::Close(Some(close)) = self.next().await else { panic!("a close frame with a code") };
+        close.code.into()
+    }
+}
+
+#[tokio::test]
+async fn wrong_frames_are_closed_with_their_codes() {
+    let discord = unlimited().await;
+    let cases = [
+        (json!("no object"), 4001),
+        (json!({ "op": 3, "d": {} }), 4003),
+        (json!({ "op": 2, "d": { "token": "other", "intents": 0 } }), 4004),
+    ];
+    for (frame, code) in cases {
+        let mut raw = Raw::connect(&discord).await;
+        raw.send(frame.clone()).await;
+        assert_eq!(raw.close_code().await, code, "{frame}");
+    }
+    let mut raw = Raw::connect(&discord).await;
+    raw.identify(0).await;
+    raw.send(json!({ "op": 2, "d": { "token": TOKEN, "intents": 0 } })).await;
+    assert_eq!(raw.close_code().await, 4005);
+}
+
+#[tokio::test]
+async fn sequence_goes_on_over_a_resume_and_repeats_what_was_missed() {
+    let discord = SimDiscord::start(SimDiscordConfig { replay_limit: 3, ..two_channels() }).await.unwrap();
+    let mut raw = Raw::connect(&discord).await;
+    let session = raw.identify(1 << 9).await;
+    drop(raw);
+    assert!(discord.wait_for(SOON, |state| state.stats().open_sockets == 0).await);
+    for text in ["a", "b", "c"] {
+        discord.say(CHANNEL, "alice", text).unwrap();
+    }
+    let mut raw = Raw::connect(&discord).await;
+    raw.resume(&session, 2).await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let frame = raw.frame().await;
+        seen.push((frame["s"].as_u64().unwrap(), frame["t"].as_str().unwrap().to_owned()));
+    }
+    let expected = [(3, "MESSAGE_CREATE"), (4, "MESSAGE_CREATE"), (5, "RESUMED")];
+    assert_eq!(seen, expected.map(|(sequence, event)| (sequence, event.to_owned())));
+}
+
+#[tokio::test]
+async fn session_that_is_unknown_or_forgot_too_much_is_invalid() {
+    let discord = SimDiscord::start(SimDiscordConfig { replay_limit: 1, ..two_channels() }).await.unwrap();
+    let mut raw = Raw::connect(&discord).await;
+    let session = raw.identify(1 << 9).await;
+    for text in ["a", "b"] {
+        discord.say(CHANNEL, "alice", text).unwrap();
+    }
+    for (session, sequence) in [("unknown", 0), (session.as_str(), 1)] {
+        let mut raw = Raw::connect(&discord).await;
+        raw.resume(session, sequence).await;
+        let frame = raw.frame().await;
+        assert_eq!((&frame["op"], &frame["d"]), (&json!(9), &json!(false)));
+    }
+}
+
+#[tokio::test]
+async fn goodbye_of_the_client_ends_its_session() {
+    let discord = unlimited().await;
+    let mut raw = Raw::connect(&discord).await;
+    let session = raw.identify(0).await;
+    let close = tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "".into() };
+    raw.0.close(Some(close)).await.unwrap();
+    assert!(discord.wait_for(SOON, |state| state.stats().open_sockets == 0).await);
+    let mut raw = Raw::connect(&discord).await;
+    raw.resume(&session, 1).await;
+    assert_eq!(raw.frame().await["op"], 9);
+}
+
+#[tokio::test]
+async fn presence_is_remembered() {
+    let discord = unlimited().await;
+    let mut raw = Raw::connect(&discord).await;
+    raw.identify(0).await;
+    raw.send(json!({ "op": 3, "d": { "status": "idle" } })).await;
+    assert!(discord.wait_for(SOON, |state| state.presence()["status"] == "idle").await);
+}
+
+/// A called command: the id of its interaction, and the path of its webhook.
+async fn called(discord: &SimDiscord, rest: &Rest<'_>) -> (u64, String, String) {
+    let commands = json!([{ "name": "factorio", "description": "Asks a server" }]);
+    let path = "/applications/900/guilds/100/commands";
+    assert_eq!(rest.request("PUT", path).json(&commands).send().await.unwrap().status(), 200);
+    let mut raw = Raw::connect(discord).await;
+    raw.identify(0).await;
+    let id = discord.interact(CHANNEL, "alice", "factorio", &json!([])).unwrap();
+    let token = raw.frame().await["d"]["token"].as_str().unwrap().to_owned();
+    (id, format!("/interactions/{id}/{token}/callback"), format!("/webhooks/900/{token}"))
+}
+
+#[tokio::test]
+async fn reply_for_the_caller_only_is_not_in_the_channel() {
+    let discord = unlimited().await;
+    let rest = Rest::new(&discord);
+    let (id, callback, webhook) = called(&discord, &rest).await;
+    let post =
+        async |path: &str, body: Value| answer(rest.request("POST", path).json(&body).send().await.unwrap()).await;
+
+    assert_eq!(post(&webhook, json!({ "content": "early" })).await.1["code"], 10015);
+    let reply = json!({ "type": 4, "data": { "content": "3 online", "flags": 64 } });
+    assert_eq!(post(&callback, reply.clone()).await.0, 204);
+    assert_eq!(post(&callback, reply).await.1["code"], 40060);
+    assert_eq!(discord.interaction_reply(id).unwrap().content, "3 online");
+    assert_eq!(contents(&discord), [""; 0]);
+
+    assert_eq!(post(&webhook, json!({ "content": "said to all" })).await.0, 200);
+    assert_eq!(contents(&discord), ["said to all"]);
+}
+
+#[tokio::test]
+async fn first_follow_up_of_a_deferred_reply_takes_its_place() {
+    let discord = unlimited().await;
+    let rest = Rest::new(&discord);
+    let (id, callback, webhook) = called(&discord, &rest).await;
+    rest.request("POST", &callback).json(&json!({ "type": 5 })).send().await.unwrap();
+    for text in ["first", "second"] {
+        rest.request("POST", &webhook).json(&json!({ "content": text })).send().await.unwrap();
+    }
+    assert_eq!(discord.interaction_reply(id).unwrap().content, "first");
+    let path = format!("{webhook}/messages/@original");
+    let edited = rest.request("PATCH", &path).json(&json!({ "content": "changed" })).send().await.unwrap();
+    assert_eq!(answer(edited).await.1["content"], "changed");
+    assert_eq!(contents(&discord), ["changed", "second"]);
+}
+
+#[tokio::test]
+async fn interaction_that_is_not_there_cannot_be_answered() {
+    let discord = unlimited().await;
+    let rest = Rest::new(&discord);
+    let reply =
+        rest.request("POST", "/interactions/1/token/callback").json(&json!({ "type": 5 })).send().await.unwrap();
+    assert_eq!(answer(reply).await, (404, json!({ "message": "Unknown interaction", "code": 10062 })));
+    let edit = rest.request("PATCH", "/webhooks/900/token/messages/@original").json(&json!({})).send().await.unwrap();
+    assert_eq!(answer(edit).await.1["code"], 50027);
+    assert_eq!(discord.interact(CHANNEL, "alice", "unregistered", &json!([])).unwrap_err().code, 10063);
+}
