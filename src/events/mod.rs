@@ -1,1 +1,20 @@
 //! Lines to events to notices.
+//!
+//! [`line_format`] takes a line's envelope off, [`vanilla`] says what the game meant, [`patterns`] lets the operator
+//! decide otherwise, [`routing`] knows where each event goes, [`template`] and [`markup`] write it for Discord, and
+//! the [`Interpreter`] leads one log's lines through all of them. Everything here is pure: no file, no clock, no task.
+
+mod defaults;
+mod draft;
+mod interpreter;
+pub mod line_format;
+pub mod markup;
+mod memory;
+mod patterns;
+pub mod rich_text;
+mod routing;
+mod template;
+mod vanilla;
+
+pub use interpreter::{Interpretation, Interpreter};
+pub use routing::{EventRules, RuleError, RuleProblem};

@@ -1,1 +1,592 @@
-//! To come.
+//! Lines of real servers, and some no server ever wrote, through the interpreter: what Discord would show.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use factorio_isr::config::settings::{
+    Destination, EventOverride, EventSettings, PatternSettings, ServerChannels, ServerSettings, StartAt,
+};
+use factorio_isr::domain::{
+    ChannelId, EventKind, Gap, Lane, LineBatch, LogItem, LogLine, LogSource, Notice, Position, Route, ServerTag,
+};
+use factorio_isr::events::{EventRules, Interpretation, Interpreter};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use regex::Regex;
+
+const NOW: &str = "2026-11-23T12:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// A server whose every route has a channel of its own.
+fn server() -> ServerSettings {
+    let channel = |index: usize| ChannelId::new(index as u64 + 1).unwrap();
+    let routes = Route::ALL.iter().enumerate().map(|(index, route)| (*route, channel(index))).collect();
+    ServerSettings {
+        tag: ServerTag::new("prod").unwrap(),
+        name: "Our_Factory".to_owned(),
+        console_log: "console.log".into(),
+        engine_log: None,
+        start_at: StartAt::End,
+        timezone: TimeZone::UTC,
+        channels: ServerChannels { default: channel(0), routes },
+        rcon: None,
+    }
+}
+
+fn with_engine_log() -> ServerSettings {
+    ServerSettings { engine_log: Some("factorio-current.log".into()), ..server() }
+}
+
+fn interpreter(server: ServerSettings, source: LogSource, settings: &EventSettings) -> Interpreter {
+    Interpreter::new(server, source, Arc::new(EventRules::new(settings).unwrap()))
+}
+
+fn console() -> Interpreter {
+    interpreter(server(), LogSource::Console, &EventSettings::default())
+}
+
+fn engine() -> Interpreter {
+    interpreter(with_engine_log(), LogSource::Engine, &EventSettings::default())
+}
+
+fn line(text: &str) -> LogItem {
+    LogItem::Line(LogLine { text: text.to_owned(), end: 0, skipped_bytes: 0 })
+}
+
+fn batch(items: Vec<LogItem>) -> LineBatch {
+    let (start, end) = (Position::default(), Position::default());
+    LineBatch { server: ServerTag::new("prod").unwrap(), source: LogSource::Console, start, end, items }
+}
+
+fn lines(texts: &[&str]) -> LineBatch {
+    batch(texts.iter().map(|text| line(text)).collect())
+}
+
+fn read(interpreter: &mut Interpreter, texts: &[&str]) -> Interpretation {
+    interpreter.interpret(&lines(texts), now())
+}
+
+fn shown(notice: &Notice) -> String {
+    let route = Route::ALL[usize::try_from(notice.channel.get()).unwrap() - 1].as_str();
+    let alert = if notice.lane == Lane::Alert { "!" } else { "" };
+    format!("{route}{alert}: {}", notice.content)
+}
+
+fn contents(interpretation: &Interpretation) -> String {
+    interpretation.notices.iter().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// What the console says, one batch.
+fn relayed(texts: &[&str]) -> String {
+    contents(&read(&mut console(), texts))
+}
+
+// ------------------------------------------------------------------------------------------------ the real samples
+
+fn sample(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// Each line and, indented, what is relayed of it. Lines of which nothing is are only counted.
+fn line_by_line(interpreter: &mut Interpreter, text: &str) -> String {
+    let mut out = Vec::new();
+    let mut quiet = 0;
+    for text in text.lines() {
+        let said = read(interpreter, &[text]);
+        if said.notices.is_empty() && text.starts_with([' ', '-']) || text.is_empty() {
+            quiet += 1;
+            continue;
+        }
+        if quiet > 0 {
+            out.push(format!("({quiet} lines of the engine are not relayed)"));
+            quiet = 0;
+        }
+        out.push(text.to_owned());
+        for notice in &said.notices {
+            out.push(format!("        {}", shown(notice)));
+            out.push(format!("        {}", notice.plain));
+        }
+    }
+    out.join("\n")
+}
+
+/// What a `--console-log` of the same run would hold.
+fn console_log_of(stdout: &str) -> String {
+    let dated = |line: &&str| line.starts_with("20");
+    let dated: Vec<&str> = stdout.lines().filter(dated).collect();
+    let time = |line: &str| line[..19].to_owned();
+    let (first, last) = (time(dated[0]), time(dated[dated.len() - 1]));
+    format!("=== Log opened {first} ===\n{}\n=== Log closed {last} ===\n", dated.join("\n"))
+}
+
+#[test]
+fn captures_of_standard_output_read_well() {
+    for name in ["stdout-2.0.77.log", "stdout-0.16.51-a.log", "stdout-0.16.51-b.log"] {
+        insta::assert_snapshot!(name, line_by_line(&mut console(), &sample(name)));
+    }
+}
+
+#[test]
+fn logs_of_the_engine_read_well() {
+    for name in ["engine-1.1.107.log", "engine-2.0.55.log"] {
+        insta::assert_snapshot!(name, line_by_line(&mut engine(), &sample(name)));
+    }
+}
+
+#[test]
+fn single_lines_of_many_servers_read_well() {
+    for name in ["lines-clusterio.txt", "lines-factorigo.txt", "lines-misc.txt"] {
+        insta::assert_snapshot!(name, line_by_line(&mut console(), &sample(name)));
+    }
+}
+
+#[test]
+fn console_logs_read_well() {
+    for name in ["stdout-0.16.51-a.log", "stdout-0.16.51-b.log"] {
+        let text = console_log_of(&sample(name));
+        insta::assert_snapshot!(format!("console-{name}"), line_by_line(&mut console(), &text));
+    }
+}
+
+#[test]
+fn no_sample_line_of_the_console_is_lost() {
+    let dated = Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ").unwrap();
+    for name in ["stdout-2.0.77.log", "stdout-0.16.51-a.log", "stdout-0.16.51-b.log", "lines-clusterio.txt"] {
+        let text = sample(name);
+        let all: Vec<&str> = text.lines().filter(|line| dated.is_match(line)).collect();
+        assert_eq!(read(&mut console(), &all).notices.len(), all.len(), "{name}");
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------ situations
+
+#[test]
+fn a_run_of_the_server_is_told_from_open_to_close() {
+    let run = [
+        "=== Log opened 2026-03-23 16:31:57 ===",
+        "2026-03-23 16:32:14 [JOIN] foo-bar joined the game",
+        "2026-03-23 16:32:20 [CHAT] foo-bar: come to [gps=12,-5] for [item=iron-plate,quality=rare]",
+        "2026-03-23 16:33:15 [LEAVE] foo-bar left the game",
+        "=== Log closed 2026-03-23 16:40:00 ===",
+    ];
+    insta::assert_snapshot!(relayed(&run), @"
+        server: ✅ The server is online
+        joins: 🟢 **foo-bar** joined the game
+        chat: **foo-bar**: come to 📍 12, -5 for iron-plate (rare)
+        joins: 🔴 **foo-bar** left the game
+        server: 🛑 The server is offline
+        ");
+}
+
+#[test]
+fn a_log_opened_twice_means_the_first_run_died() {
+    let opened = "=== Log opened 2026-03-23 16:31:57 ===";
+    let mut first = console();
+    assert_eq!(contents(&read(&mut first, &[opened])), "server: ✅ The server is online");
+    let mut second = console();
+    second.restore(&first.state());
+    insta::assert_snapshot!(contents(&read(&mut second, &[opened])), @"
+        alerts!: 💥 The last run did not end in order: a crash or a kill
+        server: ✅ The server is online
+        ");
+    read(&mut second, &["=== Log closed 2026-03-23 17:00:00 ==="]);
+    assert_eq!(contents(&read(&mut second, &[opened])), "server: ✅ The server is online");
+}
+
+#[test]
+fn players_of_a_loaded_map_do_not_leave_before_they_came() {
+    let start = ["=== Log opened 2026-03-23 16:31:57 ===", "2026-03-23 16:31:58 [LEAVE] Ghost left the game"];
+    assert_eq!(relayed(&start), "server: ✅ The server is online");
+    let unknown = ["2026-03-23 16:31:58 [LEAVE] Bob left the game"];
+    assert_eq!(relayed(&unknown), "joins: 🔴 **Bob** left the game", "the run's beginning was not seen");
+    let twice = ["2026-03-23 16:32:00 [JOIN] Bob joined the game", "2026-03-23 16:33:00 [LEAVE] Bob left the game"];
+    let mut interpreter = console();
+    read(&mut interpreter, &start);
+    assert_eq!(read(&mut interpreter, &twice).notices.len(), 2);
+    assert_eq!(read(&mut interpreter, &twice[1..]).notices.len(), 1, "in doubt it is relayed");
+}
+
+#[test]
+fn our_own_words_do_not_come_back() {
+    let said = read(&mut console(), &["2026-03-23 16:32:14 [CHAT] <server>: [color=1,1,1][Discord] Ann:[/color] hi"]);
+    assert_eq!(said.notices, []);
+    assert_eq!(said.events, [(Arc::from("relay_echo"), 1)]);
+    let server = "2026-03-23 16:32:14 [CHAT] <server>: restart at *noon*";
+    assert_eq!(relayed(&[server]), "chat: 🖥️ **Server**: restart at \\*noon\\*");
+}
+
+#[test]
+fn the_lines_of_a_long_command_stay_together() {
+    let command = [
+        "2026-03-23 16:32:14 [COMMAND] Bob (command): for i = 1, 3 do",
+        "  game.print(i)",
+        "",
+        "# end",
+        "2026-03-23 16:32:15 [CHAT] Bob: done",
+    ];
+    insta::assert_snapshot!(relayed(&command), @r#"
+        admin: ⌨️ **Bob** ran a Lua command: for i = 1, 3 do
+          game.print(i)
+        \# end
+        chat: **Bob**: done
+        "#);
+    let mut interpreter = console();
+    let first = read(&mut interpreter, &command[..1]);
+    let mut restarted = console();
+    restarted.restore(&interpreter.state());
+    let rest = read(&mut restarted, &command[1..]);
+    insta::assert_snapshot!(contents(&rest), @r#"
+        admin: ↳   game.print(i)
+        \# end
+        chat: **Bob**: done
+        "#);
+    assert_eq!((rest.notices[0].channel, rest.notices[0].lane), (first.notices[0].channel, first.notices[0].lane));
+    assert_eq!(rest.notices[0].event, first.notices[0].event);
+}
+
+#[test]
+fn what_a_mod_prints_behind_a_chat_line_is_not_put_in_the_players_mouth() {
+    let stdout = [
+        "   0.567 Hosting game at IP ADDR:({0.0.0.0:34199})",
+        "2026-03-23 16:32:15 [CHAT] Bob: hi",
+        "JLOGGER: DIED: Bob small-biter",
+    ];
+    assert_eq!(relayed(&stdout), "chat: **Bob**: hi\nadmin: 📝 JLOGGER: DIED: Bob small-biter");
+}
+
+#[test]
+fn the_continuation_of_a_silenced_line_is_silent() {
+    let mut settings = EventSettings::default();
+    let off = EventOverride { enabled: Some(false), ..EventOverride::default() };
+    settings.overrides.insert(EventKind::Command, off);
+    let mut interpreter = interpreter(server(), LogSource::Console, &settings);
+    let said = read(&mut interpreter, &["2026-03-23 16:32:14 [COMMAND] Bob (command): for", "  x = 1"]);
+    assert_eq!(said.notices, []);
+    assert_eq!(said.events, [(Arc::from("command"), 1)]);
+}
+
+#[test]
+fn a_first_line_without_a_shape_is_shown_as_it_is() {
+    assert_eq!(relayed(&["Players (0):", "  Bob *online*"]), "admin: 📝 Players (0):\n  Bob \\*online\\*");
+}
+
+#[test]
+fn unknown_wordings_are_shown_under_the_kind_of_their_tag() {
+    let russian = "2026-03-23 16:32:14 [KICK] Bob был выгнан. *Причина*: x";
+    assert_eq!(relayed(&[russian]), "admin: 👢 Bob был выгнан. \\*Причина\\*: x");
+    let unheard = "2026-03-23 16:32:14 [MUTE] Bob has been muted by <server>.";
+    assert_eq!(relayed(&[unheard]), "admin: 📝 \\[MUTE\\] Bob has been muted by \\<server>.");
+}
+
+#[test]
+fn a_stack_trace_stays_with_its_error_and_is_shown_in_part() {
+    let mut texts = vec!["   5.000 Error MainLoop.cpp:1285: Exception at tick 123: The mod X failed.".to_owned()];
+    texts.push("Error while running event X::on_tick (ID 0)".to_owned());
+    texts.extend((1..=30).map(|n| format!("\t__X__/control.lua:{n}: in function <*>")));
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let said = read(&mut engine(), &texts);
+    assert_eq!(said.notices.len(), 1);
+    assert!(said.notices[0].content.ends_with("in function \\<\\*>\n(+11 lines)"), "{}", said.notices[0].content);
+    assert_eq!(said.notices[0].content.lines().count(), 22);
+    assert_eq!(said.notices[0].plain.lines().count(), texts.len());
+    assert_eq!(said.notices[0].lane, Lane::Alert);
+}
+
+#[test]
+fn a_crash_is_one_alert() {
+    let said = read(
+        &mut engine(),
+        &[
+            " 100.000 Error CrashHandler.cpp:632: Received SIGSEGV",
+            "Factorio crashed. Generating symbolized stacktrace, please wait ...",
+            "#0  0x000000000 in main",
+            " 101.000 Error CrashHandler.cpp:190: Received SIGSEGV",
+            "Unexpected error occurred. If you're running the latest version of the game you can help us",
+        ],
+    );
+    insta::assert_snapshot!(contents(&said), @r#"
+        alerts!: 💥 **The server crashed**: Received SIGSEGV
+        Factorio crashed. Generating symbolized stacktrace, please wait ...
+        \#0  0x000000000 in main
+        Received SIGSEGV
+        Unexpected error occurred. If you're running the latest version of the game you can help us
+        "#);
+}
+
+#[test]
+fn engine_noise_and_its_bodies_are_counted_but_not_told() {
+    let said = read(
+        &mut engine(),
+        &["   1.426 Error HttpSharedState.cpp:751: Status code: 502", "<html>", "  <b>Bad Gateway</b>"],
+    );
+    assert_eq!(said.notices, []);
+    assert_eq!(said.events, [(Arc::from("engine_other"), 3)]);
+}
+
+#[test]
+fn with_two_logs_each_tells_its_own_part_once() {
+    let stdout = [
+        "   0.000 2026-03-23 16:31:00; Factorio 2.0.77 (build 84539, linux64, headless)",
+        "   0.567 Info ServerMultiplayerManager.cpp:808: updateTick(0) changing state from(CreatingGame) to(InGame)",
+        "2026-03-23 16:32:14 [JOIN] Bob joined the game",
+        "  99.000 Error ParallelScenarioSaver.cpp:1: Saving scenario failed: disk",
+        "a trace",
+        "=== Log opened 2026-03-23 16:31:57 ===",
+        " 100.000 Goodbye",
+    ];
+    let both = |source| {
+        let server = ServerSettings { engine_log: Some("console.log".into()), ..server() };
+        contents(&read(&mut interpreter(server, source, &EventSettings::default()), &stdout))
+    };
+    insta::assert_snapshot!(both(LogSource::Console), @"
+        joins: 🟢 **Bob** joined the game
+        ");
+    insta::assert_snapshot!(both(LogSource::Engine), @r#"
+        server: ⏳ Factorio 2\.0.77 is starting
+        server: ✅ The server is ready
+        alerts!: 🚨 **Saving failed**: Saving scenario failed: disk
+        a trace
+        server: 🛑 The server has stopped
+        "#);
+}
+
+#[test]
+fn every_time_is_the_servers_own() {
+    let server = ServerSettings { timezone: TimeZone::get("Europe/Berlin").unwrap(), ..with_engine_log() };
+    let rules = EventSettings::default();
+    let mut console = interpreter(server.clone(), LogSource::Console, &rules);
+    let said = read(&mut console, &["2026-11-23 20:54:41 [CHAT] Bob: hello", "no time"]);
+    assert_eq!(said.notices[0].occurred_at.to_string(), "2026-11-23T19:54:41Z");
+    assert_eq!(said.notices[0].plain, "[2026-11-23 20:54:41] Bob: hello\n    no time");
+    for (local, utc) in
+        [("2026-03-29 02:30:00", "2026-03-29T01:30:00Z"), ("2026-10-25 02:30:00", "2026-10-25T00:30:00Z")]
+    {
+        let said = read(&mut console, &[&format!("{local} [CHAT] Bob: clocks change")]);
+        assert_eq!(said.notices[0].occurred_at.to_string(), utc, "{local}");
+    }
+
+    let mut engine = interpreter(server, LogSource::Engine, &rules);
+    assert_eq!(read(&mut engine, &["  60.500 Goodbye"]).notices[0].occurred_at, now(), "no header was seen");
+    read(&mut engine, &["   0.000 2026-11-23 20:54:41; Factorio 2.0.77 (build 84539, linux64, headless)"]);
+    let mut restarted = engine;
+    for (line, utc) in [("  60.500 Goodbye", "2026-11-23T19:55:41.5Z"), ("-60.500 Goodbye", "2026-11-23T19:53:40.5Z")] {
+        let state = restarted.state();
+        restarted.restore(&state);
+        assert_eq!(read(&mut restarted, &[line]).notices[0].occurred_at.to_string(), utc);
+    }
+    let said = read(&mut restarted, &["99999999999999.000 Goodbye", "9223372036854775807.000 Goodbye"]);
+    assert_eq!(said.notices[0].occurred_at, now(), "no such time");
+}
+
+#[test]
+fn a_gap_is_told_and_makes_the_run_unknown() {
+    let mut interpreter = console();
+    read(&mut interpreter, &["=== Log opened 2026-03-23 16:31:57 ==="]);
+    let reason = "the file was truncated before it was read to its end".to_owned();
+    let said = interpreter.interpret(&batch(vec![LogItem::Gap(Gap { bytes: Some(4096), reason })]), now());
+    insta::assert_snapshot!(contents(&said), @"
+        alerts!: ⚠️ Part of the console log was lost: the file was truncated before it was read to its end (4096 bytes)
+        ");
+    let said = read(&mut interpreter, &["2026-03-23 16:33:00 [LEAVE] Bob left the game"]);
+    assert_eq!(said.notices.len(), 1, "Bob may have joined in the gap");
+    assert!(!contents(&read(&mut interpreter, &["=== Log opened 2026-03-23 18:00:00 ==="])).contains("kill"));
+}
+
+#[test]
+fn a_line_that_was_cut_says_so() {
+    let text = "2026-03-23 16:32:14 [CHAT] Bob: hello".to_owned();
+    let cut = LogItem::Line(LogLine { text, end: 0, skipped_bytes: 1234 });
+    let said = console().interpret(&batch(vec![cut]), now());
+    assert_eq!(contents(&said), "chat: **Bob**: hello … (1234 bytes cut)");
+    assert!(said.notices[0].plain.ends_with("(1234 bytes cut)"));
+}
+
+#[test]
+fn passwords_never_pass() {
+    let said = read(&mut console(), &[r#"Program arguments: "--rcon-password" "hunter2""#]);
+    assert!(!format!("{said:?}").contains("hunter2"));
+    assert!(said.notices[0].content.contains("\\<private>"));
+}
+
+#[test]
+fn a_line_of_invisible_characters_is_still_a_message() {
+    assert_eq!(relayed(&["\u{200b}\u{202e}"]), "admin: 📝");
+    let mut settings = EventSettings::default();
+    let template = EventOverride { template: Some("{message}".to_owned()), ..EventOverride::default() };
+    settings.overrides.insert(EventKind::Chat, template);
+    let mut interpreter = interpreter(server(), LogSource::Console, &settings);
+    assert_eq!(contents(&read(&mut interpreter, &["2026-03-23 16:32:14 [CHAT] Bob: \u{200b}"])), "chat: Bob:");
+}
+
+// ------------------------------------------------------------------------------------------- what the operator says
+
+#[test]
+fn the_operator_changes_wording_channel_and_lane() {
+    let mut settings = EventSettings::default();
+    let elsewhere = ChannelId::new(7).unwrap();
+    settings.overrides.insert(
+        EventKind::Join,
+        EventOverride {
+            template: Some("**{server}** {time}: __{player}__ {{here}}".to_owned()),
+            channel: Some(Destination::Channel(elsewhere)),
+            lane: Some(Lane::Alert),
+            enabled: None,
+        },
+    );
+    let mut interpreter = interpreter(server(), LogSource::Console, &settings);
+    let said = read(&mut interpreter, &["2026-11-23 12:00:00 [JOIN] foo_bar joined the game"]);
+    insta::assert_snapshot!(contents(&said), @r#"
+        game!: **Our\_Factory** <t:1795435200:T>: __foo\_bar__ {here}
+        "#);
+    assert_eq!(said.notices[0].plain, "[2026-11-23 12:00:00] foo_bar joined the game");
+}
+
+fn pattern(id: &str, regex: &str, template: Option<&str>) -> PatternSettings {
+    PatternSettings {
+        id: id.to_owned(),
+        regex: Regex::new(regex).unwrap(),
+        event: id.into(),
+        template: template.map(str::to_owned),
+        silence: false,
+        channel: Destination::Route(Route::Game),
+        lane: Lane::Chat,
+        servers: HashSet::new(),
+        examples: Vec::new(),
+    }
+}
+
+fn with_patterns(patterns: Vec<PatternSettings>) -> Interpreter {
+    let settings = EventSettings { overrides: BTreeMap::new(), patterns };
+    interpreter(server(), LogSource::Console, &settings)
+}
+
+#[test]
+fn patterns_know_the_lines_of_companion_mods() {
+    let mut interpreter = with_patterns(vec![
+        pattern("jammy_death", r"^JLOGGER: DIED: (?<player>\S+) (?<cause>.+)", Some("💀 **{player}** ({cause})")),
+        pattern("death", r"\[PLAYER_DIED:(?<player>[^:\]]+)(?::(?<cause>[^:\]]*))?", Some("💀 **{player}** {cause}")),
+        pattern("died", r"Script .*\[DIED\] (?<what>.*)", Some("💀 {what}")),
+    ]);
+    let said = read(
+        &mut interpreter,
+        &[
+            "JLOGGER: DIED: Bob_1 small-biter",
+            "[FactoriGOChatBot]: \"2852569 [PLAYER_DIED:Mattie:locomotive:10:50]\"",
+            "[FactoriGOChatBot]: \"2852569 [PLAYER_DIED:Mattie]\"",
+            "   1.277 Script @__events-logger__/control.lua:7: [DIED] Bob *behemoth*",
+            "[FactoriGOChatBot]: \"2852569 [foobar]\"",
+        ],
+    );
+    insta::assert_snapshot!(contents(&said), @r#"
+        game: 💀 **Bob\_1** (small-biter)
+        game: 💀 **Mattie** locomotive
+        game: 💀 **Mattie**
+        game: 💀 Bob \*behemoth\*
+        "#);
+    assert_eq!(said.events.iter().find(|(event, _)| &**event == "death").map(|(_, n)| *n), Some(2));
+}
+
+#[test]
+fn the_first_pattern_that_matches_overrides_the_built_in_event() {
+    let only_elsewhere = HashSet::from([ServerTag::new("other").unwrap()]);
+    let mut interpreter = with_patterns(vec![
+        PatternSettings { servers: only_elsewhere, silence: true, ..pattern("elsewhere", "hello", None) },
+        PatternSettings { silence: true, ..pattern("spam", r"^\[CHAT\] \S+: !", Some("{nonsense}")) },
+        pattern("hello", r"^\[CHAT\] (?<who>\S+): hello", Some("👋 {who}")),
+        pattern("late", "hello", Some("never")),
+    ]);
+    let said = read(
+        &mut interpreter,
+        &[
+            "2026-11-23 12:00:00 [CHAT] Bob: hello",
+            "2026-11-23 12:00:00 [CHAT] Bob: !spam",
+            "2026-11-23 12:00:00 [CHAT] Bob: other",
+            "2026-11-23 12:00:00 [CHAT] <server>: [Discord] hello",
+        ],
+    );
+    assert_eq!(contents(&said), "game: 👋 Bob\nchat: **Bob**: other");
+    let counts: Vec<(&str, u64)> = said.events.iter().map(|(event, count)| (&**event, *count)).collect();
+    assert_eq!(counts, [("chat", 1), ("hello", 1), ("relay_echo", 1), ("spam", 1)]);
+}
+
+// --------------------------------------------------------------------------------------------------- for all inputs
+
+/// Lines of every shape, and of none.
+fn any_line() -> impl Strategy<Value = String> {
+    let shapes = prop::sample::select(vec![
+        "=== Log opened 2026-03-23 16:31:57 ===",
+        "=== Log closed 2026-03-23 16:31:57 ===",
+        "2026-03-23 16:32:14 [JOIN] Bob joined the game",
+        "2026-03-23 16:32:14 [LEAVE] Bob left the game",
+        "2026-03-23 16:32:14 [LEAVE] Ann left the game",
+        "2026-03-23 16:32:15 [CHAT] Bob: hi",
+        "2026-03-23 16:32:15 [CHAT] <server>: [Discord] hi",
+        "2026-03-23 16:32:14 [COMMAND] Bob (command): for",
+        "9999-99-99 99:99:99 [WAT] x",
+        "   0.000 2026-03-23 16:31:00; Factorio 2.0.77 (build 84539, linux64, headless)",
+        "   5.000 Error MainLoop.cpp:1285: Exception at tick 123: The mod X failed.",
+        " 100.000 Error CrashHandler.cpp:632: Received SIGSEGV",
+        "Error while running event X::on_tick (ID 0)",
+        "  16.011 Info UDPSocket.cpp:238: Closing socket",
+        " 100.000 Goodbye",
+        "  a bare line",
+        "",
+    ]);
+    prop_oneof![4 => shapes.prop_map(str::to_owned), 1 => "\\PC{0,40}", 1 => any::<String>()]
+}
+
+/// One line per line that is shown, wherever a batch ended.
+fn flat(notices: &[Notice]) -> Vec<(u64, String, String, String)> {
+    let of = |notice: &Notice| {
+        let (channel, event) = (notice.channel.get(), notice.event.to_string());
+        let plain = notice.plain.replace("    ", "");
+        let plain = plain.split_at(22).1.replace('↳', "").replace("\n ", "\n");
+        let content = notice.content.replace("↳ ", "");
+        let pairs: Vec<_> = content.lines().map(str::to_owned).zip(plain.lines().map(str::to_owned)).collect();
+        pairs.into_iter().map(move |(content, plain)| (channel, event.clone(), content, plain.trim().to_owned()))
+    };
+    notices.iter().flat_map(of).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_batch_may_end_anywhere(texts in prop::collection::vec(any_line(), 0..20), ends in prop::collection::vec(any::<bool>(), 20)) {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut whole = console();
+        let expected = read(&mut whole, &texts);
+        let mut parts = console();
+        let mut notices = Vec::new();
+        let mut counts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        for part in texts.chunk_by({ let mut ends = ends.iter(); move |_, _| !ends.next().unwrap() }) {
+            let said = read(&mut parts, part);
+            notices.extend(said.notices);
+            for (event, count) in said.events {
+                *counts.entry(event).or_default() += count;
+            }
+            let state = parts.state();
+            parts = console();
+            parts.restore(&state);
+        }
+        prop_assert_eq!(flat(&notices), flat(&expected.notices));
+        prop_assert_eq!(counts.into_iter().collect::<Vec<_>>(), expected.events);
+        prop_assert_eq!(parts.state(), whole.state());
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), state in ".{0,40}") {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        for mut interpreter in [console(), engine()] {
+            interpreter.restore(&state);
+            let said = read(&mut interpreter, &text.lines().collect::<Vec<_>>());
+            for notice in said.notices {
+                prop_assert!(!notice.content.trim().is_empty());
+            }
+        }
+    }
+}

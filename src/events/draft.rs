@@ -1,0 +1,204 @@
+//! Notices in the making: an event is written down, the bare lines behind it are added, and at the end of the batch
+//! all of it becomes content and plain text.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use regex::Captures;
+
+use super::markup;
+use super::memory::Thread;
+use super::template::Template;
+use super::vanilla::Event;
+use super::vanilla::console::SERVER;
+use crate::config::settings::ServerSettings;
+use crate::domain::{ChannelId, Lane, Notice};
+
+/// How much of an engine error's trace is shown in the message. The text file has all of it.
+const TRACE_LINES: usize = 20;
+const TRACE_CHARS: usize = 1500;
+
+/// Stands before the bare lines whose first line went out with an earlier batch.
+const CONTINUED: &str = "↳ ";
+
+/// Where a notice goes, and as what.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    pub(super) channel: ChannelId,
+    pub(super) lane: Lane,
+    pub(super) event: Arc<str>,
+}
+
+/// The notices of one batch.
+#[derive(Debug)]
+pub(super) struct Drafts<'s> {
+    server: &'s ServerSettings,
+    drafts: Vec<Draft>,
+    /// Whether the last draft takes more lines.
+    open: bool,
+    counts: BTreeMap<Arc<str>, u64>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    notice: Notice,
+    more: Vec<String>,
+    capped: bool,
+}
+
+/// What a template is filled from.
+pub(super) struct Source<'a> {
+    pub(super) at: Timestamp,
+    /// The text behind the envelope.
+    pub(super) text: &'a str,
+    /// Bytes cut off the end of the line.
+    pub(super) cut: u64,
+    pub(super) values: Values<'a>,
+}
+
+/// Where the values of an event's own placeholders come from.
+pub(super) enum Values<'a> {
+    Event(&'a Event<'a>),
+    Groups(&'a Captures<'a>),
+}
+
+impl Source<'_> {
+    fn value(&self, name: &str) -> Option<Cow<'_, str>> {
+        let value = match &self.values {
+            Values::Event(event) => event.field(name),
+            Values::Groups(groups) => groups.name(name).map(|group| group.as_str()),
+        }?;
+        Some(if value == SERVER { "the server".into() } else { value.into() })
+    }
+}
+
+impl<'s> Drafts<'s> {
+    pub(super) fn new(server: &'s ServerSettings) -> Self {
+        Self { server, drafts: Vec::new(), open: false, counts: BTreeMap::new() }
+    }
+
+    /// Counts an event, relayed or not.
+    pub(super) fn count(&mut self, event: &Arc<str>) {
+        if let Some(count) = self.counts.get_mut(event) {
+            *count += 1;
+        } else {
+            self.counts.insert(Arc::clone(event), 1);
+        }
+    }
+
+    /// No more lines are added to the last notice.
+    pub(super) fn close(&mut self) {
+        self.open = false;
+    }
+
+    /// Writes a notice; the bare lines behind it will be added to it.
+    pub(super) fn push(
+        &mut self,
+        to: &Address,
+        content: &Template,
+        plain: &Template,
+        source: &Source<'_>,
+        capped: bool,
+    ) {
+        let mark = cut_mark(source.cut);
+        let content = content.render(|name| self.markdown(name, source));
+        let plain = plain.render(|name| self.plain_value(name, source));
+        let content = never_empty(content.trim().to_owned() + &mark, source.text);
+        let plain = format!("[{}] {}{mark}", self.local(source.at), plain.trim());
+        self.add(to, content, plain, source.at, capped);
+    }
+
+    /// Adds a bare line to the notice it belongs to, or begins a new one where that has gone out already.
+    pub(super) fn attach(&mut self, thread: &Thread, line: &str, cut: u64, at: Timestamp) {
+        let Thread::Relayed { channel, lane, event, capped } = thread else { return };
+        let mark = cut_mark(cut);
+        if self.open
+            && let Some(draft) = self.drafts.last_mut()
+        {
+            draft.more.push(line.to_owned() + &mark);
+            return;
+        }
+        let to = Address { channel: *channel, lane: *lane, event: event.as_str().into() };
+        let content = never_empty(format!("{CONTINUED}{}{mark}", markup::to_discord(line)), line);
+        let plain = format!("[{}] {CONTINUED}{}{mark}", self.local(at), markup::to_plain(line));
+        self.add(&to, content, plain, at, *capped);
+    }
+
+    fn add(&mut self, to: &Address, content: String, plain: String, occurred_at: Timestamp, capped: bool) {
+        let server = self.server.tag.clone();
+        let (channel, lane, event) = (to.channel, to.lane, Arc::clone(&to.event));
+        let notice = Notice { server, channel, lane, event, content, plain, occurred_at };
+        self.drafts.push(Draft { notice, more: Vec::new(), capped });
+        self.open = true;
+    }
+
+    fn markdown<'a>(&self, name: &str, source: &'a Source<'_>) -> Option<Cow<'a, str>> {
+        let value = source.value(name).map(|value| markup::to_discord(&value));
+        Some(Cow::Owned(value.or_else(|| match name {
+            "server" => Some(markup::to_discord(&self.server.name)),
+            "time" => Some(format!("<t:{}:T>", source.at.as_second())),
+            "text" => Some(markup::to_discord(source.text)),
+            _ => None,
+        })?))
+    }
+
+    fn plain_value<'a>(&self, name: &str, source: &'a Source<'_>) -> Option<Cow<'a, str>> {
+        let value = source.value(name).map(|value| markup::to_plain(&value));
+        Some(Cow::Owned(value.or_else(|| (name == "text").then(|| markup::to_plain(source.text)))?))
+    }
+
+    /// The server's local time, as its console log writes it.
+    fn local(&self, at: Timestamp) -> String {
+        self.server.timezone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// The finished notices and the counts.
+    pub(super) fn finish(self) -> (Vec<Notice>, Vec<(Arc<str>, u64)>) {
+        (self.drafts.into_iter().map(Draft::finish).collect(), self.counts.into_iter().collect())
+    }
+}
+
+impl Draft {
+    fn finish(self) -> Notice {
+        let Self { mut notice, more, capped } = self;
+        let shown: Vec<String> = more.iter().map(|line| markup::to_discord(line)).collect();
+        let fitting = if capped { fitting(&shown) } else { shown.len() };
+        for line in &shown[..fitting] {
+            notice.content.extend(["\n", line]);
+        }
+        if fitting < shown.len() {
+            notice.content.extend(["\n(+", &(shown.len() - fitting).to_string(), " lines)"]);
+        }
+        for line in &more {
+            notice.plain.extend(["\n    ", &markup::to_plain(line)]);
+        }
+        notice
+    }
+}
+
+/// How many of a trace's lines are shown.
+fn fitting(lines: &[String]) -> usize {
+    let mut chars = 0;
+    let fits = |line: &&String| {
+        chars += line.chars().count() + 1;
+        chars <= TRACE_CHARS
+    };
+    lines.iter().take(TRACE_LINES).take_while(fits).count()
+}
+
+fn cut_mark(bytes: u64) -> String {
+    if bytes == 0 { String::new() } else { format!(" … ({bytes} bytes cut)") }
+}
+
+/// Discord refuses a message without a visible character: the line itself stands in for it, or the fact that there
+/// is nothing to see.
+fn never_empty(content: String, text: &str) -> String {
+    if !content.trim().is_empty() {
+        return content;
+    }
+    let text = markup::to_discord(text);
+    let text = if text.trim().is_empty() { "(a line without visible characters)" } else { text.trim() };
+    text.to_owned()
+}

@@ -1,0 +1,319 @@
+//! One log, line by line, to notices.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+
+use super::draft::{Address, Drafts, Source, Values};
+use super::line_format::{self, Envelope, Level};
+use super::memory::{Memory, Thread};
+use super::routing::{self, EventRules};
+use super::vanilla::{Event, console, engine};
+use crate::config::settings::ServerSettings;
+use crate::domain::{EventKind, Gap, LineBatch, LogItem, LogLine, LogSource, Notice};
+
+/// Reads the lines of one log in order. Pure: it has a memory, but no file, clock or task.
+///
+/// Every line is read by its own shape, so that a capture of standard output, which holds the lines of both logs,
+/// is understood as either. Where a server has two logs configured, each says its own part only: the console log
+/// what is dated, the engine log what the engine wrote. So no line is told twice, whatever the files hold.
+#[derive(Debug)]
+pub struct Interpreter {
+    server: ServerSettings,
+    source: LogSource,
+    rules: Arc<EventRules>,
+    memory: Memory,
+}
+
+/// What a batch means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpretation {
+    /// In the order of the lines.
+    pub notices: Vec<Notice>,
+    /// How often each event occurred, relayed or not, by its key; for metrics.
+    pub events: Vec<(Arc<str>, u64)>,
+}
+
+/// An event at its place in the log.
+struct Said<'a> {
+    event: Event<'a>,
+    at: Timestamp,
+    /// What user patterns see; `None` where they have no say.
+    pattern_text: Option<Cow<'a, str>>,
+    cut: u64,
+}
+
+impl Interpreter {
+    /// The interpreter of one log that has not seen a line yet.
+    #[must_use]
+    pub fn new(server: ServerSettings, source: LogSource, rules: Arc<EventRules>) -> Self {
+        Self { server, source, rules, memory: Memory::default() }
+    }
+
+    /// Goes on where the interpreter stood that gave this [`Interpreter::state`]. A state of another version or a
+    /// broken one counts as none.
+    pub fn restore(&mut self, state: &str) {
+        self.memory = Memory::from_json(state);
+    }
+
+    /// What is known of the lines so far, as small JSON; to be committed with the checkpoint.
+    #[must_use]
+    pub fn state(&self) -> String {
+        self.memory.to_json()
+    }
+
+    /// Reads the next batch. `now` stands in where no line tells the time.
+    pub fn interpret(&mut self, batch: &LineBatch, now: Timestamp) -> Interpretation {
+        let server = self.server.clone();
+        let mut drafts = Drafts::new(&server);
+        for item in &batch.items {
+            match item {
+                LogItem::Line(line) => self.line(line, now, &mut drafts),
+                LogItem::Gap(gap) => self.gap(gap, now, &mut drafts),
+            }
+        }
+        let (notices, events) = drafts.finish();
+        Interpretation { notices, events }
+    }
+
+    fn line(&mut self, line: &LogLine, now: Timestamp, drafts: &mut Drafts<'_>) {
+        let text = line_format::redact(&line.text);
+        if text.trim().is_empty() && line.skipped_bytes == 0 {
+            return;
+        }
+        let envelope = Envelope::parse(&text);
+        let pattern_text = Some(envelope.pattern_text(&text));
+        let said = |event, at| Said { event, at, pattern_text, cut: line.skipped_bytes };
+        match envelope {
+            Envelope::Tagged { at, tag, text } => {
+                let at = self.dated(at, now);
+                self.console(said(console::tagged(tag, text), at), drafts);
+            }
+            Envelope::Dated { at, text } => {
+                let at = self.dated(at, now);
+                self.console(said(Event::new(EventKind::ConsoleText, text, []), at), drafts);
+            }
+            Envelope::LogOpened(at) => {
+                let at = self.dated(at, now);
+                self.opened(said(Event::new(EventKind::ServerOnline, &text, []), at), drafts);
+            }
+            Envelope::LogClosed(at) => {
+                let at = self.dated(at, now);
+                self.closed(said(Event::new(EventKind::ServerOffline, &text, []), at), drafts);
+            }
+            Envelope::Header { millis, at, text } => {
+                let at = self.begin_engine(millis, at, now);
+                self.engine(said(engine::header(text), at), drafts);
+            }
+            Envelope::Engine { millis, level, message, .. } => {
+                let at = self.engine_time(millis, now);
+                self.engine_line(level, said(engine::message(level, message), at), drafts);
+            }
+            Envelope::Bare(text) => self.bare(said(Event::new(EventKind::Unmatched, text, []), now), drafts),
+        }
+    }
+
+    /// Whether this log is the one that tells what the console says.
+    fn tells_console(&self) -> bool {
+        self.source == LogSource::Console
+    }
+
+    /// Whether this log is the one that tells what the engine says.
+    fn tells_engine(&self) -> bool {
+        self.source == LogSource::Engine || self.server.engine_log.is_none()
+    }
+
+    fn console(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+        if !self.tells_console() {
+            return self.leave_to_the_other_log(drafts);
+        }
+        let kind = said.event.kind;
+        let player = said.event.field("player").filter(|_| matches!(kind, EventKind::Join | EventKind::Leave));
+        let ghost = kind == EventKind::Leave && player.is_some_and(|player| self.memory.never_joined(player));
+        if let Some(player) = player.filter(|_| kind == EventKind::Join) {
+            self.memory.note_join(player);
+        }
+        let spans_lines = !self.memory.mixed
+            || matches!(kind, EventKind::Command | EventKind::Warning | EventKind::ConsoleText | EventKind::UnknownTag);
+        if ghost {
+            drafts.count(&self.rules.of(kind).key);
+            drafts.close();
+            self.memory.thread = Thread::Silenced;
+        } else {
+            self.memory.thread = self.tell(&said, false, drafts);
+        }
+        if !spans_lines {
+            self.memory.thread = Thread::None;
+        }
+    }
+
+    /// A run begins. If the one before was not closed, it did not end in order.
+    fn opened(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+        if !self.tells_console() {
+            return self.leave_to_the_other_log(drafts);
+        }
+        if self.memory.log_open {
+            let event = Event::new(EventKind::ServerCrashed, &said.event.text, []);
+            self.tell(&Said { event, at: said.at, pattern_text: None, cut: 0 }, false, drafts);
+        }
+        self.memory.log_open = true;
+        self.memory.begin_run();
+        self.tell(&said, false, drafts);
+        self.memory.thread = Thread::None;
+    }
+
+    fn closed(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+        if !self.tells_console() {
+            return self.leave_to_the_other_log(drafts);
+        }
+        self.memory.log_open = false;
+        self.tell(&said, false, drafts);
+        self.memory.thread = Thread::None;
+    }
+
+    fn engine_line(&mut self, level: Option<Level>, said: Said<'_>, drafts: &mut Drafts<'_>) {
+        let more_of_the_crash = said.event.kind == EventKind::Crash && self.memory.thread.is(EventKind::Crash.as_str());
+        if more_of_the_crash && self.tells_engine() && level != Some(Level::Script) {
+            self.memory.mixed = true;
+            return drafts.attach(&self.memory.thread, &said.event.text, said.cut, said.at);
+        }
+        self.engine(said, drafts);
+    }
+
+    fn engine(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+        self.memory.mixed = true;
+        if !self.tells_engine() {
+            return self.leave_to_the_other_log(drafts);
+        }
+        let has_trace = has_trace(said.event.kind);
+        let thread = self.tell(&said, has_trace, drafts);
+        self.memory.thread = if has_trace { thread } else { Thread::Silenced };
+    }
+
+    /// A line that belongs to the one before it, unless a pattern knows it or it begins an error of its own.
+    fn bare(&mut self, mut said: Said<'_>, drafts: &mut Drafts<'_>) {
+        said.at = self.memory.last_seen.unwrap_or(said.at);
+        let both_logs_are_one_file = self.server.engine_log.as_ref() == Some(&self.server.console_log);
+        let read_elsewhere = self.source == LogSource::Engine && both_logs_are_one_file;
+        if !read_elsewhere && let Some(thread) = self.tell_by_pattern(&said, false, drafts) {
+            if thread != Thread::Silenced {
+                drafts.close();
+            }
+            return;
+        }
+        let in_error = ERRORS_WITH_TRACES.iter().any(|kind| self.memory.thread.is(kind.as_str()));
+        if self.tells_engine()
+            && !in_error
+            && let Some(event) = engine::bare(&said.event.text)
+        {
+            let said = Said { event, at: said.at, pattern_text: None, cut: said.cut };
+            self.memory.thread = self.tell(&said, true, drafts);
+            return;
+        }
+        match &self.memory.thread {
+            Thread::Relayed { .. } => drafts.attach(&self.memory.thread, &said.event.text, said.cut, said.at),
+            Thread::None if self.tells_console() => {
+                said.pattern_text = None;
+                self.memory.thread = self.tell(&said, false, drafts);
+            }
+            Thread::None | Thread::Silenced if self.source == LogSource::Engine => {
+                drafts.count(&self.rules.of(EventKind::EngineOther).key);
+            }
+            Thread::None | Thread::Silenced => {}
+        }
+    }
+
+    fn gap(&mut self, gap: &Gap, now: Timestamp, drafts: &mut Drafts<'_>) {
+        self.memory.forget_run();
+        let bytes = gap.bytes.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"));
+        let mut event = Event::new(EventKind::LogGap, &gap.reason, [("reason", &gap.reason), ("bytes", &bytes)]);
+        event.fields.get_or_insert_default().push(("log", self.source.as_str().into()));
+        self.tell(&Said { event, at: now, pattern_text: None, cut: 0 }, false, drafts);
+    }
+
+    /// The line stands in the server's other log too, and is told from there.
+    fn leave_to_the_other_log(&mut self, drafts: &mut Drafts<'_>) {
+        drafts.close();
+        self.memory.thread = Thread::Silenced;
+    }
+
+    /// Counts the event and writes its notice, if it is to have one. The answer is what becomes of bare lines behind.
+    fn tell(&self, said: &Said<'_>, capped: bool, drafts: &mut Drafts<'_>) -> Thread {
+        drafts.close();
+        if said.event.kind != EventKind::RelayEcho
+            && let Some(thread) = self.tell_by_pattern(said, capped, drafts)
+        {
+            return thread;
+        }
+        let rule = self.rules.of(said.event.kind);
+        drafts.count(&rule.key);
+        if !rule.relays(&self.server) {
+            return Thread::Silenced;
+        }
+        let channel = routing::channel(rule.destination, &self.server.channels);
+        let to = Address { channel, lane: rule.lane, event: Arc::clone(&rule.key) };
+        let understood = said.event.fields.is_some();
+        let values = Values::Event(&said.event);
+        let source = Source { at: said.at, text: &said.event.text, cut: said.cut, values };
+        drafts.push(&to, rule.content(understood), rule.plain(understood), &source, capped);
+        relayed(&to, capped)
+    }
+
+    /// Does the same by the operator's patterns; `None` when none matches.
+    fn tell_by_pattern(&self, said: &Said<'_>, capped: bool, drafts: &mut Drafts<'_>) -> Option<Thread> {
+        let text = said.pattern_text.as_deref()?;
+        let (pattern, groups) = self.rules.patterns.find(&self.server.tag, text)?;
+        drafts.count(&pattern.event);
+        let Some(content) = &pattern.content else { return Some(Thread::Silenced) };
+        let channel = routing::channel(pattern.destination, &self.server.channels);
+        let to = Address { channel, lane: pattern.lane, event: Arc::clone(&pattern.event) };
+        let source = Source { at: said.at, text, cut: said.cut, values: Values::Groups(&groups) };
+        drafts.push(&to, content, self.rules.of(EventKind::Unmatched).plain(false), &source, capped);
+        Some(relayed(&to, capped))
+    }
+
+    /// The time of a dated line.
+    fn dated(&mut self, at: Option<DateTime>, now: Timestamp) -> Timestamp {
+        let at = at.and_then(|at| self.to_timestamp(at)).or(self.memory.last_seen).unwrap_or(now);
+        self.memory.last_seen = Some(at);
+        at
+    }
+
+    /// A local time that a clock change skips or repeats is read as `compatible` says: the later one in a gap, the
+    /// earlier one in an overlap.
+    fn to_timestamp(&self, at: DateTime) -> Option<Timestamp> {
+        self.server.timezone.to_ambiguous_timestamp(at).compatible().ok()
+    }
+
+    /// The header of a run tells when the engine's seconds began.
+    fn begin_engine(&mut self, millis: i64, at: Option<DateTime>, now: Timestamp) -> Timestamp {
+        let started = at.and_then(|at| self.to_timestamp(at));
+        self.memory.engine_zero = started.and_then(|at| at.as_millisecond().checked_sub(millis));
+        self.memory.begin_run();
+        self.memory.thread = Thread::None;
+        let at = started.unwrap_or(now);
+        self.memory.last_seen = Some(at);
+        at
+    }
+
+    fn engine_time(&mut self, millis: i64, now: Timestamp) -> Timestamp {
+        let at = self.memory.engine_zero.and_then(|zero| zero.checked_add(millis));
+        let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else { return now };
+        self.memory.last_seen = Some(at);
+        at
+    }
+}
+
+/// Behind these the engine writes stack traces and the pages of servers that did not answer as they should.
+const ERRORS_WITH_TRACES: [EventKind; 4] =
+    [EventKind::SaveFailed, EventKind::ScriptCrash, EventKind::Crash, EventKind::HostFailed];
+
+fn has_trace(kind: EventKind) -> bool {
+    ERRORS_WITH_TRACES.contains(&kind)
+}
+
+fn relayed(to: &Address, capped: bool) -> Thread {
+    Thread::Relayed { channel: to.channel, lane: to.lane, event: to.event.as_ref().to_owned(), capped }
+}
