@@ -35,7 +35,7 @@ pub(super) struct Address {
 #[derive(Debug)]
 pub(super) struct Drafts<'s> {
     server: &'s ServerSettings,
-    drafts: Vec<Draft>,
+    written: Vec<Draft>,
     /// Whether the last draft takes more lines.
     open: bool,
     counts: BTreeMap<Arc<str>, u64>,
@@ -76,7 +76,7 @@ impl Source<'_> {
 
 impl<'s> Drafts<'s> {
     pub(super) fn new(server: &'s ServerSettings) -> Self {
-        Self { server, drafts: Vec::new(), open: false, counts: BTreeMap::new() }
+        Self { server, written: Vec::new(), open: false, counts: BTreeMap::new() }
     }
 
     /// Counts an event, relayed or not.
@@ -104,7 +104,7 @@ impl<'s> Drafts<'s> {
     ) {
         let mark = cut_mark(source.cut);
         let content = content.render(|name| self.markdown(name, source));
-        let plain = plain.render(|name| self.plain_value(name, source));
+        let plain = plain.render(|name| Self::plain_value(name, source));
         let content = never_empty(content.trim().to_owned() + &mark, source.text);
         let plain = format!("[{}] {}{mark}", self.local(source.at), plain.trim());
         self.add(to, content, plain, source.at, capped);
@@ -115,7 +115,7 @@ impl<'s> Drafts<'s> {
         let Thread::Relayed { channel, lane, event, capped } = thread else { return };
         let mark = cut_mark(cut);
         if self.open
-            && let Some(draft) = self.drafts.last_mut()
+            && let Some(draft) = self.written.last_mut()
         {
             draft.more.push(line.to_owned() + &mark);
             return;
@@ -130,7 +130,7 @@ impl<'s> Drafts<'s> {
         let server = self.server.tag.clone();
         let (channel, lane, event) = (to.channel, to.lane, Arc::clone(&to.event));
         let notice = Notice { server, channel, lane, event, content, plain, occurred_at };
-        self.drafts.push(Draft { notice, more: Vec::new(), capped });
+        self.written.push(Draft { notice, more: Vec::new(), capped });
         self.open = true;
     }
 
@@ -144,7 +144,7 @@ impl<'s> Drafts<'s> {
         })?))
     }
 
-    fn plain_value<'a>(&self, name: &str, source: &'a Source<'_>) -> Option<Cow<'a, str>> {
+    fn plain_value<'a>(name: &str, source: &'a Source<'_>) -> Option<Cow<'a, str>> {
         let value = source.value(name).map(|value| markup::to_plain(&value));
         Some(Cow::Owned(value.or_else(|| (name == "text").then(|| markup::to_plain(source.text)))?))
     }
@@ -156,7 +156,7 @@ impl<'s> Drafts<'s> {
 
     /// The finished notices and the counts.
     pub(super) fn finish(self) -> (Vec<Notice>, Vec<(Arc<str>, u64)>) {
-        (self.drafts.into_iter().map(Draft::finish).collect(), self.counts.into_iter().collect())
+        (self.written.into_iter().map(Draft::finish).collect(), self.counts.into_iter().collect())
     }
 }
 

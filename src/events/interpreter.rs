@@ -21,7 +21,7 @@ use crate::domain::{EventKind, Gap, LineBatch, LogItem, LogLine, LogSource, Noti
 /// what is dated, the engine log what the engine wrote. So no line is told twice, whatever the files hold.
 #[derive(Debug)]
 pub struct Interpreter {
-    server: ServerSettings,
+    server: Arc<ServerSettings>,
     source: LogSource,
     rules: Arc<EventRules>,
     memory: Memory,
@@ -49,7 +49,7 @@ impl Interpreter {
     /// The interpreter of one log that has not seen a line yet.
     #[must_use]
     pub fn new(server: ServerSettings, source: LogSource, rules: Arc<EventRules>) -> Self {
-        Self { server, source, rules, memory: Memory::default() }
+        Self { server: Arc::new(server), source, rules, memory: Memory::default() }
     }
 
     /// Goes on where the interpreter stood that gave this [`Interpreter::state`]. A state of another version or a
@@ -66,7 +66,7 @@ impl Interpreter {
 
     /// Reads the next batch. `now` stands in where no line tells the time.
     pub fn interpret(&mut self, batch: &LineBatch, now: Timestamp) -> Interpretation {
-        let server = self.server.clone();
+        let server = Arc::clone(&self.server);
         let mut drafts = Drafts::new(&server);
         for item in &batch.items {
             match item {
@@ -84,32 +84,32 @@ impl Interpreter {
             return;
         }
         let envelope = Envelope::parse(&text);
-        let pattern_text = Some(envelope.pattern_text(&text));
+        let pattern_text = (!self.rules.patterns.is_empty()).then(|| envelope.pattern_text(&text));
         let said = |event, at| Said { event, at, pattern_text, cut: line.skipped_bytes };
         match envelope {
             Envelope::Tagged { at, tag, text } => {
                 let at = self.dated(at, now);
-                self.console(said(console::tagged(tag, text), at), drafts);
+                self.console(&said(console::tagged(tag, text), at), drafts);
             }
             Envelope::Dated { at, text } => {
                 let at = self.dated(at, now);
-                self.console(said(Event::new(EventKind::ConsoleText, text, []), at), drafts);
+                self.console(&said(Event::new(EventKind::ConsoleText, text, []), at), drafts);
             }
             Envelope::LogOpened(at) => {
                 let at = self.dated(at, now);
-                self.opened(said(Event::new(EventKind::ServerOnline, &text, []), at), drafts);
+                self.opened(&said(Event::new(EventKind::ServerOnline, &text, []), at), drafts);
             }
             Envelope::LogClosed(at) => {
                 let at = self.dated(at, now);
-                self.closed(said(Event::new(EventKind::ServerOffline, &text, []), at), drafts);
+                self.closed(&said(Event::new(EventKind::ServerOffline, &text, []), at), drafts);
             }
             Envelope::Header { millis, at, text } => {
                 let at = self.begin_engine(millis, at, now);
-                self.engine(said(engine::header(text), at), drafts);
+                self.engine(&said(engine::header(text), at), drafts);
             }
             Envelope::Engine { millis, level, message, .. } => {
                 let at = self.engine_time(millis, now);
-                self.engine_line(level, said(engine::message(level, message), at), drafts);
+                self.engine_line(level, &said(engine::message(level, message), at), drafts);
             }
             Envelope::Bare(text) => self.bare(said(Event::new(EventKind::Unmatched, text, []), now), drafts),
         }
@@ -125,24 +125,22 @@ impl Interpreter {
         self.source == LogSource::Engine || self.server.engine_log.is_none()
     }
 
-    fn console(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+    fn console(&mut self, said: &Said<'_>, drafts: &mut Drafts<'_>) {
         if !self.tells_console() {
             return self.leave_to_the_other_log(drafts);
         }
         let kind = said.event.kind;
-        let player = said.event.field("player").filter(|_| matches!(kind, EventKind::Join | EventKind::Leave));
-        let ghost = kind == EventKind::Leave && player.is_some_and(|player| self.memory.never_joined(player));
-        if let Some(player) = player.filter(|_| kind == EventKind::Join) {
-            self.memory.note_join(player);
-        }
+        let ghost = kind == EventKind::Leave && self.memory.loading;
+        self.memory.loading &= kind != EventKind::Join;
         let spans_lines = !self.memory.mixed
             || matches!(kind, EventKind::Command | EventKind::Warning | EventKind::ConsoleText | EventKind::UnknownTag);
         if ghost {
+            // A map saved with players on it says on loading that they leave.
             drafts.count(&self.rules.of(kind).key);
             drafts.close();
             self.memory.thread = Thread::Silenced;
         } else {
-            self.memory.thread = self.tell(&said, false, drafts);
+            self.memory.thread = self.tell(said, false, drafts);
         }
         if !spans_lines {
             self.memory.thread = Thread::None;
@@ -150,7 +148,7 @@ impl Interpreter {
     }
 
     /// A run begins. If the one before was not closed, it did not end in order.
-    fn opened(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+    fn opened(&mut self, said: &Said<'_>, drafts: &mut Drafts<'_>) {
         if !self.tells_console() {
             return self.leave_to_the_other_log(drafts);
         }
@@ -159,21 +157,21 @@ impl Interpreter {
             self.tell(&Said { event, at: said.at, pattern_text: None, cut: 0 }, false, drafts);
         }
         self.memory.log_open = true;
-        self.memory.begin_run();
-        self.tell(&said, false, drafts);
+        self.memory.loading = true;
+        self.tell(said, false, drafts);
         self.memory.thread = Thread::None;
     }
 
-    fn closed(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+    fn closed(&mut self, said: &Said<'_>, drafts: &mut Drafts<'_>) {
         if !self.tells_console() {
             return self.leave_to_the_other_log(drafts);
         }
         self.memory.log_open = false;
-        self.tell(&said, false, drafts);
+        self.tell(said, false, drafts);
         self.memory.thread = Thread::None;
     }
 
-    fn engine_line(&mut self, level: Option<Level>, said: Said<'_>, drafts: &mut Drafts<'_>) {
+    fn engine_line(&mut self, level: Option<Level>, said: &Said<'_>, drafts: &mut Drafts<'_>) {
         let more_of_the_crash = said.event.kind == EventKind::Crash && self.memory.thread.is(EventKind::Crash.as_str());
         if more_of_the_crash && self.tells_engine() && level != Some(Level::Script) {
             self.memory.mixed = true;
@@ -182,13 +180,13 @@ impl Interpreter {
         self.engine(said, drafts);
     }
 
-    fn engine(&mut self, said: Said<'_>, drafts: &mut Drafts<'_>) {
+    fn engine(&mut self, said: &Said<'_>, drafts: &mut Drafts<'_>) {
         self.memory.mixed = true;
         if !self.tells_engine() {
             return self.leave_to_the_other_log(drafts);
         }
         let has_trace = has_trace(said.event.kind);
-        let thread = self.tell(&said, has_trace, drafts);
+        let thread = self.tell(said, has_trace, drafts);
         self.memory.thread = if has_trace { thread } else { Thread::Silenced };
     }
 
@@ -291,7 +289,7 @@ impl Interpreter {
     fn begin_engine(&mut self, millis: i64, at: Option<DateTime>, now: Timestamp) -> Timestamp {
         let started = at.and_then(|at| self.to_timestamp(at));
         self.memory.engine_zero = started.and_then(|at| at.as_millisecond().checked_sub(millis));
-        self.memory.begin_run();
+        self.memory.loading = true;
         self.memory.thread = Thread::None;
         let at = started.unwrap_or(now);
         self.memory.last_seen = Some(at);

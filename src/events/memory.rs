@@ -6,10 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{ChannelId, Lane};
 
-/// Beyond so many players, or a name so long, the interpreter no longer claims to know who joined.
-const MAX_PLAYERS: usize = 256;
-const MAX_NAME: usize = 100;
-
 /// Small, and written as JSON. Absent keys have their default, so that a later version may add some.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -25,8 +21,8 @@ pub(super) struct Memory {
     pub(super) last_seen: Option<Timestamp>,
     /// What became of the last line, and so becomes of its continuation.
     pub(super) thread: Thread,
-    /// Who joined since the run began. `None`: its beginning was not seen, or there were too many.
-    pub(super) joined: Option<Vec<String>>,
+    /// A run began and nobody has joined yet: whoever leaves now was only on the map when it was saved.
+    pub(super) loading: bool,
 }
 
 /// What a bare line is joined to.
@@ -68,32 +64,9 @@ impl Memory {
         serde_json::to_string(self).expect("plain data without maps becomes JSON")
     }
 
-    /// A run begins: nobody has joined yet.
-    pub(super) fn begin_run(&mut self) {
-        self.joined = Some(Vec::new());
-    }
-
     /// Lines were lost: what was known of the run is no longer sure.
     pub(super) fn forget_run(&mut self) {
         *self = Self { mixed: self.mixed, last_seen: self.last_seen, ..Self::default() };
-    }
-
-    pub(super) fn note_join(&mut self, player: &str) {
-        let Some(joined) = &mut self.joined else { return };
-        if joined.iter().any(|known| known == player) {
-            return;
-        }
-        if joined.len() < MAX_PLAYERS && player.len() <= MAX_NAME {
-            joined.push(player.to_owned());
-        } else {
-            self.joined = None;
-        }
-    }
-
-    /// Whether `player` surely has not joined in this run: a map saved with players on it says on loading that they
-    /// leave.
-    pub(super) fn never_joined(&self, player: &str) -> bool {
-        self.joined.as_ref().is_some_and(|joined| !joined.iter().any(|known| known == player))
     }
 }
 
@@ -107,28 +80,5 @@ mod tests {
             assert_eq!(Memory::from_json(json), Memory::default(), "{json}");
         }
         assert!(Memory::from_json(r#"{"log_open":true,"from":"the future"}"#).log_open);
-    }
-
-    #[test]
-    fn whoever_may_have_joined_is_not_called_a_ghost() {
-        let mut memory = Memory::default();
-        assert!(!memory.never_joined("Bob"), "the run's beginning was not seen");
-        memory.begin_run();
-        assert!(memory.never_joined("Bob"));
-        memory.note_join("Bob");
-        assert!(!memory.never_joined("Bob"));
-        (0..=MAX_PLAYERS).for_each(|n| memory.note_join(&n.to_string()));
-        assert!(!memory.never_joined("Ann"), "too many to know");
-        memory.begin_run();
-        memory.forget_run();
-        assert!(!memory.never_joined("Ann"), "lines were lost");
-    }
-
-    #[test]
-    fn the_state_stays_small() {
-        let mut memory = Memory::default();
-        memory.begin_run();
-        (0..10_000).for_each(|n| memory.note_join(&format!("{n:0100}")));
-        assert!(memory.to_json().len() < 30_000);
     }
 }

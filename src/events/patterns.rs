@@ -45,6 +45,10 @@ impl Patterns {
         Self { set, all: settings.iter().filter_map(|pattern| Pattern::new(pattern, problems)).collect() }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// The first pattern that matches `text` on `server`, and what its groups hold.
     pub(super) fn find<'p, 't>(&'p self, server: &ServerTag, text: &'t str) -> Option<(&'p Pattern, Captures<'t>)> {
         let applies = |pattern: &&Pattern| pattern.servers.is_empty() || pattern.servers.contains(server);
