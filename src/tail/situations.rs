@@ -1,0 +1,1 @@
+//! One named situation per rule.
