@@ -38,6 +38,7 @@ const OFFSET_UNKNOWN: i64 = i64::MIN;
 pub(crate) struct Rest {
     http: Client,
     base: String,
+    patience: Option<Duration>,
     /// By how many milliseconds Discord's clock is ahead of ours, from its last answer.
     clock_offset: AtomicI64,
 }
@@ -84,7 +85,12 @@ impl Rest {
             builder = builder.no_proxy();
         }
         let http = builder.build().context("cannot set up the HTTP client")?;
-        Ok(Self { http, base, clock_offset: AtomicI64::new(OFFSET_UNKNOWN) })
+        Ok(Self { http, base, patience: None, clock_offset: AtomicI64::new(OFFSET_UNKNOWN) })
+    }
+
+    /// The same with this patience for every request, files included.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// Where the API is, without `/api/v10`.
@@ -128,6 +134,10 @@ impl Rest {
 
     async fn request(&self, path: &str, request: RequestBuilder) -> Result<Answer, Unanswered> {
         let started = Instant::now();
+        let request = match self.patience {
+            Some(patience) => request.timeout(patience),
+            None => request,
+        };
         let answer = match request.send().await {
             Ok(response) => Ok(read_whole(response).await),
             Err(error) => Err(Unanswered::from(error)),

@@ -127,6 +127,7 @@ mod tests {
 
     const ACK: Option<Duration> = Some(Duration::from_millis(12));
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the watchdog takes it")]
     fn shard(stage: ConnectionStage, latency: Option<Duration>) -> Option<Shard> {
         Some(Shard { stage, latency })
     }
@@ -164,10 +165,10 @@ mod tests {
         let lost = start + Duration::from_secs(100);
         let resuming = shard(ConnectionStage::Resuming, ACK);
         assert_eq!(dog.look(resuming, lost, lost), Verdict::Down("the gateway does not resume the session"));
-        let back = lost + Duration::from_secs(60);
+        let back = lost + Duration::from_mins(1);
         dog.signal(Signal::Resumed, back);
         assert_eq!(dog.look(shard(ConnectionStage::Connected, ACK), back, back), Verdict::Up);
-        let lost_again = back + Duration::from_secs(60);
+        let lost_again = back + Duration::from_mins(1);
         assert_eq!(dog.look(None, lost_again, lost_again), Verdict::Down("no connection to the gateway"));
     }
 
