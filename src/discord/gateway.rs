@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::settings::DiscordSettings;
-use crate::health::ComponentHandle;
+use crate::health::{Component, ComponentHandle};
 use crate::telemetry::metrics::{ErrorType, GATEWAY_RECONNECTS, count_error};
 
 use super::preflight::{Trouble, ask_gateway};
@@ -200,7 +200,7 @@ impl Keeper {
     }
 
     fn refused(&mut self, reason: &str, kind: ErrorType) -> Duration {
-        count_error("discord", kind);
+        count_error(Component::Discord.as_str(), kind);
         self.report.down(reason);
         let wait = self.refusals.next();
         error!(reason, retry_in = ?wait, "Discord refuses the bot");
@@ -208,7 +208,7 @@ impl Keeper {
     }
 
     fn failed(&mut self, reason: &str, kind: ErrorType) -> Duration {
-        count_error("discord", kind);
+        count_error(Component::Discord.as_str(), kind);
         self.report.down(reason);
         let wait = self.retries.next();
         warn!(reason, retry_in = ?wait, "The gateway connection failed");
@@ -224,27 +224,29 @@ struct Report {
 }
 
 impl Report {
+    /// Counts what begins or goes on after the first session. Resumes are Discord's daily business.
     fn count(&mut self, signal: Signal) {
+        debug!(?signal, "The gateway greets");
         if self.connected_before {
             counter!(GATEWAY_RECONNECTS).increment(1);
-            info!(resumed = (signal == Signal::Resumed), "The gateway is connected again");
-        } else {
-            info!("The gateway is connected");
         }
-        self.connected_before = true;
     }
 
     fn up(&mut self) {
-        if let Some(since) = self.since.take() {
-            let outage: SignedDuration = Timestamp::now().duration_since(since);
-            info!(outage_seconds = outage.as_secs(), "The gateway connection is back");
+        let outage: Option<SignedDuration> = self.since.take().map(|since| Timestamp::now().duration_since(since));
+        match outage {
+            Some(outage) => info!(after_seconds = outage.as_secs(), "The gateway is connected"),
+            None if !self.connected_before => info!("The gateway is connected"),
+            None => {}
         }
+        self.connected_before = true;
         self.health.healthy();
     }
 
     /// A gap that the session itself may still close. The first connection of all is awaited without a word.
     fn down_for_now(&mut self, reason: &str) {
         if self.connected_before && self.since.is_none() {
+            info!(reason, "The gateway connection is lost, and sought again");
             self.down(reason);
         }
     }
@@ -283,6 +285,26 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::{ComponentState, HealthRegistry};
+
+    #[test]
+    fn an_outage_keeps_its_beginning_while_its_reason_becomes_clearer() {
+        let registry = HealthRegistry::new();
+        let state = || registry.state(Component::Discord).unwrap();
+        let health = registry.component(Component::Discord);
+        let mut report = Report { health, since: None, connected_before: false };
+        report.down_for_now("no connection to the gateway");
+        assert_eq!(state(), ComponentState::Starting);
+        report.up();
+        assert_eq!(state(), ComponentState::Healthy);
+        report.down_for_now("no connection to the gateway");
+        report.since = Some("2026-11-23T12:00:00.123Z".parse().unwrap());
+        report.down("Discord did not answer in time");
+        let reason = "reconnecting since 2026-11-23T12:00:00Z because Discord did not answer in time";
+        assert_eq!(state(), ComponentState::Unhealthy(reason.into()));
+        report.up();
+        assert_eq!((state(), report.since), (ComponentState::Healthy, None));
+    }
 
     #[test]
     fn waits_double_up_to_the_longest_and_start_over_after_a_reset() {

@@ -109,15 +109,20 @@ impl Session {
 
     /// Closes the connection if it can be closed, and takes the runtime down in any case.
     pub(super) async fn stop(mut self) {
-        let manager = self.manager.borrow().clone();
-        if let Some(manager) = manager
-            && timeout(self.times.stop, manager.shutdown_all()).await.is_err()
-        {
-            debug!("The gateway connection did not close in time");
-        }
+        self.close().await;
         self.stop.cancel();
         if !self.ended.is_terminated() && timeout(self.times.stop * 2, &mut self.ended).await.is_err() {
             warn!("The gateway's thread does not end");
+        }
+    }
+
+    async fn close(&self) {
+        let manager = self.manager.borrow().clone();
+        if let Some(manager) = manager
+            && !self.ended.is_terminated()
+            && timeout(self.times.stop, manager.shutdown_all()).await.is_err()
+        {
+            debug!("The gateway connection did not close in time");
         }
     }
 }

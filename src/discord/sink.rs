@@ -129,9 +129,10 @@ impl DiscordSink {
             let newest = page.iter().map(|listed| listed.id.0).max();
             match newest {
                 Some(newest) if page.len() >= PAGE => after = newest,
-                _ => break,
+                _ => return Ok(None),
             }
         }
+        warn!(channel = %message.channel, "Too many messages to find one that may have arrived: it may appear twice");
         Ok(None)
     }
 
