@@ -19,6 +19,7 @@ use factorio_isr::sim::discord::{
 };
 use factorio_isr::telemetry::metrics::ErrorType;
 use jiff::{SignedDuration, Timestamp};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -326,6 +327,51 @@ async fn a_look_that_fails_leaves_the_message_uncertain_and_unsent() {
     assert_eq!(contents(&sim), Vec::<String>::new());
 }
 
+/// Runs `test` on this thread alone and returns what `/metrics` would show afterwards.
+fn metrics_of(test: impl Future<Output = ()>) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(test));
+    recorder.handle().render()
+}
+
+#[test]
+fn requests_are_timed_and_429s_are_counted_by_scope() {
+    let shown = metrics_of(async {
+        let (sim, sink) = sim_and_sink().await;
+        for scope in [Scope::User, Scope::Global, Scope::Global, Scope::Shared] {
+            sim.set_fault(Fault::new(FaultKind::rate_limited(Duration::from_secs(1), scope)).times(1));
+            sink.deliver(&message("hello")).await;
+        }
+        sim.set_fault(Fault::new(FaultKind::Page(429)).times(1));
+        sink.deliver(&message("hello")).await;
+        sink.deliver(&message("hello")).await;
+    });
+    for line in [
+        "factorio_isr_discord_rate_limited_total{scope=\"user\"} 1",
+        "factorio_isr_discord_rate_limited_total{scope=\"global\"} 2",
+        "factorio_isr_discord_rate_limited_total{scope=\"shared\"} 1",
+        "factorio_isr_discord_rate_limited_total{scope=\"unknown\"} 1",
+        "factorio_isr_discord_api_latency_seconds_count 6",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
+    }
+}
+
+#[test]
+fn sessions_after_the_first_are_counted_as_reconnects() {
+    let shown = metrics_of(async {
+        let sim = sim_with(RateLimits::none()).await;
+        let gateway = Gateway::connected(&sim, quick()).await;
+        sim.send_invalid_session(false);
+        gateway.says("reconnecting since").await;
+        gateway.is_healthy().await;
+        gateway.stops().await;
+    });
+    let line = "factorio_isr_gateway_reconnects_total 1";
+    assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
+}
+
 /// Serenity itself needs 5 s for a new session.
 fn quick() -> GatewayTimes {
     GatewayTimes {
@@ -473,6 +519,18 @@ async fn a_refused_token_or_intent_is_said_in_one_sentence_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn identifications_that_are_closed_every_time_are_given_up_with_the_reason() {
+    let sim = sim_with(RateLimits::none()).await;
+    sim.set_gateway_faults(GatewayFaults { reject_identify: Some(4012), ..GatewayFaults::default() });
+    let times = GatewayTimes { connect_limit: Duration::from_secs(2), ..quick() };
+    let gateway = Gateway::start(&sim, settings(sim.base_url()), times);
+    gateway.says(", for 2 s").await;
+    sim.clear_faults();
+    gateway.is_healthy().await;
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_never_reaches_the_gateway_and_is_not_tried_in_a_busy_loop() {
     let sim = sim_with(RateLimits::none()).await;
     let wrong = DiscordSettings { token: "wrong".into(), ..settings(sim.base_url()) };
@@ -485,7 +543,7 @@ async fn a_wrong_token_never_reaches_the_gateway_and_is_not_tried_in_a_busy_loop
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unanswered_heartbeats_end_the_session_and_say_so() {
-    let sim = sim_with_heartbeat(Duration::from_secs(60)).await;
+    let sim = sim_with_heartbeat(Duration::from_mins(1)).await;
     let gateway = Gateway::connected(&sim, GatewayTimes { ack_limit: Duration::from_secs(2), ..quick() }).await;
     gateway.says("Discord answered no heartbeat").await;
     gateway.is_healthy().await;
