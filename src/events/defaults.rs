@@ -4,7 +4,7 @@ use crate::domain::{EventKind, Lane, Route};
 
 /// Whether a kind is relayed where the operator says nothing about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Relayed {
+pub enum Relayed {
     /// It is.
     Yes,
     /// It is not, unless `enabled = true`.
@@ -17,22 +17,25 @@ pub(super) enum Relayed {
 
 /// One kind's defaults.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BuiltIn {
-    pub(super) route: Route,
-    pub(super) lane: Lane,
-    pub(super) relayed: Relayed,
+pub struct BuiltIn {
+    /// Which of a server's channels it goes to.
+    pub route: Route,
+    /// With which urgency.
+    pub lane: Lane,
+    /// Whether it is relayed.
+    pub relayed: Relayed,
     /// Stands before the bare text where the wording of a line is not known.
-    pub(super) icon: &'static str,
+    pub icon: &'static str,
     /// The template of the message.
-    pub(super) content: &'static str,
+    pub content: &'static str,
     /// The template of the line in a text file.
-    pub(super) plain: &'static str,
+    pub plain: &'static str,
     /// The kind's own placeholders, besides [`COMMON`].
-    pub(super) placeholders: &'static [&'static str],
+    pub placeholders: &'static [&'static str],
 }
 
 /// Placeholders every template may have: the server's name, the time of day, the line's text behind its envelope.
-pub(super) const COMMON: [&str; 3] = ["server", "time", "text"];
+pub const COMMON: [&str; 3] = ["server", "time", "text"];
 
 impl BuiltIn {
     const fn new(
@@ -57,7 +60,8 @@ impl BuiltIn {
     }
 
     /// The defaults of `kind`.
-    pub(super) const fn of(kind: EventKind) -> Self {
+    #[must_use]
+    pub const fn of(kind: EventKind) -> Self {
         match kind {
             EventKind::Join => Self::new(Route::Joins, "🟢", "🟢 **{player}** joined the game", &["player"]),
             EventKind::Leave => {

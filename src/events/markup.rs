@@ -107,20 +107,25 @@ fn names_everyone(rest: &str) -> bool {
 fn link(text: &str) -> Option<&str> {
     let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     let scheme = ["https://", "http://"].into_iter().find(|scheme| begins(scheme))?;
-    let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '`' | '"' | '|' | '\\' | '[' | ']');
-    let run = &text[..text.find(ends).unwrap_or(text.len())];
-    let mut link = run;
-    while let Some(shorter) = without_punctuation(link) {
-        link = shorter;
+    if !text[scheme.len()..].starts_with(char::is_alphanumeric) {
+        return None;
     }
-    link.get(scheme.len()..)?.starts_with(|c: char| c.is_alphanumeric()).then_some(link)
+    let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '`' | '"' | '|' | '\\' | '[' | ']');
+    Some(without_punctuation(&text[..text.find(ends).unwrap_or(text.len())]))
 }
 
-/// `link` without its last character, if that belongs to the sentence; a `)` does when it closes nothing in the link.
-fn without_punctuation(link: &str) -> Option<&str> {
-    let shorter = link.strip_suffix(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', ')'])?;
-    let closes = link.ends_with(')') && shorter.matches(')').count() < shorter.matches('(').count();
-    (!closes).then_some(shorter)
+/// `link` without the characters at its end that belong to the sentence; a `)` does when it closes nothing in the
+/// link.
+fn without_punctuation(link: &str) -> &str {
+    let mut unopened = link.matches(')').count().saturating_sub(link.matches('(').count());
+    link.trim_end_matches(|c| match c {
+        ')' if unopened > 0 => {
+            unopened -= 1;
+            true
+        }
+        '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' | '_' | '~' => true,
+        _ => false,
+    })
 }
 
 /// Writes the link between angle brackets. What could still be read as formatting is percent-encoded, which changes
@@ -325,6 +330,14 @@ mod tests {
             "\u{2028}",
         ]);
         prop_oneof![prop::collection::vec(pieces, 0..24).prop_map(|v| v.concat()), any::<String>()]
+    }
+
+    #[test]
+    fn a_very_long_line_is_read_in_one_pass() {
+        for piece in ["http://-", "[item=", "[", "http://a(", ")", "1", "*", "@", "_~"] {
+            let text = format!("http://x{}", piece.repeat(1 << 18));
+            assert!(to_discord(&text).len() >= text.len(), "{piece}");
+        }
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Lines to events to notices.
 //!
-//! [`line_format`] takes a line's envelope off, [`vanilla`] says what the game meant, [`patterns`] lets the operator
-//! decide otherwise, [`routing`] knows where each event goes, [`template`] and [`markup`] write it for Discord, and
-//! the [`Interpreter`] leads one log's lines through all of them. Everything here is pure: no file, no clock, no task.
+//! [`line_format`] takes a line's envelope off, `vanilla` says what the game meant, `patterns` lets the operator
+//! decide otherwise, `routing` knows where each event goes, `template` and [`markup`] write it for Discord, and
+//! the [`Interpreter`] leads one log's lines through all of them. All of these are pure: no file, no clock, no task.
 
 mod defaults;
 mod draft;
@@ -16,5 +16,6 @@ mod routing;
 mod template;
 mod vanilla;
 
+pub use defaults::{BuiltIn, COMMON, Relayed};
 pub use interpreter::{Interpretation, Interpreter};
 pub use routing::{EventRules, RuleError, RuleProblem};

@@ -62,7 +62,7 @@ fn speaker(text: &str) -> Option<(&str, &str)> {
         }
         _ => (name, message),
     };
-    Some((name.trim(), message))
+    Some((name.trim(), message)).filter(|(name, _)| !name.is_empty())
 }
 
 /// `NAME (command): lua`
@@ -150,6 +150,7 @@ mod tests {
             ("CHAT", "Bob: "),
             ("CHAT", "Bob:"),
             ("CHAT", "no colon at all"),
+            ("CHAT", ": nobody"),
             ("SHOUT", "Bob: HELLO"),
             ("CHAT", "<server>: sup"),
             ("CHAT", "<server>: [Discord] Ann: hi"),
@@ -164,6 +165,7 @@ mod tests {
         chat player="Bob" message=""
         chat player="Bob" message=""
         chat raw "no colon at all"
+        chat raw ": nobody"
         shout player="Bob" message="HELLO"
         server_chat message="sup"
         relay_echo message="[Discord] Ann: hi"

@@ -95,7 +95,8 @@ fn failure(text: &str) -> Option<Event<'_>> {
         || text.starts_with("Opening package ") && text.contains("for writing failed")
         || text.contains("No space left on device")
         || text.starts_with("Can't save to default location");
-    failed.then(|| Event::new(EventKind::SaveFailed, text, [("message", text)]))
+    let message = text.strip_prefix("Saving scenario failed: ").unwrap_or(text);
+    failed.then(|| Event::new(EventKind::SaveFailed, text, [("message", message)]))
 }
 
 /// What the engine says when it dies.
@@ -190,7 +191,7 @@ mod tests {
         stopped
         script_crash message="Exception at tick 123: The mod X caused a non-recoverable error."
         host_failed message="Host address is already in use."
-        save_failed message="Saving scenario failed: disk"
+        save_failed message="disk"
         save_failed message="Opening package a.zip for writing failed: x"
         crash message="Received SIGSEGV"
         host_failed message="Couldn't acquire exclusive lock on /factorio/.lock"
