@@ -50,6 +50,8 @@ pub(super) struct Session {
     manager: watch::Receiver<Option<Arc<ShardManager>>>,
     signals: mpsc::UnboundedReceiver<Signal>,
     ended: oneshot::Receiver<End>,
+    /// The shard at the last look.
+    seen: Option<Shard>,
 }
 
 /// What the session's thread needs.
@@ -81,7 +83,15 @@ impl Session {
                 drop(ended.send(end));
             })
             .context("cannot start the gateway's thread")?;
-        Ok(Self { times, stop, pulse: pulse_seen, manager: manager_seen, signals: signals_seen, ended: ended_seen })
+        Ok(Self {
+            times,
+            stop,
+            pulse: pulse_seen,
+            manager: manager_seen,
+            signals: signals_seen,
+            ended: ended_seen,
+            seen: None,
+        })
     }
 
     /// When the session's runtime last showed that it moves.
@@ -89,12 +99,14 @@ impl Session {
         *self.pulse.borrow()
     }
 
-    /// The shard as serenity has it, `None` while there is none.
-    pub(super) async fn shard(&self) -> Option<Shard> {
+    /// The shard as serenity has it, `None` while there is none. A busy serenity has what it had before.
+    pub(super) async fn shard(&mut self) -> Option<Shard> {
         let manager = self.manager.borrow().clone()?;
-        let runners = timeout(LOCK_PATIENCE, manager.runners.lock()).await.ok()?;
-        let runner = runners.get(&ShardId(0))?;
-        Some(Shard { stage: runner.stage, latency: runner.latency })
+        if let Ok(runners) = timeout(LOCK_PATIENCE, manager.runners.lock()).await {
+            let shard = runners.get(&ShardId(0));
+            self.seen = shard.map(|runner| Shard { stage: runner.stage, latency: runner.latency });
+        }
+        self.seen
     }
 
     /// Waits for what serenity reports next, or for a session that ends by itself.

@@ -44,6 +44,7 @@ pub(super) struct Watchdog {
     /// The last time that anything came from Discord.
     heard: Instant,
     latency: Option<Duration>,
+    /// Whether READY or RESUMED came since the last gap: the stage alone says "connected" too often.
     greeted: bool,
     starts: VecDeque<Instant>,
 }
@@ -91,6 +92,7 @@ impl Watchdog {
     }
 
     fn disconnected(&mut self, reason: &'static str, now: Instant) -> Verdict {
+        self.greeted = false;
         let since = *self.down_since.get_or_insert(now);
         let outage = now.saturating_duration_since(since);
         if outage > self.times.connect_limit {
@@ -116,6 +118,7 @@ fn stage_reason(shard: Option<Shard>) -> &'static str {
         None => "no connection to the gateway",
         Some(ConnectionStage::Connecting | ConnectionStage::Handshake) => "the gateway does not greet",
         Some(ConnectionStage::Identifying) => "the gateway does not answer the identification",
+        Some(ConnectionStage::Connected) => "the gateway session is not ready",
         Some(ConnectionStage::Resuming) => "the gateway does not resume the session",
         Some(_) => "the gateway closed the connection",
     }
@@ -146,7 +149,7 @@ mod tests {
         let start = Instant::now();
         let mut dog = Watchdog::new(GatewayTimes::default(), start);
         let verdict = dog.look(shard(ConnectionStage::Connected, None), start, start);
-        assert_eq!(verdict, Verdict::Down("the gateway closed the connection"));
+        assert_eq!(verdict, Verdict::Down("the gateway session is not ready"));
     }
 
     #[test]
@@ -166,6 +169,8 @@ mod tests {
         let resuming = shard(ConnectionStage::Resuming, ACK);
         assert_eq!(dog.look(resuming, lost, lost), Verdict::Down("the gateway does not resume the session"));
         let back = lost + Duration::from_mins(1);
+        let early = dog.look(shard(ConnectionStage::Connected, ACK), back, back);
+        assert_eq!(early, Verdict::Down("the gateway session is not ready"));
         dog.signal(Signal::Resumed, back);
         assert_eq!(dog.look(shard(ConnectionStage::Connected, ACK), back, back), Verdict::Up);
         let lost_again = back + Duration::from_mins(1);
