@@ -368,8 +368,9 @@ fn sessions_after_the_first_are_counted_as_reconnects() {
         gateway.is_healthy().await;
         gateway.stops().await;
     });
-    let line = "factorio_isr_gateway_reconnects_total 1";
-    assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
+    let reconnects = shown.lines().find_map(|line| line.strip_prefix("factorio_isr_gateway_reconnects_total "));
+    // A starved machine may need more than one.
+    assert!(reconnects.is_some_and(|count| count.parse::<u64>().unwrap() >= 1), "{shown}");
 }
 
 /// Serenity itself needs 5 s for a new session.
@@ -489,7 +490,8 @@ async fn an_invalid_session_that_may_be_resumed_heals() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_that_makes_serenity_spin_is_noticed_and_replaced() {
     for code in [None, Some(4003), Some(4010), Some(4011)] {
-        let sim = sim_with(RateLimits::none()).await;
+        // Serenity spins until its next heartbeat.
+        let sim = sim_with_heartbeat(Duration::from_secs(10)).await;
         let gateway = Gateway::connected(&sim, quick()).await;
         sim.close_gateway(code);
         gateway.says("the gateway client hangs").await;
