@@ -11,6 +11,7 @@ pub mod line_format;
 pub mod markup;
 mod memory;
 mod patterns;
+mod pipeline;
 pub mod rich_text;
 mod routing;
 mod template;
@@ -18,4 +19,5 @@ mod vanilla;
 
 pub use defaults::{BuiltIn, COMMON, Relayed};
 pub use interpreter::{Interpretation, Interpreter};
+pub use pipeline::Pipeline;
 pub use routing::{EventRules, RuleError, RuleProblem};

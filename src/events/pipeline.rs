@@ -1,0 +1,256 @@
+//! The task between the logs and the outbox: batches in, one transaction out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{EventRules, Interpreter};
+use crate::config::settings::ServerSettings;
+use crate::domain::{Clock, LineBatch, LogItem, LogSource, Position, ServerTag};
+use crate::health::ComponentHandle;
+use crate::store::{CommitOutcome, IngestedBatch, Store, StoreError};
+use crate::telemetry::metrics::{EVENTS_PROCESSED, count_error};
+
+/// Batches committed in one transaction at most.
+const BATCHES_PER_COMMIT: usize = 64;
+
+/// The waits between attempts to commit while the database cannot be written: doubled from the first to the last.
+const COMMIT_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+type LogKey = (ServerTag, LogSource);
+
+/// One log's interpreter and how far its lines are committed.
+struct Track {
+    interpreter: Interpreter,
+    committed: Position,
+}
+
+/// Interprets the batches of all logs and commits what comes of them together with the checkpoints.
+pub struct Pipeline {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    health: ComponentHandle,
+    tracks: HashMap<LogKey, Track>,
+}
+
+impl Pipeline {
+    /// A pipeline for these servers' logs, each going on from its checkpoint.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn new(
+        store: Store,
+        servers: &[ServerSettings],
+        rules: &Arc<EventRules>,
+        clock: Arc<dyn Clock>,
+        health: ComponentHandle,
+    ) -> anyhow::Result<Self> {
+        let mut tracks = HashMap::new();
+        for server in servers {
+            let engine = server.engine_log.as_ref().map(|_| LogSource::Engine);
+            for source in [Some(LogSource::Console), engine].into_iter().flatten() {
+                let mut interpreter = Interpreter::new(server.clone(), source, Arc::clone(rules));
+                let stored = store.checkpoint(&server.tag, source).await.context("Cannot read the checkpoints")?;
+                let committed = stored.map_or_else(Position::default, |stored| {
+                    interpreter.restore(&stored.state);
+                    stored.position
+                });
+                tracks.insert((server.tag.clone(), source), Track { interpreter, committed });
+            }
+        }
+        Ok(Self { store, clock, health, tracks })
+    }
+
+    /// Commits batches until `cancel`, then what is still in the channel, then returns.
+    ///
+    /// # Errors
+    /// When the database fails for good, or a batch does not follow what is committed. Nothing is lost then:
+    /// the checkpoint has not moved.
+    pub async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<LineBatch>,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<()> {
+        self.health.healthy();
+        let mut received = Vec::with_capacity(BATCHES_PER_COMMIT);
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled(), if !batches.is_closed() => batches.close(),
+                count = batches.recv_many(&mut received, BATCHES_PER_COMMIT) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    self.ingest(received.drain(..), &cancel).await?;
+                }
+            }
+        }
+    }
+
+    async fn ingest(
+        &mut self,
+        received: impl Iterator<Item = LineBatch>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut ingested = Vec::new();
+        let mut counts = Vec::new();
+        for batch in received {
+            let key = (batch.server.clone(), batch.source);
+            let track = self.tracks.get_mut(&key).context("A batch came from a log that is not configured")?;
+            let Some(batch) = unread_part(batch, &track.committed)? else { continue };
+            let now = self.clock.now();
+            let (batch, events) = interpret(track, batch, now);
+            counts.extend(events.into_iter().map(|(event, count)| (key.0.clone(), event, count)));
+            ingested.push(batch);
+        }
+        if ingested.is_empty() {
+            return Ok(());
+        }
+        self.commit(&ingested, cancel).await?;
+        for (server, event, count) in counts {
+            let labels = [("server", server.to_string()), ("event_type", event.to_string())];
+            metrics::counter!(EVENTS_PROCESSED, &labels).increment(count);
+        }
+        Ok(())
+    }
+
+    /// Commits, again and again while the failure may heal. Meanwhile the channel fills and the tails wait.
+    async fn commit(&self, ingested: &[IngestedBatch], cancel: &CancellationToken) -> anyhow::Result<()> {
+        let mut wait = COMMIT_RETRY.0;
+        loop {
+            match self.store.commit(ingested).await {
+                Ok(outcomes) => {
+                    self.health.healthy();
+                    return check_outcomes(ingested, &outcomes);
+                }
+                Err(error) if error.is_transient() && !cancel.is_cancelled() => self.report(&error),
+                Err(error) => return Err(error).context("Cannot commit lines"),
+            }
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(COMMIT_RETRY.1),
+            }
+        }
+    }
+
+    fn report(&self, error: &StoreError) {
+        count_error("pipeline", error.error_type());
+        self.health.unhealthy(format!("Lines wait in their files: {error}"));
+    }
+}
+
+fn interpret(track: &mut Track, batch: LineBatch, now: Timestamp) -> (IngestedBatch, Vec<(Arc<str>, u64)>) {
+    let interpretation = track.interpreter.interpret(&batch, now);
+    track.committed = batch.end;
+    let ingested = IngestedBatch {
+        server: batch.server,
+        source: batch.source,
+        start: batch.start,
+        end: batch.end,
+        state: track.interpreter.state(),
+        notices: interpretation.notices,
+        read_at: now,
+    };
+    (ingested, interpretation.events)
+}
+
+fn check_outcomes(ingested: &[IngestedBatch], outcomes: &[CommitOutcome]) -> anyhow::Result<()> {
+    for (batch, outcome) in ingested.iter().zip(outcomes) {
+        if let CommitOutcome::Conflict { stored } = outcome {
+            bail!(
+                "The checkpoint of {}'s {} log was moved by another hand to offset {} (expected {})",
+                batch.server,
+                batch.source.as_str(),
+                stored.offset,
+                batch.start.offset
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What of `batch` is not committed yet: all of it, nothing, or, where a tail that was started again reads once more
+/// what was in flight, the rest.
+fn unread_part(mut batch: LineBatch, committed: &Position) -> anyhow::Result<Option<LineBatch>> {
+    let place = |position: &Position| (position.generation, position.offset);
+    if batch.start == *committed {
+        return Ok(Some(batch));
+    }
+    if place(&batch.end) <= place(committed) {
+        return Ok(None);
+    }
+    if place(&batch.start) > place(committed) {
+        bail!(
+            "A batch of {}'s {} log begins at offset {} of file {}, but only {} of file {} are committed",
+            batch.server,
+            batch.source.as_str(),
+            batch.start.offset,
+            batch.start.generation,
+            committed.offset,
+            committed.generation
+        );
+    }
+    if committed.generation == batch.end.generation {
+        let read = |item: &LogItem| match item {
+            LogItem::Line(line) => line.end <= committed.offset,
+            LogItem::Gap(_) => true,
+        };
+        let known = batch.items.iter().take_while(|item| read(item)).count();
+        batch.items.drain(..known);
+    }
+    batch.start = *committed;
+    Ok(Some(batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::LogLine;
+
+    fn at(generation: u64, offset: u64) -> Position {
+        Position { generation, offset, ..Position::default() }
+    }
+
+    fn batch(start: Position, end: Position, lines: &[(&str, u64)]) -> LineBatch {
+        let line = |(text, end): &(&str, u64)| {
+            LogItem::Line(LogLine { text: (*text).to_owned(), end: *end, skipped_bytes: 0 })
+        };
+        LineBatch {
+            server: ServerTag::new("prod").unwrap(),
+            source: LogSource::Console,
+            start,
+            end,
+            items: lines.iter().map(line).collect(),
+        }
+    }
+
+    #[test]
+    fn a_batch_read_twice_is_dropped() {
+        let twice = batch(at(1, 0), at(1, 10), &[("a", 10)]);
+        assert_eq!(unread_part(twice, &at(1, 10)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_batch_read_twice_in_part_keeps_its_new_lines() {
+        let overlapping = batch(at(1, 0), at(1, 30), &[("a", 10), ("b", 20), ("c", 30)]);
+        let rest = unread_part(overlapping, &at(1, 20)).unwrap().unwrap();
+        assert_eq!(rest, batch(at(1, 20), at(1, 30), &[("c", 30)]));
+    }
+
+    #[test]
+    fn a_hole_before_a_batch_is_an_error() {
+        let late = batch(at(1, 20), at(1, 30), &[("c", 30)]);
+        assert!(unread_part(late, &at(1, 10)).is_err());
+    }
+
+    #[test]
+    fn a_new_file_follows_the_old_one() {
+        let next = batch(at(1, 30), at(2, 5), &[("d", 5)]);
+        assert_eq!(unread_part(next.clone(), &at(1, 30)).unwrap(), Some(next));
+    }
+}
