@@ -1,19 +1,230 @@
-//! Wires the rooms together.
+//! The composition root: the only file that knows every room. Settings become wired tasks on the supervisor.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use crate::config::Loaded;
+use anyhow::Context as _;
+use futures_util::Stream;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
 
-/// Runs the relay until it is told to stop.
-#[expect(clippy::unused_async, reason = "not wired yet")]
-pub async fn run(_loaded: Loaded) -> ExitCode {
-    eprintln!("not wired yet");
-    ExitCode::FAILURE
+use crate::config::settings::ServerSettings;
+use crate::config::{Loaded, Settings};
+use crate::delivery::DeliveryWorker;
+use crate::discord::{DiscordSink, run_gateway};
+use crate::domain::{Clock, LineBatch, LogSource, SystemClock};
+use crate::events::{EventRules, Pipeline};
+use crate::health::{Component, HealthRegistry, Lifecycle};
+use crate::http::{self, HttpState};
+use crate::store::Store;
+use crate::supervisor::{ExitReason, Signal, Stage, Supervisor, TaskSpec, signals};
+use crate::tail::{self, TailConfig, Wakes};
+use crate::telemetry::metrics::{CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIMESTAMP};
+use crate::telemetry::{MetricsExporter, ServerSeries, logging};
+
+/// Batches between the tails and the pipeline; each is at most about 256 KiB. When they are all taken, the tails
+/// wait and the files are the buffer.
+const BATCHES_IN_FLIGHT: usize = 32;
+
+/// Runs the relay until a signal stops it. Failures are logged; the exit code tells.
+pub async fn run(loaded: Loaded) -> ExitCode {
+    if let Err(failure) = logging::init(&loaded.settings.log) {
+        eprintln!("factorio-isr: {failure:#}");
+        return ExitCode::FAILURE;
+    }
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    match start(&loaded.settings).await {
+        Ok((relay, signals)) => relay.run(signals).await,
+        Err(failure) => {
+            error!("Cannot start: {failure:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-/// Runs the demo, its page on `port` (0 = any free one).
-#[expect(clippy::unused_async, reason = "not wired yet")]
-pub async fn demo(_port: u16) -> ExitCode {
-    eprintln!("not wired yet");
-    ExitCode::FAILURE
+async fn start(settings: &Settings) -> anyhow::Result<(Relay, impl Stream<Item = Signal>)> {
+    let signals = signals::listen().context("Cannot listen for signals")?;
+    Ok((Relay::assemble(settings).await?, signals))
+}
+
+/// The relay with all its tasks started.
+pub struct Relay {
+    supervisor: Supervisor,
+    store: Store,
+    address: SocketAddr,
+}
+
+impl Relay {
+    /// Opens the database, binds the port and starts every task.
+    ///
+    /// # Errors
+    /// When the port is taken, the database cannot be opened, or a rule of the events is wrong.
+    pub async fn assemble(settings: &Settings) -> anyhow::Result<Self> {
+        let rules = Arc::new(EventRules::new(&settings.events)?);
+        let metrics = MetricsExporter::install()?;
+        let listener = bind(settings).await?;
+        let address = listener.local_addr().context("The bound port has no address")?;
+        let lifecycle = Lifecycle::new();
+        let mut parts = Parts {
+            settings,
+            store: Store::open(&settings.database.path).await?,
+            health: HealthRegistry::new(),
+            supervisor: Supervisor::new(lifecycle.clone()),
+        };
+        metrics.preregister(&series(settings), &pattern_events(settings));
+        parts.start_http(listener, &metrics, &lifecycle);
+        parts.start_relay(rules).await?;
+        lifecycle.mark_live();
+        lifecycle.mark_initialised();
+        ::metrics::gauge!(CONFIG_RELOAD_SUCCESS).set(1.0);
+        ::metrics::gauge!(CONFIG_RELOAD_TIMESTAMP).set(Timestamp::now().as_millisecond() as f64 / 1000.0);
+        info!(servers = settings.servers.len(), "Listening on http://{address}");
+        Ok(Self { supervisor: parts.supervisor, store: parts.store, address })
+    }
+
+    /// Where the endpoints are.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until a signal or a fatal fall, then stops in order and closes the database.
+    pub async fn run(self, signals: impl Stream<Item = Signal>) -> ExitCode {
+        let reason = self.supervisor.run(signals).await;
+        match reason {
+            ExitReason::Stopped(_) => info!("The relay {reason}"),
+            _ => error!("The relay ended badly: {reason}"),
+        }
+        if !matches!(reason, ExitReason::Aborted(_)) {
+            self.store.close().await;
+        }
+        ExitCode::from(reason.exit_code())
+    }
+}
+
+async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(settings.http.host, settings.http.port);
+    TcpListener::bind(address).await.with_context(|| {
+        format!("Cannot listen on {address} (http.host, http.port): is another program using this port?")
+    })
+}
+
+fn series(settings: &Settings) -> Vec<ServerSeries> {
+    let of = |server: &ServerSettings| ServerSeries {
+        tag: server.tag.clone(),
+        engine_log: server.engine_log.is_some(),
+        rcon: false,
+    };
+    settings.servers.iter().map(of).collect()
+}
+
+fn pattern_events(settings: &Settings) -> Vec<Arc<str>> {
+    settings.events.patterns.iter().map(|pattern| Arc::clone(&pattern.event)).collect()
+}
+
+/// What the tasks share.
+struct Parts<'a> {
+    settings: &'a Settings,
+    store: Store,
+    health: HealthRegistry,
+    supervisor: Supervisor,
+}
+
+impl Parts<'_> {
+    fn start_http(&mut self, listener: TcpListener, metrics: &MetricsExporter, lifecycle: &Lifecycle) {
+        let state = HttpState {
+            lifecycle: lifecycle.clone(),
+            health: self.health.clone(),
+            metrics: self.settings.metrics.enabled.then(|| metrics.clone()),
+        };
+        self.supervisor.spawn_once("http", Stage::Http, None, move |cancel| http::serve(listener, state, cancel));
+        let metrics = metrics.clone();
+        let upkeep = TaskSpec::restart("metrics-upkeep", Stage::Http);
+        self.supervisor.spawn(upkeep, None, move |cancel| metrics.clone().upkeep(cancel));
+    }
+
+    /// From the far end to the near one, so that nothing is read before it can be stored, and sent.
+    async fn start_relay(&mut self, rules: Arc<EventRules>) -> anyhow::Result<()> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        self.start_delivery(Arc::clone(&clock))?;
+        self.start_gateway();
+        let batches = self.start_pipeline(&rules, clock).await?;
+        self.start_tails(&batches);
+        Ok(())
+    }
+
+    fn start_delivery(&mut self, clock: Arc<dyn Clock>) -> anyhow::Result<()> {
+        let sink = Arc::new(DiscordSink::new(&self.settings.discord)?);
+        let relay = self.settings.relay.clone();
+        let (store, registry) = (self.store.clone(), self.health.clone());
+        let health = self.health.component(Component::Delivery);
+        let spec = TaskSpec::restart("delivery", Stage::Delivery);
+        self.supervisor.spawn(spec, Some(health), move |cancel| {
+            let worker =
+                DeliveryWorker::new(store.clone(), sink.clone(), relay.clone(), Arc::clone(&clock), registry.clone());
+            worker.run(cancel)
+        });
+        Ok(())
+    }
+
+    fn start_gateway(&mut self) {
+        let discord = self.settings.discord.clone();
+        let health = self.health.component(Component::Discord);
+        let spec = TaskSpec::restart("gateway", Stage::Intake);
+        self.supervisor
+            .spawn(spec, Some(health.clone()), move |cancel| run_gateway(discord.clone(), health.clone(), cancel));
+    }
+
+    async fn start_pipeline(
+        &mut self,
+        rules: &Arc<EventRules>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<mpsc::Sender<LineBatch>> {
+        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let health = self.health.component(Component::Pipeline);
+        let servers = &self.settings.servers;
+        let pipeline = Pipeline::new(self.store.clone(), servers, rules, clock, health.clone()).await?;
+        self.supervisor
+            .spawn_once("pipeline", Stage::Pipeline, Some(health), move |cancel| pipeline.run(receiver, cancel));
+        Ok(sender)
+    }
+
+    fn start_tails(&mut self, batches: &mpsc::Sender<LineBatch>) {
+        let wakes = Wakes::new();
+        for server in &self.settings.servers {
+            let console = (LogSource::Console, &server.console_log);
+            let engine = server.engine_log.as_ref().map(|path| (LogSource::Engine, path));
+            for (source, path) in [Some(console), engine].into_iter().flatten() {
+                let config = TailConfig {
+                    server: server.tag.clone(),
+                    source,
+                    path: path.clone(),
+                    start_at: server.start_at,
+                    poll_interval: self.settings.relay.poll_interval,
+                };
+                self.start_tail(config, wakes.clone(), batches.clone());
+            }
+        }
+    }
+
+    fn start_tail(&mut self, config: TailConfig, wakes: Wakes, batches: mpsc::Sender<LineBatch>) {
+        let health = self.health.server_part(Component::LogTailer, &config.server, config.source.as_str());
+        let name = format!("tail {}/{}", config.server, config.source.as_str());
+        let store = self.store.clone();
+        let reported = health.clone();
+        self.supervisor.spawn(TaskSpec::restart(name, Stage::Intake), Some(reported), move |cancel| {
+            let (config, wakes, batches, health) = (config.clone(), wakes.clone(), batches.clone(), health.clone());
+            let store = store.clone();
+            async move {
+                let stored = store.checkpoint(&config.server, config.source).await?;
+                let from = stored.map(|stored| stored.position).unwrap_or_default();
+                tail::follow(config, from, &wakes, batches, health, cancel).await
+            }
+        });
+    }
 }

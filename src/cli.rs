@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, ConfigErrors, Environment, Loaded};
-use crate::{app, config::summary::Summary};
+use crate::config::summary::Summary;
+use crate::config::{self, ConfigErrors, Environment, Loaded, Settings};
+use crate::events::EventRules;
+use crate::{app, demo};
 
 /// Relays the console logs of Factorio servers to Discord.
 ///
@@ -78,12 +80,12 @@ struct ConfigFile {
 pub fn main() -> ExitCode {
     let env = Environment::of_process();
     match Cli::parse().command {
-        Command::Run(file) => match config::load(&file.config, &env) {
+        Command::Run(file) => match load(&file.config, &env) {
             Ok(loaded) => in_runtime(app::run(loaded)),
             Err(errors) => refuse(&errors),
         },
         Command::Check(file) => check(&file.config, &env),
-        Command::Demo { port } => in_runtime(app::demo(port)),
+        Command::Demo { port } => in_runtime(demo::run(port)),
         Command::Healthcheck { url } => {
             let url = url.unwrap_or_else(|| default_health_url(&env));
             in_runtime(async move {
@@ -98,13 +100,36 @@ pub fn main() -> ExitCode {
 
 fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            // A task that hangs in a system call, as on a dead network mount, must not hold up the exit.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => fail(format!("The runtime does not start: {error}")),
     }
 }
 
+/// The configuration, held to the rules of the events, too.
+fn load(path: &Path, env: &Environment) -> Result<Loaded, ConfigErrors> {
+    config::load_with(path, env, |settings| {
+        let wrong = EventRules::new(&settings.events).err().into_iter().flat_map(|error| error.problems);
+        wrong.map(|rule| (key_in_file(&rule.key, settings), rule.problem)).collect()
+    })
+}
+
+/// `patterns.ID.template` stands in the file as `patterns[N].template`.
+fn key_in_file(key: &str, settings: &Settings) -> String {
+    let place = |(id, key): (&str, &str)| {
+        let at = settings.events.patterns.iter().position(|pattern| pattern.id == id)?;
+        Some(format!("patterns[{at}].{key}"))
+    };
+    let pattern = key.strip_prefix("patterns.").and_then(|rest| rest.rsplit_once('.'));
+    pattern.and_then(place).unwrap_or_else(|| key.to_owned())
+}
+
 fn check(path: &Path, env: &Environment) -> ExitCode {
-    match config::load(path, env) {
+    match load(path, env) {
         Ok(loaded) => print_summary(path, &loaded),
         Err(errors) => refuse(&errors),
     }

@@ -46,10 +46,25 @@ pub struct Loaded {
 /// With every problem there is: a file that cannot be read or is no TOML, unknown or missing keys, values of the
 /// wrong kind or out of range, secrets that cannot be found. No text of an error contains a secret.
 pub fn load(path: &Path, env: &Environment) -> Result<Loaded, ConfigErrors> {
+    load_with(path, env, |_| Vec::new())
+}
+
+/// As [`load`], with rules of another room on top: `rules` gives `(key, what is wrong with it)` for each mistake.
+///
+/// # Errors
+/// As [`load`], and with what `rules` finds, each at the line of its key.
+pub fn load_with(
+    path: &Path,
+    env: &Environment,
+    rules: impl Fn(&Settings) -> Vec<(String, String)>,
+) -> Result<Loaded, ConfigErrors> {
     let source = Source::read(path, &env.vars)?;
     let (layers, early) = Layers::merge(source, env);
     let mut problems = Problems::new(&layers, early);
     let loaded = file::read(layers.root(), &mut problems).and_then(|file| resolve::resolve(file, env, &mut problems));
+    for (key, message) in loaded.iter().flat_map(|loaded| rules(&loaded.settings)) {
+        problems.add(&key, message);
+    }
     match loaded {
         Some(mut loaded) if problems.is_empty() => {
             loaded.warnings.extend(env.warnings());

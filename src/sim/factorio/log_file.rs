@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::feed::Tap;
 
-/// How many rotated files are kept: `.1` to `.5`, as a usual logrotate rule does.
+/// How many rotated files are kept by default: `.1` to `.5`, as a usual logrotate rule does.
 const KEPT: u32 = 5;
 
 /// A log file and the game's handle on it. A write opens the file where it is not open.
@@ -17,13 +17,14 @@ pub struct LogFile {
     path: PathBuf,
     handle: Option<File>,
     tap: Option<Tap>,
+    kept: u32,
 }
 
 impl LogFile {
     /// A log at `path`. Nothing is opened or created yet.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, handle: None, tap: None }
+        Self { path, handle: None, tap: None, kept: KEPT }
     }
 
     /// Shows every whole line to `tap`, too.
@@ -35,6 +36,11 @@ impl LogFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps so many rotated files; 5 by default.
+    pub fn keep_rotated(&mut self, kept: u32) {
+        self.kept = kept;
     }
 
     /// Opens what is at the path now, creating it where there is nothing.
@@ -100,11 +106,10 @@ impl LogFile {
     }
 
     fn shift_rotated(&self) -> io::Result<()> {
-        for number in (1..KEPT).rev() {
-            let from = self.rotated(number);
-            if from.exists() {
-                fs::rename(from, self.rotated(number + 1))?;
-            }
+        // The files are numbered without holes: the first free number, or the last one kept, takes the oldest.
+        let oldest = (1..self.kept).find(|number| !self.rotated(*number).exists()).unwrap_or(self.kept);
+        for number in (1..oldest).rev() {
+            fs::rename(self.rotated(number), self.rotated(number + 1))?;
         }
         Ok(())
     }

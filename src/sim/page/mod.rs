@@ -5,6 +5,7 @@
 //! elsewhere.
 
 use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Json};
 use axum::routing::get;
 use axum::{Router, extract::State};
 use futures_util::{Stream, StreamExt as _, stream};
-use serde::Serialize;
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -24,21 +25,16 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("page.js");
 const MARKDOWN: &str = include_str!("markdown.js");
 
-/// What the page says about the demo: `GET /sim/info`.
-#[derive(Debug, Clone, Serialize)]
-pub struct PageInfo {
-    /// Where the relay's own pages are, as `http://127.0.0.1:8080`.
-    pub relay: String,
-}
-
 /// `/style.css`, `/page.js`, `/markdown.js`, `/sim/info`, and `/sim/logs`: the lines of `feed` as server-sent
 /// events named `line`, the last ones first.
-pub fn page_router(feed: LogFeed, info: PageInfo) -> Router {
+///
+/// `relay` is where the relay's own pages are, as `http://127.0.0.1:8080`; unset until it has started.
+pub fn page_router(feed: LogFeed, relay: Arc<OnceLock<String>>) -> Router {
     Router::new()
         .route("/style.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
         .route("/markdown.js", get(async || asset("text/javascript; charset=utf-8", MARKDOWN)))
-        .route("/sim/info", get(async move || Json(info)))
+        .route("/sim/info", get(async move || Json(json!({ "relay": relay.get() }))))
         .route("/sim/logs", get(logs))
         .with_state(feed)
 }
@@ -71,7 +67,6 @@ async fn next_line(mut receiver: Receiver<FeedLine>) -> Option<(FeedLine, Receiv
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use jiff::tz::TimeZone;
@@ -83,7 +78,7 @@ mod tests {
     async fn serve(feed: LogFeed) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = page_router(feed, PageInfo { relay: "http://127.0.0.1:8080".to_owned() });
+        let router = page_router(feed, Arc::new("http://127.0.0.1:8080".to_owned().into()));
         tokio::spawn(async move { axum::serve(listener, router).await });
         address
     }

@@ -283,6 +283,7 @@ async function showLinks() {
   const answer = await fetch("/sim/info");
   if (!answer.ok) return;
   const relay = (await answer.json()).relay;
+  if (!relay) return;
   const link = path => el("a", { href: new URL(path, relay).href, target: "_blank", rel: "noopener" }, path);
   $("links").replaceChildren(...["/health", "/metrics", "/ready"].map(link));
 }

@@ -1,0 +1,173 @@
+//! The demo: two simulated servers, a stand-in for Discord, and the real relay between them.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use jiff::tz::TimeZone;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Relay;
+use crate::config::{self, Environment};
+use crate::domain::SystemClock;
+use crate::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild};
+use crate::sim::factorio::{LogFeed, SimServer, SimServerConfig};
+use crate::sim::page::page_router;
+use crate::sim::story::{DEMO_PATTERNS, Place, Story, play};
+use crate::supervisor::signals;
+use crate::telemetry::logging;
+
+/// The token the stand-in expects: any text would do.
+const TOKEN: &str = "demo-token";
+
+/// Runs the demo with its page on 127.0.0.1:`port` (0 = any free port) until a signal stops it.
+pub async fn run(port: u16) -> ExitCode {
+    match show(port).await {
+        Ok(code) => code,
+        Err(failure) => {
+            // Where standard error is closed, the exit code alone must tell.
+            writeln!(std::io::stderr(), "The demo cannot run: {failure:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn show(port: u16) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::Builder::new().prefix("factorio-isr-demo-").tempdir().context("No temporary folder")?;
+    let feed = LogFeed::new();
+    let relay_address = Arc::new(OnceLock::new());
+    let page = page_router(feed.clone(), Arc::clone(&relay_address));
+    let discord = SimDiscord::start_with(stand_in(port), page)
+        .await
+        .with_context(|| format!("Cannot listen on 127.0.0.1:{port}; choose another port with --port"))?;
+    let servers = Place::ALL.map(|place| server(place, folder.path()).shown_by(&feed));
+
+    let settings = settings(folder.path(), &discord.base_url())?;
+    logging::init(&settings.log)?;
+    let signals = signals::listen().context("Cannot listen for signals")?;
+    let relay = Relay::assemble(&settings).await?;
+    let address = format!("http://{}", relay.address());
+    announce(&discord.base_url(), &address);
+    relay_address.get_or_init(|| address);
+
+    let curtain = CancellationToken::new();
+    let telling = tokio::spawn(play(Story::new(fastrand::u64(..)), servers, curtain.clone()));
+    let code = relay.run(signals).await;
+    curtain.cancel();
+    telling.await.context("The story broke off")?.context("A simulated server cannot write its log")?;
+    discord.stop().await;
+    Ok(code)
+}
+
+fn announce(page: &str, relay: &str) {
+    let text = format!(
+        "\n  factorio-isr demo: two simulated Factorio servers, a stand-in for Discord, the real relay between them\n\n  \
+         what players see    {page}\n  relay, status       {relay}/\n  readiness           {relay}/ready\n  \
+         metrics             {relay}/metrics\n\n  Ctrl-C stops it.\n\n"
+    );
+    // Where standard output is closed, the log still has the addresses.
+    std::io::stdout().write_all(text.as_bytes()).ok();
+}
+
+/// The channels of a server: the chat of a place first, as the page opens with the first channel.
+const CHANNELS: [(&str, &str); 4] = [
+    ("chat", "What players say"),
+    ("joins", "Who comes and goes"),
+    ("game", "Deaths, research, rockets"),
+    ("alerts", "Crashes, desyncs, moderation"),
+];
+
+fn channel_id(place: Place, channel: usize) -> u64 {
+    let server = Place::ALL.iter().position(|other| *other == place).unwrap_or_default();
+    (1000 * (server + 1) + channel + 1) as u64
+}
+
+fn stand_in(port: u16) -> SimDiscordConfig {
+    let channel = |place: Place, at: usize| SimChannel {
+        id: channel_id(place, at),
+        name: CHANNELS[at].0.to_owned(),
+        topic: Some(CHANNELS[at].1.to_owned()),
+        category: Some(place.name().to_owned()),
+    };
+    let all = Place::ALL.into_iter().flat_map(|place| (0..CHANNELS.len()).map(move |at| channel(place, at)));
+    SimDiscordConfig {
+        port,
+        token: TOKEN.to_owned(),
+        guild: SimGuild { id: 100, name: "The Factory".to_owned() },
+        channels: all.collect(),
+        keep_messages: Some(500),
+        ..SimDiscordConfig::default()
+    }
+}
+
+fn tag(place: Place) -> &'static str {
+    match place {
+        Place::Nauvis => "nauvis",
+        Place::SpaceAge => "space-age",
+    }
+}
+
+fn server(place: Place, folder: &Path) -> SimServer {
+    let config = SimServerConfig {
+        name: place.name().to_owned(),
+        console_log: folder.join(format!("{}-console.log", tag(place))),
+        engine_log: Some(folder.join(format!("{}-current.log", tag(place)))),
+        timezone: TimeZone::system(),
+        space_age: place == Place::SpaceAge,
+    };
+    SimServer::new(config, Arc::new(SystemClock))
+}
+
+/// The configuration an operator would write for these two servers.
+fn configuration(folder: &Path, api_base: &str) -> String {
+    let mut text = format!(
+        "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{api_base}\"\n\n\
+         [http]\nhost = \"127.0.0.1\"\nport = 0\n\n[log]\nlevel = \"warn,factorio_isr=info\"\n\n[database]\npath = {}\n",
+        quoted(&folder.join("factorio-isr.db"))
+    );
+    for place in Place::ALL {
+        let channel = |at| channel_id(place, at);
+        text += &format!(
+            "\n[servers.{}]\nname = \"{}\"\nconsole_log = {}\nengine_log = {}\nstart_at = \"beginning\"\n\
+             channels = {{ default = {}, chat = {}, joins = {}, game = {}, server = {}, admin = {}, alerts = {} }}\n",
+            tag(place),
+            place.name(),
+            quoted(&folder.join(format!("{}-console.log", tag(place)))),
+            quoted(&folder.join(format!("{}-current.log", tag(place)))),
+            channel(0),
+            channel(0),
+            channel(1),
+            channel(2),
+            channel(1),
+            channel(3),
+            channel(3),
+        );
+    }
+    text + DEMO_PATTERNS
+}
+
+fn quoted(path: &Path) -> String {
+    toml_edit::Value::from(path.display().to_string()).to_string()
+}
+
+fn settings(folder: &Path, api_base: &str) -> anyhow::Result<config::Settings> {
+    let path = folder.join("config.toml");
+    std::fs::write(&path, configuration(folder, api_base)).context("Cannot write the configuration")?;
+    let env = Environment { vars: std::collections::BTreeMap::new(), secrets_dir: folder.join("no-secrets") };
+    Ok(config::load(&path, &env)?.settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_of_the_demo_is_valid() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path(), "http://127.0.0.1:8090").unwrap();
+        assert_eq!(settings.servers.len(), 2);
+        assert!(crate::events::EventRules::new(&settings.events).is_ok());
+    }
+}
