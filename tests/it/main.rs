@@ -6,6 +6,7 @@ mod discord;
 mod events;
 mod harness;
 mod http;
+mod losses;
 mod relay;
 mod sim;
 mod store;

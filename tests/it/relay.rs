@@ -1,1 +1,206 @@
-//! To come.
+//! The whole relay: a process beside log files, and what Discord shows.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic where it is")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use factorio_isr::sim::discord::{
+    ApiError, Fault, FaultKind, Scope, SimChannel, SimDiscord, SimDiscordConfig, SimMessage,
+};
+use factorio_isr::sim::factorio::check_exactly_once;
+use nix::sys::signal::Signal;
+
+use crate::harness::{DEADLINE, Site, TOKEN, lines_of, relayed_lines};
+
+const CHAT: u64 = 1001;
+const JOINS: u64 = 1002;
+const ALERTS: u64 = 1003;
+
+async fn discord() -> SimDiscord {
+    let channels = [(CHAT, "chat"), (JOINS, "joins"), (ALERTS, "alerts")];
+    let config = SimDiscordConfig {
+        token: TOKEN.to_owned(),
+        channels: channels.map(|(id, name)| SimChannel::new(id, name)).to_vec(),
+        ..SimDiscordConfig::default()
+    };
+    SimDiscord::start(config).await.unwrap()
+}
+
+/// Waits until the messages of a channel suit.
+async fn wait_for_messages(
+    sim: &SimDiscord,
+    channel: u64,
+    suits: impl Fn(&[Arc<SimMessage>]) -> bool,
+) -> Vec<Arc<SimMessage>> {
+    let arrived = sim.wait_for(DEADLINE, |state| suits(&state.messages(channel).cloned().collect::<Vec<_>>())).await;
+    let messages = sim.messages(channel);
+    let contents: Vec<_> = messages.iter().map(|message| &message.content).collect();
+    assert!(arrived, "never came; the channel holds {contents:#?}");
+    messages
+}
+
+/// The console's way to write the time: now, in UTC.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_appears_in_its_channel() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server_with("prod", &format!("default = {CHAT}, joins = {JOINS}"), "");
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [JOIN] Bob joined the game\n{now} [CHAT] Bob: hello *world*\n"));
+
+    let chat = wait_for_messages(&sim, CHAT, |messages| !messages.is_empty()).await;
+    let joins = wait_for_messages(&sim, JOINS, |messages| !messages.is_empty()).await;
+    insta::assert_snapshot!(chat[0].content, @r"**Bob**: hello \*world\*");
+    insta::assert_snapshot!(joins[0].content, @"🟢 **Bob** joined the game");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_pinged_from_the_game() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [CHAT] Bob: @everyone @here <@1> <@&2> [x](https://evil.example)\n"));
+
+    let chat = wait_for_messages(&sim, CHAT, |messages| !messages.is_empty()).await;
+    assert_eq!(chat[0].pinged, []);
+    assert!(!chat[0].content.contains("](http"), "{}", chat[0].content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_while_the_relay_was_away_comes_after_its_start() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let mut relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [CHAT] Bob: before\n"));
+    wait_for_messages(&sim, CHAT, |messages| messages.len() == 1).await;
+    assert_eq!(relay.terminate().await.code(), Some(0));
+
+    site.append("prod", &format!("{now} [CHAT] Bob: rotated\n"));
+    std::fs::rename(site.console_log("prod"), site.dir.path().join("prod-console.log.1")).unwrap();
+    site.append("prod", &format!("{now} [CHAT] Bob: after\n"));
+    let _relay = site.start();
+    let lines = wait_for_messages(&sim, CHAT, |messages| relayed_lines(messages).len() == 3).await;
+    let lines = relayed_lines(&lines);
+    assert_eq!(lines, ["**Bob**: before", "**Bob**: rotated", "**Bob**: after"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_lines_come_as_one_digest_with_a_file() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    for minute in 10..50 {
+        site.append("prod", &format!("2024-05-01 20:{minute}:00 [CHAT] Bob: line 0000{minute} of prod\n"));
+    }
+    let _relay = site.start();
+    let messages = wait_for_messages(&sim, CHAT, |messages| !messages.is_empty()).await;
+    assert_eq!(messages.len(), 1, "one digest, not forty messages");
+    let lines: Vec<String> = messages.iter().flat_map(|message| lines_of(message)).collect();
+    assert_eq!(check_exactly_once(lines, "prod", 10..50), Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_token_is_said_and_does_not_become_a_busy_loop() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let relay = site.start_with(&[("DISCORD_BOT_TOKEN", "wrong.token")]);
+    let body = relay.wait_for("/ready", |status, body| status == 503 && body.contains("token")).await;
+    assert!(body.contains("discord_unhealthy"), "{body}");
+    assert!(!relay.output().text().contains("wrong.token"));
+    assert!(sim.stats().invalid_requests < 10, "{:?}", sim.stats());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_refuses_rests_and_loses_nothing() {
+    let sim = discord().await;
+    sim.set_fault(Fault::new(FaultKind::Answer(ApiError::missing_access())).channel(CHAT));
+    let site = Site::new(&sim.base_url())
+        .server_with("prod", &format!("default = {CHAT}, joins = {JOINS}"), "")
+        .extra("[relay]\npark_retry = \"1s\"");
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [CHAT] Bob: one\n{now} [JOIN] Al joined the game\n{now} [CHAT] Bob: two\n"));
+
+    wait_for_messages(&sim, JOINS, |messages| messages.len() == 1).await;
+    relay.wait_for("/ready", |_, body| body.contains("degraded") && body.contains("50001")).await;
+    sim.clear_faults();
+    let chat = wait_for_messages(&sim, CHAT, |messages| relayed_lines(messages).len() == 2).await;
+    assert_eq!(relayed_lines(&chat), ["**Bob**: one", "**Bob**: two"]);
+    relay.wait_for("/ready", |_, body| !body.contains("50001")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limit_is_kept_to_the_letter() {
+    let sim = discord().await;
+    let wait = Duration::from_secs(2);
+    sim.set_fault(Fault::new(FaultKind::rate_limited(wait, Scope::User)).channel(CHAT).times(1));
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let now = jiff::Timestamp::now();
+    let stamp = now.strftime("%Y-%m-%d %H:%M:%S");
+    site.append("prod", &format!("{stamp} [CHAT] Bob: patience\n"));
+    let chat = wait_for_messages(&sim, CHAT, |messages| messages.len() == 1).await;
+    assert!(chat[0].timestamp.duration_since(now).unsigned_abs() >= wait, "{chat:?}");
+    assert_eq!(sim.stats().limited(Scope::User), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_stops_in_order_even_while_discord_hangs() {
+    let sim = discord().await;
+    sim.set_fault(Fault::new(FaultKind::Hang { processed: false }));
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let mut relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [CHAT] Bob: still here\n"));
+    assert!(sim.wait_for(DEADLINE, |state| state.stats().unanswered > 0).await);
+    let asked = std::time::Instant::now();
+    relay.signal(Signal::SIGINT);
+    relay.exit().await;
+    assert!(asked.elapsed() < Duration::from_secs(10));
+
+    sim.clear_faults();
+    let _relay = site.start();
+    let chat = wait_for_messages(&sim, CHAT, |messages| !messages.is_empty()).await;
+    assert_eq!(relayed_lines(&chat), ["**Bob**: still here"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_relay_on_the_same_database_is_refused() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let first = site.start();
+    first.wait_until_ready().await;
+    let mut second = site.start();
+    assert_eq!(second.exit().await.code(), Some(1));
+    assert!(second.output().text().contains("isr.db"), "{}", second.output().text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_stay_out_of_the_log_at_every_level() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server_with(
+        "prod",
+        &format!("default = {CHAT}"),
+        "rcon = { password = \"rcon-secret-41\" }",
+    );
+    let mut relay = site.start_with(&[("RUST_LOG", "trace")]);
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [CHAT] Bob: hello\n"));
+    wait_for_messages(&sim, CHAT, |messages| messages.len() == 1).await;
+    relay.terminate().await;
+    let said = relay.output().text();
+    assert!(!said.contains(TOKEN) && !said.contains("rcon-secret-41"));
+}
