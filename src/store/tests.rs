@@ -93,15 +93,19 @@ async fn the_file_shrinks_after_a_flood_is_delivered_and_old() {
     let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
     store.commit(&[batch(Position::default(), at(9), 3000)]).await.unwrap();
     let channel = ChannelId::new(111).unwrap();
-    let last_row = store.pending_rows(channel, Lane::Chat, 0, 5000).await.unwrap().last().unwrap().id;
+    let (mut last_row, mut pages) = (0, 0);
+    while let Some(row) = store.pending_rows(channel, Lane::Chat, last_row, 5000).await.unwrap().last() {
+        (last_row, pages) = (row.id, pages + 1);
+    }
+    assert_eq!(pages, 2, "1.5 MB are not held at once");
     let message =
         NewMessage { channel, lane: Lane::Chat, content: "3,000 lines".into(), filename: None, rows: 3000, last_row };
     let now = Timestamp::from_second(1_000).unwrap();
     let message = store.assign(&message, now).await.unwrap();
     let read = store.delivered(&message, 7, now).await.unwrap();
     assert_eq!(read, [(Timestamp::UNIX_EPOCH, 3000)].into());
-    let pages = "PRAGMA page_count";
-    let before: i64 = sqlx::query_scalar(pages).fetch_one(&store.writer).await.unwrap();
+    let page_count = "PRAGMA page_count";
+    let before: i64 = sqlx::query_scalar(page_count).fetch_one(&store.writer).await.unwrap();
 
     while store.prune(now, now).await.unwrap() {}
     let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&store.writer).await.unwrap();
@@ -109,7 +113,7 @@ async fn the_file_shrinks_after_a_flood_is_delivered_and_old() {
 
     let later = now + Duration::from_secs(1);
     while store.prune(later, later).await.unwrap() {}
-    let after: i64 = sqlx::query_scalar(pages).fetch_one(&store.writer).await.unwrap();
+    let after: i64 = sqlx::query_scalar(page_count).fetch_one(&store.writer).await.unwrap();
     let left: i64 = sqlx::query_scalar("SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM messages)")
         .fetch_one(&store.writer)
         .await
