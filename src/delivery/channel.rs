@@ -52,8 +52,10 @@ impl<'a> Channel<'a> {
         // The message is chosen behind the gate, so that what waited there goes as it is best said now.
         let Some(pass) = self.shared.pass().await else { return Ok(None) };
         let Some(message) = self.next_message().await? else { return Ok(None) };
-        let first_attempt = (!self.unsent.remove(&message.id)).then_some(message.first_attempt_at);
-        let rest = match self.send(&message, first_attempt).await? {
+        let first_attempt = (!self.unsent.contains(&message.id)).then_some(message.first_attempt_at);
+        let Some(outcome) = self.send(&pass, &message, first_attempt).await? else { return Ok(Some(Duration::ZERO)) };
+        self.unsent.remove(&message.id);
+        let rest = match outcome {
             Outcome::Delivered { message_id, rest } => {
                 self.shared.reachable(&pass);
                 self.delivered(&message, message_id).await?;
@@ -129,7 +131,13 @@ impl<'a> Channel<'a> {
         self.shared.stored(|| self.shared.store.pending_rows(self.id, lane, after, limit)).await
     }
 
-    async fn send(&self, message: &StoredMessage, first_attempt: Option<Timestamp>) -> anyhow::Result<Outcome> {
+    /// `None` when the gate closed meanwhile and nothing was sent.
+    async fn send(
+        &self,
+        pass: &Pass<'_>,
+        message: &StoredMessage,
+        first_attempt: Option<Timestamp>,
+    ) -> anyhow::Result<Option<Outcome>> {
         let _permit = match message.filename {
             Some(_) => Some(self.shared.files.acquire().await.context("nobody closes the semaphore")?),
             None => None,
@@ -145,7 +153,10 @@ impl<'a> Channel<'a> {
             attachment,
             first_attempt,
         };
-        Ok(self.shared.sink.deliver(&outgoing).await)
+        if !self.shared.admits(pass) {
+            return Ok(None);
+        }
+        Ok(Some(self.shared.sink.deliver(&outgoing).await))
     }
 
     /// The plain text of the message's rows: the same bytes at every attempt.

@@ -59,6 +59,12 @@ impl Gate {
         Pass { round: state.round, _probe: probe.filter(|_| state.closed.is_some()) }
     }
 
+    /// Whether `pass` still holds: it does not when the gate closed since it was given.
+    pub(crate) fn admits(&self, pass: &Pass<'_>) -> bool {
+        let state = self.state();
+        state.closed.is_none() || state.round == pass.round
+    }
+
     /// A request with `pass` was answered by Discord itself. Answers whether that opened the gate.
     pub(crate) fn open(&self, pass: &Pass<'_>) -> bool {
         let mut state = self.state();
@@ -160,7 +166,8 @@ mod tests {
         let (slow, failed) = (gate.pass().await, gate.pass().await);
         gate.close(&failed, Some(WAIT * 4));
         assert!(!gate.open(&slow));
-        gate.pass().await;
+        assert!(!gate.admits(&slow));
+        assert!(gate.admits(&gate.pass().await));
         assert!(start.elapsed() >= WAIT * 4);
     }
 

@@ -88,6 +88,11 @@ impl Shared {
         Some(pass)
     }
 
+    /// Whether `pass` still holds.
+    pub(crate) fn admits(&self, pass: &Pass<'_>) -> bool {
+        self.gate.admits(pass)
+    }
+
     /// Waits. `false` when the worker is to stop.
     pub(crate) async fn rest(&self, time: Duration) -> bool {
         if time.is_zero() {

@@ -451,6 +451,26 @@ async fn an_answer_that_cannot_be_stored_yet_is_kept_and_the_message_not_sent_ag
 }
 
 #[tokio::test]
+async fn delivered_rows_leave_the_database_when_their_time_is_over() {
+    let mut relay = Relay::started(Recorder::new(|_| delivered())).await;
+    let path = relay.dir.path().join("isr.db");
+    let file = SqlitePool::connect_with(SqliteConnectOptions::new().filename(path)).await.unwrap();
+    let rows = || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM outbox").fetch_one(&file);
+    relay.say(channel(1), Lane::Chat, &["a", "b"]).await;
+    relay.drained().await;
+    relay.stop().await;
+    assert_eq!(rows().await.unwrap(), 2);
+    relay.settings.keep_delivered = Duration::ZERO;
+    relay.start();
+    let pruned = async {
+        while rows().await.unwrap() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, pruned).await.expect("the rows are kept");
+}
+
+#[tokio::test]
 async fn an_operator_sees_the_outbox_in_metrics() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let page = recorder.handle();
