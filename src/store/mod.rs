@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Sqlite, SqlitePool, Transaction};
 use tokio::sync::watch;
 
 pub use error::StoreError;
@@ -48,7 +48,7 @@ impl Store {
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock_beside(path)?;
         let in_words = |error| StoreError::from_sqlx(path, &error);
-        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT);
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
         let writing = options
             .clone()
             .create_if_missing(true)

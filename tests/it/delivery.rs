@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use factorio_isr::config::settings::RelaySettings;
 use factorio_isr::delivery::{DeliveryWorker, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope, Schedule};
 use factorio_isr::domain::{ChannelId, Clock, FileId, Lane, LogSource, Notice, Position, ServerTag, SystemClock};
-use factorio_isr::health::{Component, ComponentState, HealthRegistry};
+use factorio_isr::health::{Component, ComponentState, HealthRegistry, PartStatus};
 use factorio_isr::store::{CommitOutcome, IngestedBatch, Store};
 use factorio_isr::telemetry::metrics::ErrorType;
 use jiff::Timestamp;
@@ -448,6 +448,23 @@ async fn an_answer_that_cannot_be_stored_yet_is_kept_and_the_message_not_sent_ag
     relay.say(channel(1), Lane::Chat, &["b"]).await;
     relay.drained().await;
     assert_eq!(relay.sink.arrived(channel(1)), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn all_sending_rests_before_discord_bans_the_address() {
+    let mut relay = Relay::idle(Recorder::new(|_| refuse_channel())).await;
+    relay.settings.park_retry = Duration::ZERO;
+    relay.say(channel(1), Lane::Chat, &["a"]).await;
+    relay.start();
+    let told = |states: &BTreeMap<(Component, String), PartStatus>| {
+        let delivery = states.get(&(Component::Delivery, String::new()));
+        delivery.is_some_and(|part| part.state.reason().is_some_and(|reason| reason.starts_with("all sending rests")))
+    };
+    timeout(DEADLINE, relay.health.subscribe().wait_for(told)).await.expect("nothing is said").unwrap();
+    relay.say(channel(2), Lane::Chat, &["b"]).await;
+    let more = timeout(Duration::from_millis(200), relay.sink.attempts(1001)).await;
+    assert!(more.is_err(), "it was sent all the same");
+    assert_eq!(relay.sink.attempts(1000).await.len(), 1000);
 }
 
 #[tokio::test]
