@@ -18,7 +18,7 @@ use crate::config::settings::RelaySettings;
 use crate::domain::{ChannelId, Clock};
 use crate::health::{Component, ComponentHandle, HealthRegistry};
 use crate::store::{Store, StoreError};
-use crate::telemetry::metrics::{ErrorType, PARKED_CHANNELS, count_error};
+use crate::telemetry::metrics::{DELIVERIES, ErrorType, PARKED_CHANNELS, RETRIES, count_error};
 
 /// Files in memory at a time, of all channels together.
 const FILES_AT_ONCE: usize = 2;
@@ -57,7 +57,7 @@ impl Shared {
         delivery.healthy();
         outbox.healthy();
         forget_channels(&health);
-        ::metrics::gauge!(PARKED_CHANNELS).set(0.0);
+        begin_series();
         Self {
             store,
             sink,
@@ -171,6 +171,15 @@ impl Shared {
                 return Err(error).context("the outbox failed");
             }
         }
+    }
+}
+
+/// A series that appears with its first event hides that event from `rate()`.
+fn begin_series() {
+    ::metrics::gauge!(PARKED_CHANNELS).set(0.0);
+    ::metrics::counter!(RETRIES).increment(0);
+    for outcome in ["delivered", "retry", "rejected"] {
+        ::metrics::counter!(DELIVERIES, "outcome" => outcome).increment(0);
     }
 }
 

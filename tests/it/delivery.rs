@@ -515,6 +515,7 @@ async fn an_operator_sees_the_outbox_in_metrics() {
         "factorio_isr_parked_channels 1",
         "factorio_isr_dead_letters 0",
         "factorio_isr_deliveries_total{outcome=\"delivered\"} 1",
+        "factorio_isr_deliveries_total{outcome=\"retry\"} 0",
         "factorio_isr_rows_per_message_sum 2",
         "factorio_isr_relay_latency_seconds_count 2",
         "factorio_isr_commit_latency_seconds_count 2",
