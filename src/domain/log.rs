@@ -38,7 +38,7 @@ pub struct FileId {
 /// truncated and regrown; the bytes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// How many bytes from the start of the file `head_hash` covers.
+    /// How many bytes from the start of the file `head_hash` covers; they may lie behind the offset.
     pub head_len: u32,
     /// Hash of the first `head_len` bytes.
     pub head_hash: u64,
@@ -94,7 +94,8 @@ pub enum LogItem {
 }
 
 /// Lines of one log, read in one go. All its lines lie in one generation, that of `end`; where `start` is of an
-/// earlier generation, the batch begins at offset 0 of the new one.
+/// earlier generation, the batch begins a new one: it holds no lines, at most a gap, and its `end` is where the new
+/// generation is read from (0, but for the first start at the end of a log and for a log that was cut short).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineBatch {
     /// The server.

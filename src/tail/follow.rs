@@ -14,87 +14,9 @@ use super::fingerprint::{SAMPLE, head_holds, holds, read_up_to};
 use super::open_log::{OpenLog, Reading, end_of_lines};
 use super::siblings::{self, Age, Listing, Sibling};
 use super::stat::{FileTime, Stat, settled_directory_time};
+use super::step::{Again, Happening, Piece, Standing, Step};
 use crate::config::settings::StartAt;
 use crate::domain::{FileId, Gap, LogItem, Position};
-
-/// Lines and the span they cover.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Piece {
-    /// Where the piece before ended.
-    pub start: Position,
-    /// Where the next one begins.
-    pub end: Position,
-    /// What was read, in order.
-    pub items: Vec<LogItem>,
-}
-
-/// Something an operator may want to read in a journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Happening {
-    /// Reading begins, or goes on after a stop.
-    Opened {
-        /// The file.
-        path: PathBuf,
-        /// Where in it.
-        offset: u64,
-    },
-    /// The log is another file now.
-    Rotated {
-        /// The file that was read to its end; it may have another name by now.
-        from: PathBuf,
-        /// The file that is read from its start.
-        to: PathBuf,
-    },
-    /// The file was truncated or written anew.
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// Where its former content is read to its end.
-        copy: Option<PathBuf>,
-    },
-    /// The same content is read on in another file.
-    Moved {
-        /// The file that holds it now.
-        to: PathBuf,
-    },
-}
-
-/// How the log stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It is there and followed.
-    Following,
-    /// Nothing is at its path; the file that was there is still open and followed.
-    Orphaned,
-    /// Nothing is at its path, and nothing is open.
-    Missing,
-}
-
-/// When to poll again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
-    /// At once: there may be more.
-    Now,
-    /// In a moment: a file is to be seen quiet before it is left.
-    Soon,
-    /// When something happens, or after the poll interval.
-    Later,
-}
-
-/// What a poll brought.
-#[derive(Debug)]
-pub struct Step {
-    /// Something to hand on.
-    pub piece: Option<Piece>,
-    /// What happened, in order.
-    pub happened: Vec<Happening>,
-    /// How the log stands.
-    pub standing: Standing,
-    /// Bytes of the file being read that were seen and are not read.
-    pub unread_bytes: u64,
-    /// When to poll again.
-    pub again: Again,
-}
 
 /// A file to go on to.
 enum Next {
@@ -162,7 +84,7 @@ impl Follower {
             Ok(Some(stat)) if stat.id == open.stat().id => *stat,
             _ => open.stat_now()?,
         };
-        if open.is_blank() && now.len > 0 && self.was_filled_before(&mut open, now)? {
+        if open.is_blank() && now.modified != open.stat().modified && self.was_filled_before(&mut open, now)? {
             return Ok((Standing::Following, Again::Now));
         }
         // A handle that fails is let go, as when the server of a network mount forgot it: the file is opened anew.
@@ -188,10 +110,7 @@ impl Follower {
                 }
                 Ok((standing, Again::Now))
             }
-            Reading::Replaced => {
-                let may_grow = at_path?.is_some_and(|stat| stat.id == now.id);
-                Ok((standing, self.leave_truncated(open, now, may_grow)?))
-            }
+            Reading::Replaced => Ok((standing, self.leave_truncated(open, now, at_path?)?)),
             Reading::End => Ok((standing, self.at_end(open, at_path?)?)),
         }
     }
@@ -212,7 +131,7 @@ impl Follower {
             Next::File(file, path) => {
                 let life = OpenLog::at(file, &path, open.generation() + 1, 0)?;
                 self.happened.push(Happening::Rotated { from: open.path().to_owned(), to: path });
-                self.begin_life(open, life);
+                self.begin_life(open, life, None);
             }
         }
         Ok(Again::Now)
@@ -227,7 +146,10 @@ impl Follower {
             return Ok(None);
         }
         let listing = siblings::list(&self.path)?;
-        let age = listing.siblings.iter().find(|sibling| sibling.stat.id == open.stat().id).map(|own| own.age.clone());
+        // Where the file was truncated since, its time says nothing about what was read.
+        let is_own =
+            |sibling: &&Sibling| sibling.stat.id == open.stat().id && sibling.stat.modified == open.stat().modified;
+        let age = listing.siblings.iter().find(is_own).map(|own| own.age.clone());
         let age = age.unwrap_or_else(|| Age::of_nameless(open.stat().modified));
         let mut covered = vec![open.head().to_vec()];
         if filled.is_some() {
@@ -250,7 +172,7 @@ impl Follower {
     }
 
     /// The file was truncated, and has perhaps grown again. Its rest may stand in a copy beside it.
-    fn leave_truncated(&mut self, open: &mut OpenLog, now: Stat, may_grow: bool) -> io::Result<Again> {
+    fn leave_truncated(&mut self, open: &mut OpenLog, now: Stat, at_path: Option<Stat>) -> io::Result<Again> {
         let truncated = open.path().to_owned();
         let listing = siblings::list(&self.path)?;
         if let Some((file, path)) = find_copy(&open.read_end(), &listing, Some(now.id)) {
@@ -259,27 +181,35 @@ impl Follower {
             open.continue_in(file, &path)?;
             return Ok(Again::Now);
         }
-        if may_grow && now.len == 0 && open.unread() == 0 {
-            // What is known of the former life tells, once there is a new one, whether there was another in between.
-            let again = if self.finish(open) { Again::Now } else { Again::Later };
-            return Ok(again);
+        if now.len == 0 && open.unread() == 0 {
+            // A life begins with its first byte. Until then it stays known what was read last, which tells whether the
+            // file was filled and copied away in between.
+            return if self.finish(open) { Ok(Again::Now) } else { self.at_end(open, at_path) };
         }
-        let life = if was_cut_short(open.file(), now, &open.read_end())? {
-            open.next_life(now.len)?
-        } else if let Some(between) = life_between(&listing, open, now)? {
-            between
-        } else {
-            open.next_life(0)?
-        };
         self.happened.push(Happening::Truncated { path: truncated, copy: None });
-        self.begin_life(open, life);
+        if was_cut_short(open.file(), now, &open.read_end())? {
+            let gap = Gap {
+                bytes: None,
+                reason: "the file was cut short; what was written behind the cut before it was seen cannot be told \
+                         from what was read"
+                    .into(),
+            };
+            let life = open.next_life(now.len)?;
+            self.begin_life(open, life, Some(gap));
+            return Ok(Again::Now);
+        }
+        let life = match life_between(&listing, open, now)? {
+            Some(between) => between,
+            None => open.next_life(0)?,
+        };
+        self.begin_life(open, life, None);
         Ok(Again::Now)
     }
 
-    /// An empty file was filled. Before that it may have been filled, copied and truncated unseen.
+    /// An empty file changed. It may have been filled, copied and truncated unseen.
     fn was_filled_before(&mut self, open: &mut OpenLog, now: Stat) -> io::Result<bool> {
         let Some(life) = life_between(&siblings::list(&self.path)?, open, now)? else { return Ok(false) };
-        self.begin_life(open, life);
+        self.begin_life(open, life, None);
         Ok(true)
     }
 
@@ -301,12 +231,8 @@ impl Follower {
     }
 
     /// Ends one life and begins the next. What the former was seen to hold and could not be read is a gap.
-    fn begin_life(&mut self, former: &mut OpenLog, life: OpenLog) {
-        let lost = former.unread();
-        let gap = (lost > 0).then(|| Gap {
-            bytes: Some(lost),
-            reason: "the file was truncated before it was read to its end, and no whole copy of it was found".into(),
-        });
+    fn begin_life(&mut self, former: &mut OpenLog, life: OpenLog, gap: Option<Gap>) {
+        let gap = gap.or_else(|| destroyed(former));
         self.finish(former);
         self.ready.push_back((life.lines_end(), gap.map(LogItem::Gap).into_iter().collect()));
         self.open = Some(life);
@@ -436,6 +362,15 @@ fn first_newer(
         }
     }
     Ok(None)
+}
+
+/// What the file was seen to hold and could not be read.
+fn destroyed(former: &OpenLog) -> Option<Gap> {
+    let lost = former.unread();
+    (lost > 0).then(|| Gap {
+        bytes: Some(lost),
+        reason: "the file was truncated before it was read to its end, and no whole copy of it was found".into(),
+    })
 }
 
 /// The copy of a life that `open` had and lost between the last look at it and `now`.

@@ -13,6 +13,7 @@ mod siblings;
 #[cfg(test)]
 mod situations;
 mod stat;
+mod step;
 mod wakes;
 
 use std::io;
@@ -24,8 +25,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-pub use follow::{Again, Follower, Happening, Piece, Standing, Step};
+pub use follow::Follower;
 use report::Report;
+pub use step::{Again, Happening, Piece, Standing, Step};
 pub use wakes::{Wake, Wakes};
 
 use crate::config::settings::StartAt;

@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::follow::{Again, Follower};
+use super::follow::Follower;
+use super::step::Again;
 use crate::config::settings::StartAt;
 use crate::domain::{Gap, LogItem, Position};
 
@@ -211,6 +212,7 @@ impl Model {
     }
 
     fn destroy(&mut self) {
+        self.settle();
         self.destroyed_in.get_or_insert((self.bench.position.generation, self.lives.len()));
         self.lives.push(String::new());
     }
@@ -274,9 +276,12 @@ impl Model {
             Op::SwapSymlink => self.swap_symlink(),
             _ => {}
         }
-        if self.destroyed_in.is_some_and(|(generation, _)| self.bench.position.generation > generation) {
-            self.destroyed_in = None;
-        }
+        self.settle();
+    }
+
+    /// The reader has moved on from what was destroyed.
+    fn settle(&mut self) {
+        self.destroyed_in = self.destroyed_in.filter(|(generation, _)| self.bench.position.generation <= *generation);
     }
 
     fn swap_symlink(&mut self) {
@@ -303,8 +308,10 @@ impl Model {
             self.destroyed_in = None;
             self.bench.restart();
             self.bench.drain();
+        } else if self.bench.position.fingerprint.head_len > 0 {
+            self.bench.restart();
         }
-        self.bench.restart();
+        // Of an empty file nothing can be recognised after a restart.
     }
 
     fn check(mut self) {

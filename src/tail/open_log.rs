@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::fingerprint::{SAMPLE, fingerprint, read_up_to};
 use super::line_buffer::LineBuffer;
 use super::stat::Stat;
-use crate::domain::{Fingerprint, LogItem, LogLine, Position};
+use crate::domain::{LogItem, LogLine, Position};
 
 /// Bytes asked for in one read.
 const CHUNK: usize = 64 * 1024;

@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::follow::{Again, Happening, Piece, Standing, Step};
+use super::step::{Again, Happening, Piece, Standing, Step};
 use super::{HANGING, TailConfig};
 use crate::domain::{Gap, LogItem, LogSource};
 use crate::health::{Component, ComponentHandle};
@@ -178,9 +178,10 @@ impl Report {
     fn gap(&self, gap: &Gap) {
         self.gaps.increment(1);
         let (server, path, reason) = (&self.server, &self.path, &gap.reason);
-        match gap.bytes {
-            Some(bytes) => error!(server, path, bytes, reason, "Bytes of the log are lost"),
-            None => warn!(server, path, reason, "Lines of the log may be lost"),
+        if let Some(bytes) = gap.bytes {
+            error!(server, path, bytes, reason, "Bytes of the log are lost");
+        } else {
+            warn!(server, path, reason, "Lines of the log may be lost");
         }
     }
 }

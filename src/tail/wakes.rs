@@ -73,9 +73,9 @@ impl Wakes {
         let bells = Arc::new(Mutex::new(Bells::default()));
         let ringing = bells.clone();
         match notify::recommended_watcher(move |event| lock(&ringing).ring(event)) {
-            Ok(watcher) => {
-                let watched = Watched { watcher, directories: HashMap::new(), warned: false };
-                Self { shared: Some(Arc::new(Shared { watched: Mutex::new(watched), bells })) }
+            Ok(notifier) => {
+                let watched = Mutex::new(Watched { watcher: notifier, directories: HashMap::new(), warned: false });
+                Self { shared: Some(Arc::new(Shared { watched, bells })) }
             }
             Err(error) => {
                 warn_of_limit(&error);
@@ -139,7 +139,9 @@ impl Wake {
         let deserted = lock(&shared.bells).remove(&self.paths, &self.bell);
         // A busy watcher keeps a watch that rings for nobody.
         if let Some(mut watched) = shared.try_watched() {
-            deserted.iter().for_each(|directory| watched.forget(directory));
+            for directory in &deserted {
+                watched.forget(directory);
+            }
         }
     }
 }
@@ -245,7 +247,9 @@ impl Bells {
             let beside = self.waiting.get(parent(path)).into_iter().flatten().filter(|(log, _)| log == path);
             beside.for_each(|(_, bell)| bell.notify_one());
             if let Some(waiting) = self.waiting.get(path).filter(|_| makes_or_ends(event.kind)) {
-                waiting.iter().for_each(|(_, bell)| bell.notify_one());
+                for (_, bell) in waiting {
+                    bell.notify_one();
+                }
                 self.gone.insert(path.clone());
             }
         }
