@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -42,6 +42,7 @@ impl Site {
 
     pub fn server_with(mut self, tag: &str, channels: &str, keys: &str) -> Self {
         let log = self.console_log(tag);
+        fs::write(&log, "").unwrap();
         self.servers += &format!(
             "[servers.{tag}]\nconsole_log = \"{}\"\nstart_at = \"beginning\"\ntimezone = \"UTC\"\n{keys}\n\
              channels = {{ {channels} }}\n",
@@ -258,9 +259,4 @@ pub fn lines_of(message: &SimMessage) -> Vec<String> {
 /// The relayed lines in a channel's messages, in order.
 pub fn relayed_lines(messages: &[Arc<SimMessage>]) -> Vec<String> {
     messages.iter().flat_map(|message| lines_of(message)).collect()
-}
-
-/// Reads a file of the test data in the project.
-pub fn sample(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)).unwrap()
 }

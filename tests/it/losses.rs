@@ -13,7 +13,7 @@ use factorio_isr::sim::discord::{Chaos, ChaosRates, SimChannel, SimDiscord, SimD
 use factorio_isr::sim::factorio::{NumberedLine, SimServer, SimServerConfig, check_exactly_once, numbered_lines};
 use jiff::tz::TimeZone;
 
-use crate::harness::{Relay, Site, TOKEN, lines_of};
+use crate::harness::{DEADLINE, Relay, Site, TOKEN, lines_of};
 
 const TAGS: [&str; 5] = ["alpha", "bravo", "charlie", "delta", "echo"];
 
@@ -126,6 +126,14 @@ async fn killed_at_random_moments_every_line_arrives_once_in_order() {
         slow: 0.1,
         longest: Duration::from_millis(800),
     };
+    // From the first line read on, nothing may be lost.
+    let mut relay = site.start();
+    for log in &mut logs {
+        log.append(1);
+    }
+    let first = |state: &SimState| (0..TAGS.len()).all(|at| state.messages(channel_of(at)).len() == 1);
+    assert!(sim.wait_for(DEADLINE, first).await);
+    relay.kill();
     sim.set_chaos(Some(Chaos::new(seed, rates)));
 
     let started = Instant::now();
