@@ -186,10 +186,7 @@ impl Site {
         );
         for log in 0..logs {
             fs::write(site.log(log), "").expect("written");
-            config += &format!(
-                "[servers.s{log}]\nconsole_log = \"s{log}.log\"\nstart_at = \"beginning\"\n\
-                 channels = {{ default = {CHANNEL} }}\n"
-            );
+            config.push_str(&server_table(log));
         }
         fs::write(site.dir.path().join("config.toml"), config).expect("written");
         site
@@ -232,6 +229,13 @@ fn address(log: &mut impl std::io::BufRead) -> String {
         line.clear();
     }
     panic!("the program never listened");
+}
+
+fn server_table(log: usize) -> String {
+    format!(
+        "[servers.s{log}]\nconsole_log = \"s{log}.log\"\nstart_at = \"beginning\"\n\
+         channels = {{ default = {CHANNEL} }}\n"
+    )
 }
 
 struct Process(Child);

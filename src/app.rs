@@ -96,9 +96,10 @@ impl Relay {
     /// Runs until a signal or a fatal fall, then stops in order and closes the database.
     pub async fn run(self, signals: impl Stream<Item = Signal>) -> ExitCode {
         let reason = self.supervisor.run(signals).await;
-        match reason {
-            ExitReason::Stopped(_) => info!("The relay {reason}"),
-            _ => error!("The relay ended badly: {reason}"),
+        if matches!(reason, ExitReason::Stopped(_)) {
+            info!("The relay {reason}");
+        } else {
+            error!("The relay ended badly: {reason}");
         }
         if !matches!(reason, ExitReason::Aborted(_)) {
             self.store.close().await;

@@ -122,30 +122,27 @@ fn server(place: Place, folder: &Path) -> SimServer {
 
 /// The configuration an operator would write for these two servers.
 fn configuration(folder: &Path, api_base: &str) -> String {
-    let mut text = format!(
+    let database = quoted(&folder.join("factorio-isr.db"));
+    let general = format!(
         "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{api_base}\"\n\n\
-         [http]\nhost = \"127.0.0.1\"\nport = 0\n\n[log]\nlevel = \"warn,factorio_isr=info\"\n\n[database]\npath = {}\n",
-        quoted(&folder.join("factorio-isr.db"))
+         [http]\nhost = \"127.0.0.1\"\nport = 0\n\n[log]\nlevel = \"warn,factorio_isr=info\"\n\n\
+         [database]\npath = {database}\n"
     );
-    for place in Place::ALL {
-        let channel = |at| channel_id(place, at);
-        text += &format!(
-            "\n[servers.{}]\nname = \"{}\"\nconsole_log = {}\nengine_log = {}\nstart_at = \"beginning\"\n\
-             channels = {{ default = {}, chat = {}, joins = {}, game = {}, server = {}, admin = {}, alerts = {} }}\n",
-            tag(place),
-            place.name(),
-            quoted(&folder.join(format!("{}-console.log", tag(place)))),
-            quoted(&folder.join(format!("{}-current.log", tag(place)))),
-            channel(0),
-            channel(0),
-            channel(1),
-            channel(2),
-            channel(1),
-            channel(3),
-            channel(3),
-        );
-    }
-    text + DEMO_PATTERNS
+    let servers = Place::ALL.map(|place| server_table(place, folder));
+    format!("{general}{}{DEMO_PATTERNS}", servers.concat())
+}
+
+fn server_table(place: Place, folder: &Path) -> String {
+    let [chat, joins, game, alerts] = [0, 1, 2, 3].map(|at| channel_id(place, at));
+    format!(
+        "\n[servers.{}]\nname = \"{}\"\nconsole_log = {}\nengine_log = {}\nstart_at = \"beginning\"\n\
+         channels = {{ default = {chat}, joins = {joins}, server = {joins}, game = {game}, admin = {alerts}, \
+         alerts = {alerts} }}\n",
+        tag(place),
+        place.name(),
+        quoted(&folder.join(format!("{}-console.log", tag(place)))),
+        quoted(&folder.join(format!("{}-current.log", tag(place)))),
+    )
 }
 
 fn quoted(path: &Path) -> String {

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use tokio::sync::watch;
 
 /// Long enough for any machine, short enough to end a hanging test.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The token the stand-in expects, unlike any other text in a log.
 pub const TOKEN: &str = "sim-token.secret-7f3a91";
@@ -43,11 +43,12 @@ impl Site {
     pub fn server_with(mut self, tag: &str, channels: &str, keys: &str) -> Self {
         let log = self.console_log(tag);
         fs::write(&log, "").unwrap();
-        self.servers += &format!(
+        let table = format!(
             "[servers.{tag}]\nconsole_log = \"{}\"\nstart_at = \"beginning\"\ntimezone = \"UTC\"\n{keys}\n\
              channels = {{ {channels} }}\n",
             log.display()
         );
+        self.servers.push_str(&table);
         self
     }
 

@@ -8,6 +8,7 @@ mod harness;
 mod http;
 mod losses;
 mod relay;
+mod samples;
 mod sim;
 mod store;
 mod tail;
