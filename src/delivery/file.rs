@@ -71,7 +71,7 @@ impl FileDraft {
         let lines = if self.rows == 1 { "1 line".to_owned() } else { format!("{} lines", grouped(self.rows)) };
         let span = format!("{lines} from {} to {}", self.clock_time(from), self.clock_time(to));
         let content = match self.kind {
-            FileKind::Digest => format!("🕰️ {span}, while the relay was away, attached"),
+            FileKind::Digest => format!("🕰️ {span}, too late to post one by one, attached"),
             FileKind::Backlog => format!("📜 {span}, attached"),
         };
         let filename = filename(self.server.as_deref().unwrap_or("servers"), from);

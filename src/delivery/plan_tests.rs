@@ -79,7 +79,7 @@ fn old_lines_go_as_one_digest_and_new_ones_after_it() {
     let digest = draft(&rows, &rules(Lane::Chat));
     assert_eq!(
         digest.content,
-        "🕰️ 2 lines from <t:1799992800:t> to <t:1799996400:t>, while the relay was away, attached"
+        "🕰️ 2 lines from <t:1799992800:t> to <t:1799996400:t>, too late to post one by one, attached"
     );
     assert_eq!((digest.rows, digest.filename.as_deref()), (2, Some("prod-2027-01-15.txt")));
     let rest = draft(&rows[2..], &rules(Lane::Chat));

@@ -399,7 +399,7 @@ async fn old_lines_go_as_a_digest_and_old_alerts_with_their_time() {
     relay.start();
     let attempts = relay.sink.attempts(3).await;
     let time = hour_ago.as_second();
-    let digest = format!("🕰️ 2 lines from <t:{time}:t> to <t:{time}:t>, while the relay was away, attached");
+    let digest = format!("🕰️ 2 lines from <t:{time}:t> to <t:{time}:t>, too late to post one by one, attached");
     assert_eq!(relay.sink.arrived(channel(1)), [format!("crashed (<t:{time}:R>)"), digest, "now".into()]);
     assert_eq!(file_lines(&attempts[1].message), ["a", "b"]);
 }
