@@ -35,8 +35,7 @@ async fn relayed(name: &str) -> String {
     site.append("prod", &format!("{}{LAST}\n", sample(name)));
     let _relay = site.start();
     let finished = |message: &SimMessage| lines_of(message).iter().any(|line| line.ends_with("that was all"));
-    let arrived =
-        sim.wait_for(DEADLINE, |state| state.messages(CHANNEL).any(|message| finished(message))).await;
+    let arrived = sim.wait_for(DEADLINE, |state| state.messages(CHANNEL).any(|message| finished(message))).await;
     assert!(arrived, "the last line never came");
     let of = |channel| sim.messages(channel).iter().map(|message| read_aloud(message)).collect::<Vec<_>>().join("\n\n");
     format!("#everything\n{}\n\n#alerts\n{}", of(CHANNEL), of(ALERTS))
