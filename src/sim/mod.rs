@@ -4,4 +4,5 @@
 pub mod discord;
 pub mod factorio;
 pub mod page;
+pub mod rcon;
 pub mod story;
