@@ -13,6 +13,7 @@
 //! | [`store`] | one SQLite file: checkpoints and the outbox, in one transaction |
 //! | [`delivery`] | the outbox to a sink: order, folding, retries, dead letters |
 //! | [`discord`] | the sink that is Discord, and its gateway |
+//! | [`rcon`] | asks the games and tells them: commands, answers, and the guard of achievements |
 //! | [`supervisor`] | named tasks, restarts, ordered stop |
 //! | [`health`], [`http`], [`telemetry`] | what an operator sees |
 //! | [`sim`] | a Factorio server and a Discord, for the demo, the tests and the benchmarks |
@@ -29,6 +30,7 @@ pub mod domain;
 pub mod events;
 pub mod health;
 pub mod http;
+pub mod rcon;
 pub mod sim;
 pub mod store;
 pub mod supervisor;

@@ -1,0 +1,97 @@
+//! One line for the game's console.
+
+use std::fmt;
+
+use super::error::RconError;
+use super::guard::is_ignorable;
+
+/// The most bytes a command may have. The game takes a megabyte, but sends every command on to all players in
+/// pieces: what is longer than this costs them.
+pub const MAX_COMMAND_BYTES: usize = 4096;
+
+/// A line that may be sent: not empty, one line, no control characters, at most [`MAX_COMMAND_BYTES`].
+/// It may be a Lua command: whether that is sent is the guard's decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CommandLine(String);
+
+impl CommandLine {
+    /// Checks what a person typed. Blanks and invisible characters around it are dropped; inside, a line end or
+    /// another control character is refused.
+    pub fn parse(text: &str) -> Result<Self, RconError> {
+        let line = text.trim_matches(|c: char| c.is_whitespace() || is_ignorable(c));
+        if line.is_empty() {
+            return Err(RconError::EmptyCommand);
+        }
+        if line.len() > MAX_COMMAND_BYTES {
+            return Err(RconError::TooLong { bytes: line.len() });
+        }
+        if line.chars().any(breaks_line) {
+            return Err(RconError::NotOneLine);
+        }
+        Ok(Self(line.to_owned()))
+    }
+
+    /// A line of parts that are valid by their types.
+    pub(super) fn of_valid_parts(line: String) -> Self {
+        debug_assert!(Self::parse(&line).is_ok_and(|parsed| parsed.0 == line), "{line:?}");
+        Self(line)
+    }
+
+    /// The line as it is sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What kind of command it is, without arguments: what may stand in a log.
+    #[must_use]
+    pub fn verb(&self) -> &str {
+        if self.0.starts_with('/') { self.0.split_whitespace().next().unwrap_or("/") } else { "chat" }
+    }
+}
+
+/// Whether a reader could see the end of a line here, or something that is no text.
+pub(super) fn breaks_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_trimmed_and_one_line() {
+        assert_eq!(CommandLine::parse(" \u{feff}/time\r\n").map(|line| line.0), Ok("/time".to_owned()));
+        assert_eq!(CommandLine::parse("\u{200b} \n"), Err(RconError::EmptyCommand));
+        assert_eq!(CommandLine::parse("/time\n/c x"), Err(RconError::NotOneLine));
+        assert_eq!(CommandLine::parse("/time\u{2028}/c x"), Err(RconError::NotOneLine));
+        assert_eq!(CommandLine::parse("/time\0"), Ok(CommandLine("/time".to_owned())));
+        assert_eq!(CommandLine::parse(&"x".repeat(4097)), Err(RconError::TooLong { bytes: 4097 }));
+        assert!(CommandLine::parse(&"x".repeat(4096)).is_ok());
+    }
+
+    #[test]
+    fn logs_see_the_verb_alone() {
+        let verb = |text| CommandLine::parse(text).unwrap().verb().to_owned();
+        assert_eq!(verb("/whisper Bob a secret"), "/whisper");
+        assert_eq!(verb("a secret"), "chat");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_can_be_sent(text in any::<String>()) {
+            if let Ok(line) = CommandLine::parse(&text) {
+                prop_assert!(!line.as_str().is_empty() && line.as_str().len() <= MAX_COMMAND_BYTES);
+                prop_assert!(!line.as_str().contains(['\n', '\r', '\0']));
+            }
+        }
+    }
+}
