@@ -5,6 +5,7 @@
 mod command_line;
 mod commands;
 mod error;
+mod framing;
 mod guard;
 mod lua;
 mod names;
