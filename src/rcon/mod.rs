@@ -1,7 +1,10 @@
 //! Talks to the games' consoles over RCON: one actor per server, over one connection that is kept.
 //!
-//! The achievement guard stands in this room, so that no caller can forget it.
+//! Callers hold an [`RconClient`] and send typed [`Command`]s. The achievement guard stands in this room, so that no
+//! caller can forget it; Lua reaches the game only where the operator allowed it.
 
+mod actor;
+mod client;
 mod command_line;
 mod commands;
 mod error;
@@ -9,8 +12,13 @@ mod framing;
 mod guard;
 mod lua;
 mod names;
+mod queue;
 mod replies;
+mod session;
+mod stream;
 
+pub use actor::RconActor;
+pub use client::{LinkState, Priority, RconClient, RconTarget, RconTimes, Reply, connect};
 pub use command_line::{CommandLine, MAX_COMMAND_BYTES};
 pub use commands::{ChatText, Command, InvalidArgument, Reason, SaveName, SurfaceName};
 pub use error::{Garbage, RconError};

@@ -27,7 +27,6 @@ const NOT_YET_USED: &[&str] = &[
     "OVERSIZE_LINES",
     "PARKED_CHANNELS",
     "RATE_LIMITED",
-    "RCON_LATENCY",
     "RELAY_LATENCY",
     "RETRIES",
     "ROWS_PER_MESSAGE",

@@ -48,6 +48,8 @@ metrics! {
     EVENTS_PROCESSED: Kind::Counter, "factorio_isr_events_processed_total" ["server", "event_type"], "Events read from the logs.";
     DISCORD_LATENCY: Kind::Histogram(&[0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0]), "factorio_isr_discord_api_latency_seconds" [], "Seconds a request to the Discord API took.";
     RCON_LATENCY: Kind::Histogram(&[0.01, 0.1, 0.5, 1.0, 5.0, 10.0]), "factorio_isr_rcon_command_latency_seconds" ["server"], "Seconds an RCON command took.";
+    RCON_RECONNECTS: Kind::Counter, "factorio_isr_rcon_reconnects_total" ["server"], "RCON connections that broke and are made anew.";
+    RCON_QUEUE_DEPTH: Kind::Gauge, "factorio_isr_rcon_queue_depth" ["server"], "RCON commands that wait for their turn.";
     BUILD_INFO: Kind::Gauge, "factorio_isr_build_info" ["version"], "1, with the version as a label.";
 
     LINES_READ: Kind::Counter, "factorio_isr_lines_read_total" ["server", "source"], "Lines read from the logs.";
@@ -87,15 +89,15 @@ pub enum ErrorType {
     DiskFull,
     /// A network failure or a timeout.
     Network,
-    /// Too many requests.
+    /// Too many requests, or too many commands waiting.
     RateLimited,
     /// Discord answered 5xx.
     ServerError,
-    /// Discord refused the token.
+    /// Discord refused the token, or a game the RCON password.
     Auth,
     /// Discord refused the channel.
     Channel,
-    /// Discord refused the content.
+    /// Discord refused the content, or an answer makes no sense.
     Payload,
     /// A task ended by an error, or without a word.
     TaskFailed,

@@ -7,8 +7,8 @@ use metrics::{Label, counter, gauge, histogram};
 use super::metrics::{
     BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS, EVENTS_PROCESSED, ErrorType,
     GATEWAY_RECONNECTS, LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES,
-    PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES,
-    TAIL_LAG_SECONDS,
+    PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS, RELAY_LATENCY, RETRIES,
+    ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
 };
 use crate::domain::{EventKind, Lane, LogSource, ServerTag};
 use crate::health::Component;
@@ -29,7 +29,7 @@ pub fn preregister(servers: &[ServerSeries], events: &[Arc<str>]) {
     for server in servers {
         of_server(server, events);
     }
-    of_errors();
+    of_errors(servers.iter().any(|server| server.rcon));
     of_delivery();
 }
 
@@ -49,6 +49,8 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
     }
     if server.rcon {
         drop(histogram!(RCON_LATENCY, vec![tag()]));
+        counter!(RCON_RECONNECTS, vec![tag()]).increment(0);
+        gauge!(RCON_QUEUE_DEPTH, vec![tag()]).increment(0.0);
     }
 }
 
@@ -61,9 +63,9 @@ fn of_log(labels: &[Label]) {
     }
 }
 
-/// RCON's errors come with its room: a component nobody reports for has no series.
-fn of_errors() {
-    for component in Component::ALL.into_iter().filter(|component| *component != Component::Rcon) {
+/// A component nobody reports for has no series.
+fn of_errors(rcon: bool) {
+    for component in Component::ALL.into_iter().filter(|component| rcon || *component != Component::Rcon) {
         for kind in ErrorType::ALL {
             let labels = vec![label("component", component.as_str()), label("error_type", kind.as_str())];
             counter!(ERRORS, labels).increment(0);

@@ -7,6 +7,7 @@ mod events;
 mod harness;
 mod http;
 mod losses;
+mod rcon;
 mod relay;
 mod samples;
 mod sim;

@@ -1,0 +1,131 @@
+//! Keeps one connection to one game: connects, serves, and connects again, for ever.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, error, info, warn};
+
+use super::client::{LinkState, Shared};
+use super::error::RconError;
+use super::framing::Guarded;
+use super::session::{Guard, Session};
+use crate::health::ComponentHandle;
+use crate::telemetry::metrics::RCON_RECONNECTS;
+
+/// Serves the commands of all [`RconClient`](super::RconClient)s of one server. A clone is a fresh start for the supervisor; run
+/// one at a time.
+#[derive(Clone)]
+pub struct RconActor {
+    shared: Arc<Shared>,
+    health: ComponentHandle,
+    guard: Guard,
+}
+
+/// How a connection, or the attempt at one, went.
+enum Ended {
+    /// It was never up.
+    Failed(RconError),
+    /// It was up, this long.
+    Broken(RconError, Duration),
+    /// It was told to stop.
+    Stopped,
+}
+
+impl RconActor {
+    pub(super) fn new(shared: Arc<Shared>, health: ComponentHandle) -> Self {
+        Self { shared, health, guard: |stream| Box::new(Guarded::new(stream)) }
+    }
+
+    /// Runs until `cancel`; a command in flight is finished before. What goes wrong is reported as health and tried
+    /// again, so this returns no error.
+    pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+        self.shared.link.send_replace(LinkState::Connecting);
+        self.keep_connected(&cancel).await;
+        self.shared.link.send_replace(LinkState::Stopping);
+        self.shared.queue.fail_all(&RconError::Stopping);
+        Ok(())
+    }
+
+    async fn keep_connected(&self, cancel: &CancellationToken) {
+        let backoff = self.shared.times.backoff;
+        let mut failures = 0;
+        let mut last: Option<RconError> = None;
+        while !cancel.is_cancelled() {
+            let (error, run) = match self.connection(cancel).await {
+                Ended::Stopped => return,
+                Ended::Failed(error) => (error, None),
+                Ended::Broken(error, run) => (error, Some(run)),
+            };
+            failures = backoff.failures(failures, run.unwrap_or_default());
+            if run.is_some() {
+                last = None;
+                counter!(RCON_RECONNECTS, "server" => self.shared.target.server.to_string()).increment(1);
+            }
+            self.report(&error, run.is_some(), last.as_ref());
+            let wait = match error {
+                RconError::WrongPassword => backoff.max,
+                _ => backoff.delay(failures.saturating_sub(1), fastrand::f64()),
+            };
+            last = Some(error);
+            let _stopped = cancel.run_until_cancelled(sleep(wait)).await;
+        }
+    }
+
+    /// One connection, in a task of its own: the protocol's code may panic.
+    async fn connection(&self, cancel: &CancellationToken) -> Ended {
+        let opening = AbortOnDropHandle::new(tokio::spawn(Session::open(self.shared.clone(), self.guard)));
+        let opened = match cancel.run_until_cancelled(opening).await {
+            None => return Ended::Stopped,
+            Some(Err(_panic)) => return Ended::Failed(RconError::Crashed),
+            Some(Ok(Err(error))) => return Ended::Failed(error),
+            Some(Ok(Ok(session))) => session,
+        };
+        let since = Instant::now();
+        self.up();
+        match AbortOnDropHandle::new(tokio::spawn(opened.serve(cancel.clone()))).await {
+            Ok(None) => Ended::Stopped,
+            Ok(Some(error)) => Ended::Broken(error, since.elapsed()),
+            Err(_panic) => Ended::Broken(RconError::Crashed, since.elapsed()),
+        }
+    }
+
+    fn up(&self) {
+        info!(server = %self.shared.target.server, "RCON is connected");
+        self.health.healthy();
+        self.shared.link.send_replace(LinkState::Up);
+    }
+
+    /// Tells of a failure: to health always, to the log when it is news, and to those who wait when the game is away.
+    fn report(&self, error: &RconError, was_up: bool, last: Option<&RconError>) {
+        Shared::count(error);
+        self.health.unhealthy(error.to_string());
+        let target = &self.shared.target;
+        let (server, host, port) = (&target.server, &target.host, target.port);
+        match error {
+            same if last == Some(same) => debug!(%server, host, port, %error, "RCON is still not connected"),
+            RconError::WrongPassword => error!(%server, host, port, %error, "RCON cannot log in"),
+            _ => warn!(%server, host, port, %error, "RCON is not connected"),
+        }
+        if was_up {
+            self.shared.link.send_replace(LinkState::Connecting);
+        } else {
+            self.shared.link.send_replace(LinkState::Down(error.clone()));
+            self.shared.queue.fail_all(error);
+        }
+    }
+}
+
+impl fmt::Debug for RconActor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RconActor").field("server", &self.shared.target.server).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "actor_tests.rs"]
+mod tests;

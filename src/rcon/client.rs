@@ -1,0 +1,186 @@
+//! The handle callers hold: it checks a command, lets it wait its turn, and brings the answer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use super::actor::RconActor;
+use super::command_line::CommandLine;
+use super::error::RconError;
+use super::guard::lua_command;
+use super::queue::{Queue, Request};
+use crate::domain::ServerTag;
+use crate::health::{Component, HealthRegistry};
+use crate::supervisor::Backoff;
+use crate::telemetry::metrics::count_error;
+
+/// Who asks: people are served before samplers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody waits for the answer, or wrote the chat.
+    Person,
+    /// A timer asks, and will ask again.
+    Sampler,
+}
+
+/// The game's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What the game said, as it said it, without the last line end. Bytes that are no UTF-8 became `U+FFFD`.
+    pub text: String,
+    /// From sending to the answer.
+    pub took: Duration,
+}
+
+/// How the connection to a game is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// Not yet known, or just lost: commands wait.
+    Connecting,
+    /// Commands are sent.
+    Up,
+    /// The last attempt failed with this: commands fail with it at once.
+    Down(RconError),
+    /// The program stops.
+    Stopping,
+}
+
+/// Which game, and how to log in. `Debug` shows no password.
+#[derive(Debug, Clone)]
+pub struct RconTarget {
+    /// The server it belongs to.
+    pub server: ServerTag,
+    /// Name or address.
+    pub host: String,
+    /// The game's `--rcon-port`.
+    pub port: u16,
+    /// The game's `--rcon-password`.
+    pub password: SecretString,
+    /// Whether commands that disable achievements may be sent.
+    pub allow_lua: bool,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RconTimes {
+    /// For the TCP connection, and again for the login. 15 s: a blocking save holds the login up, too.
+    pub connect: Duration,
+    /// From sending a command to its answer, where the caller says nothing else. 15 s.
+    pub command: Duration,
+    /// For its turn to be sent. 30 s.
+    pub queue: Duration,
+    /// Between attempts to connect.
+    pub backoff: Backoff,
+}
+
+impl Default for RconTimes {
+    fn default() -> Self {
+        let (connect, command) = (Duration::from_secs(15), Duration::from_secs(15));
+        Self { connect, command, queue: Duration::from_secs(30), backoff: Backoff::default() }
+    }
+}
+
+/// What the handles and the actor of one server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) target: RconTarget,
+    pub(super) times: RconTimes,
+    pub(super) queue: Queue,
+    pub(super) link: watch::Sender<LinkState>,
+}
+
+impl Shared {
+    pub(super) fn count(error: &RconError) {
+        if let Some(kind) = error.error_type() {
+            count_error(Component::Rcon.as_str(), kind);
+        }
+    }
+}
+
+/// Sends commands to one game. Clones send to the same, over the same connection.
+#[derive(Clone)]
+pub struct RconClient {
+    shared: Arc<Shared>,
+}
+
+/// A handle for `target` and the actor that serves it, which the supervisor runs. Health is reported as `TAG/rcon`.
+#[must_use]
+pub fn connect(target: RconTarget, times: RconTimes, health: &HealthRegistry) -> (RconClient, RconActor) {
+    let part = health.server_part(Component::Rcon, &target.server, "rcon");
+    let queue = Queue::new(target.server.clone());
+    let shared = Arc::new(Shared { target, times, queue, link: watch::Sender::new(LinkState::Connecting) });
+    (RconClient { shared: shared.clone() }, RconActor::new(shared, part))
+}
+
+impl RconClient {
+    /// Which server this is.
+    #[must_use]
+    pub fn server(&self) -> &ServerTag {
+        &self.shared.target.server
+    }
+
+    /// How the connection is, now and as it changes.
+    #[must_use]
+    pub fn link(&self) -> watch::Receiver<LinkState> {
+        self.shared.link.subscribe()
+    }
+
+    /// Sends one command and waits for its answer, `limit` (default [`RconTimes::command`]) from the sending on.
+    ///
+    /// While the game is known to be away, this fails at once. A command is sent at most once, but for a Lua command
+    /// that the game swallowed with its warning. Dropping the future withdraws a command that was not sent yet; one
+    /// that was sent runs, and its answer is thrown away.
+    pub async fn command(
+        &self,
+        priority: Priority,
+        command: impl Into<CommandLine>,
+        limit: Option<Duration>,
+    ) -> Result<Reply, RconError> {
+        let line = command.into();
+        let span = tracing::info_span!("rcon.command", server = %self.server());
+        let outcome = self.send(priority, line, limit.unwrap_or(self.shared.times.command)).instrument(span).await;
+        outcome.inspect_err(|error| {
+            if matches!(error, RconError::QueueFull | RconError::WaitedTooLong(_)) {
+                Shared::count(error);
+            }
+        })
+    }
+
+    async fn send(&self, priority: Priority, line: CommandLine, limit: Duration) -> Result<Reply, RconError> {
+        self.check(&line)?;
+        match &*self.shared.link.borrow() {
+            LinkState::Down(error) => return Err(error.clone()),
+            LinkState::Stopping => return Err(RconError::Stopping),
+            LinkState::Connecting | LinkState::Up => {}
+        }
+        let (started, mut start) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
+        self.shared.queue.push(priority, Request { line, timeout: limit, started, answer })?;
+        let patience = self.shared.times.queue;
+        if timeout(patience, &mut start).await.is_err() {
+            start.close();
+            // It may have been sent between the end of the patience and this line.
+            start.try_recv().map_err(|_| RconError::WaitedTooLong(patience))?;
+        }
+        answered.await.unwrap_or(Err(RconError::Crashed))
+    }
+
+    /// The achievement guard.
+    fn check(&self, line: &CommandLine) -> Result<(), RconError> {
+        match lua_command(line.as_str()) {
+            Some(lua) if !self.shared.target.allow_lua => Err(RconError::LuaNotAllowed { command: lua.name }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for RconClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RconClient").field("server", self.server()).finish_non_exhaustive()
+    }
+}
