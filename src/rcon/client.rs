@@ -14,6 +14,7 @@ use super::command_line::CommandLine;
 use super::error::RconError;
 use super::guard::lua_command;
 use super::queue::{Queue, Request};
+use crate::config::settings::RconSettings;
 use crate::domain::ServerTag;
 use crate::health::{Component, HealthRegistry};
 use crate::supervisor::Backoff;
@@ -63,6 +64,20 @@ pub struct RconTarget {
     pub password: SecretString,
     /// Whether commands that disable achievements may be sent.
     pub allow_lua: bool,
+}
+
+impl RconTarget {
+    /// What `[servers.TAG.rcon]` says.
+    #[must_use]
+    pub fn of(server: &ServerTag, settings: &RconSettings) -> Self {
+        Self {
+            server: server.clone(),
+            host: settings.host.clone(),
+            port: settings.port,
+            password: settings.password.clone(),
+            allow_lua: settings.allow_lua,
+        }
+    }
 }
 
 /// How long things may take.

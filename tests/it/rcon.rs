@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use factorio_isr::config::settings::RconSettings;
 use factorio_isr::domain::ServerTag;
 use factorio_isr::health::{Component, ComponentState, HealthRegistry, Lifecycle, States, worst_part};
 use factorio_isr::rcon::{
@@ -35,13 +36,13 @@ fn times() -> RconTimes {
 }
 
 fn target(sim: &SimRcon) -> RconTarget {
-    RconTarget {
-        server: ServerTag::new("prod").unwrap(),
+    let settings = RconSettings {
         host: sim.address().ip().to_string(),
         port: sim.address().port(),
         password: SecretString::from(PASSWORD),
         allow_lua: false,
-    }
+    };
+    RconTarget::of(&ServerTag::new("prod").unwrap(), &settings)
 }
 
 /// A client whose actor runs until this is dropped.
