@@ -19,6 +19,7 @@ use crate::domain::{Clock, LineBatch, LogSource, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::health::{Component, HealthRegistry, Lifecycle};
 use crate::http::{self, HttpState};
+use crate::rcon::{self, RconClient, RconTarget, RconTimes};
 use crate::store::Store;
 use crate::supervisor::{ExitReason, Signal, Stage, Supervisor, TaskSpec, signals};
 use crate::tail::{self, TailConfig, Wakes};
@@ -57,6 +58,8 @@ pub struct Relay {
     supervisor: Supervisor,
     store: Store,
     address: SocketAddr,
+    /// A connection ends when nobody holds its client any more.
+    _games: Vec<RconClient>,
 }
 
 impl Relay {
@@ -75,6 +78,7 @@ impl Relay {
             store: Store::open(&settings.database.path).await?,
             health: HealthRegistry::new(),
             supervisor: Supervisor::new(lifecycle.clone()),
+            games: Vec::new(),
         };
         metrics.preregister(&series(settings), &pattern_events(settings));
         parts.start_http(listener, &metrics, &lifecycle);
@@ -84,7 +88,7 @@ impl Relay {
         ::metrics::gauge!(CONFIG_RELOAD_SUCCESS).set(1.0);
         ::metrics::gauge!(CONFIG_RELOAD_TIMESTAMP).set(Timestamp::now().as_millisecond() as f64 / 1000.0);
         info!(servers = settings.servers.len(), "Listening on http://{address}");
-        Ok(Self { supervisor: parts.supervisor, store: parts.store, address })
+        Ok(Self { supervisor: parts.supervisor, store: parts.store, address, _games: parts.games })
     }
 
     /// Where the endpoints are.
@@ -119,7 +123,7 @@ fn series(settings: &Settings) -> Vec<ServerSeries> {
     let of = |server: &ServerSettings| ServerSeries {
         tag: server.tag.clone(),
         engine_log: server.engine_log.is_some(),
-        rcon: false,
+        rcon: server.rcon.is_some(),
     };
     settings.servers.iter().map(of).collect()
 }
@@ -134,6 +138,7 @@ struct Parts<'a> {
     store: Store,
     health: HealthRegistry,
     supervisor: Supervisor,
+    games: Vec<RconClient>,
 }
 
 impl Parts<'_> {
@@ -154,6 +159,7 @@ impl Parts<'_> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         self.start_delivery(Arc::clone(&clock))?;
         self.start_gateway();
+        self.start_rcon();
         let batches = self.start_pipeline(&rules, clock).await?;
         self.start_tails(&batches);
         Ok(())
@@ -179,6 +185,18 @@ impl Parts<'_> {
         let spec = TaskSpec::restart("gateway", Stage::Intake);
         self.supervisor
             .spawn(spec, Some(health.clone()), move |cancel| run_gateway(discord.clone(), health.clone(), cancel));
+    }
+
+    fn start_rcon(&mut self) {
+        for server in &self.settings.servers {
+            let Some(settings) = &server.rcon else { continue };
+            let target = RconTarget::of(&server.tag, settings);
+            let (client, actor) = rcon::connect(target, RconTimes::default(), &self.health);
+            let health = self.health.server_part(Component::Rcon, &server.tag, "rcon");
+            let spec = TaskSpec::restart(format!("rcon {}", server.tag), Stage::Intake);
+            self.supervisor.spawn(spec, Some(health), move |cancel| actor.clone().run(cancel));
+            self.games.push(client);
+        }
     }
 
     async fn start_pipeline(

@@ -9,6 +9,7 @@ use factorio_isr::sim::discord::{
     ApiError, Fault, FaultKind, Scope, SimChannel, SimDiscord, SimDiscordConfig, SimMessage,
 };
 use factorio_isr::sim::factorio::check_exactly_once;
+use factorio_isr::sim::rcon::{Game, SimRcon};
 use nix::sys::signal::Signal;
 
 use crate::harness::{DEADLINE, Site, TOKEN, lines_of, relayed_lines};
@@ -203,4 +204,20 @@ async fn secrets_stay_out_of_the_log_at_every_level() {
     relay.terminate().await;
     let said = relay.output().text();
     assert!(!said.contains(TOKEN) && !said.contains("rcon-secret-41"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_that_does_not_answer_over_rcon_is_named_and_blocks_nothing() {
+    let sim = discord().await;
+    let game = SimRcon::start("rcon-secret-41", Game::default(), |_| {}).await.unwrap();
+    let rcon = format!("rcon = {{ port = {}, password = \"rcon-secret-41\" }}", game.address().port());
+    let site = Site::new(&sim.base_url()).server_with("prod", &format!("default = {CHAT}"), &rcon);
+    let relay = site.start();
+    relay.wait_for("/ready", |status, body| status == 200 && body.contains("\"rcon\":\"healthy\"")).await;
+    game.stop();
+    let body = relay.wait_for("/ready", |_, body| body.contains("rcon_unhealthy")).await;
+    assert!(body.contains("\"ready\":true"), "{body}");
+    game.start_again().await.unwrap();
+    relay.wait_for("/ready", |_, body| body.contains("\"rcon\":\"healthy\"")).await;
+    assert_eq!(game.seen().commands, Vec::<String>::new());
 }
