@@ -18,6 +18,8 @@ CREATE TABLE checkpoints (
     head_hash  INTEGER NOT NULL,
     tail_len   INTEGER NOT NULL,
     tail_hash  INTEGER NOT NULL,
+    -- Nanoseconds since 1970, by the clock of the log's file system.
+    seen_at    INTEGER NOT NULL,
     -- What the parser remembers across lines.
     state      TEXT    NOT NULL,
     read_at    INTEGER NOT NULL,

@@ -62,6 +62,10 @@ pub struct Position {
     pub offset: u64,
     /// What stands at the head of the file and before `offset`.
     pub fingerprint: Fingerprint,
+    /// When the file was last written to, as of the last reading, in nanoseconds since 1970 by the file system's
+    /// clock. Rotated files that are newer were never read. Of an empty file this is at least the time of the newest
+    /// file rotated before.
+    pub seen_at: i64,
 }
 
 /// One line, without its line end.

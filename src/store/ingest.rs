@@ -147,7 +147,7 @@ async fn read_checkpoint(
     source: LogSource,
 ) -> sqlx::Result<Option<StoredCheckpoint>> {
     sqlx::query(
-        "SELECT generation, device, inode, offset, head_len, head_hash, tail_len, tail_hash, state
+        "SELECT generation, device, inode, offset, head_len, head_hash, tail_len, tail_hash, seen_at, state
          FROM checkpoints WHERE server = $1 AND source = $2",
     )
     .bind(server.as_str())
@@ -171,6 +171,7 @@ fn checkpoint_of(row: &SqliteRow) -> sqlx::Result<StoredCheckpoint> {
         file: FileId { device: unsigned("device")?, inode: unsigned("inode")? },
         offset: unsigned("offset")?,
         fingerprint,
+        seen_at: row.try_get("seen_at")?,
     };
     Ok(StoredCheckpoint { position, state: row.try_get("state")? })
 }
@@ -181,11 +182,12 @@ async fn write_checkpoint(
     checkpoint: &StoredCheckpoint,
     read_at: Timestamp,
 ) -> sqlx::Result<()> {
-    let Position { generation, file, offset, fingerprint } = checkpoint.position;
+    let Position { generation, file, offset, fingerprint, seen_at } = checkpoint.position;
     sqlx::query(
         "INSERT OR REPLACE INTO checkpoints (server, source, generation, device, inode, offset,
-                                             head_len, head_hash, tail_len, tail_hash, state, read_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                                             head_len, head_hash, tail_len, tail_hash, seen_at, state,
+                                             read_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(server.as_str())
     .bind(source.as_str())
@@ -197,6 +199,7 @@ async fn write_checkpoint(
     .bind(fingerprint.head_hash.cast_signed())
     .bind(fingerprint.tail_len)
     .bind(fingerprint.tail_hash.cast_signed())
+    .bind(seen_at)
     .bind(&checkpoint.state)
     .bind(to_millis(read_at))
     .execute(tx)

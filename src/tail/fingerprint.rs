@@ -41,6 +41,25 @@ pub(super) fn head_holds(file: &File, position: &Position) -> io::Result<bool> {
     Ok(hash_at(file, 0, position.fingerprint.head_len)? == Some(position.fingerprint.head_hash))
 }
 
+/// The last line end of a file before which the bytes stand that `wanted` knows from before its offset.
+pub(super) fn last_match(file: &File, wanted: &Fingerprint) -> io::Result<Option<u64>> {
+    const CHUNK: usize = 64 * 1024;
+    let tail_len = usize::try_from(wanted.tail_len).expect("a sample is short");
+    let (mut start, mut found) = (0_u64, None);
+    loop {
+        let window = read_up_to(file, start, tail_len + CHUNK)?;
+        for end in tail_len..=window.len() {
+            if end > 0 && window[end - 1] == b'\n' && fnv1a(&window[end - tail_len..end]) == wanted.tail_hash {
+                found = Some(start + end as u64);
+            }
+        }
+        if window.len() < tail_len + CHUNK {
+            return Ok(found);
+        }
+        start += CHUNK as u64;
+    }
+}
+
 /// The hash of `len` bytes at `offset`; `None` where the file ends before.
 fn hash_at(file: &File, offset: u64, len: u32) -> io::Result<Option<u64>> {
     let wanted = usize::try_from(len).expect("a sample is short");

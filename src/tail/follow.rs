@@ -10,8 +10,9 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use super::fingerprint::{SAMPLE, head_holds, holds, read_up_to};
+use super::fingerprint::{SAMPLE, holds, read_up_to};
 use super::open_log::{OpenLog, Reading, end_of_lines};
+use super::search::{Newer, continues, copy_of, place_of_edit};
 use super::siblings::{self, Age, Listing, Sibling};
 use super::stat::{FileTime, Stat, settled_directory_time};
 use super::step::{Again, Happening, Piece, Standing, Step};
@@ -24,6 +25,8 @@ enum Next {
     SameContent(File, PathBuf),
     /// It is read from its start.
     File(File, PathBuf),
+    /// It is the log edited by hand: it is read from the offset.
+    Edited(File, PathBuf, u64, Option<Gap>),
 }
 
 /// Reads one log.
@@ -41,6 +44,8 @@ pub struct Follower {
     quiet: bool,
     /// The directory's time when no successor was found in it.
     searched: Option<FileTime>,
+    /// Heads of the files that lay beside an empty one when it was opened: what is not among them is new.
+    beside: Vec<Vec<u8>>,
 }
 
 impl Follower {
@@ -56,6 +61,7 @@ impl Follower {
             happened: Vec::new(),
             quiet: false,
             searched: None,
+            beside: Vec::new(),
         }
     }
 
@@ -84,7 +90,9 @@ impl Follower {
             Ok(Some(stat)) if stat.id == open.stat().id => *stat,
             _ => open.stat_now()?,
         };
-        if open.is_blank() && now.modified != open.stat().modified && self.was_filled_before(&mut open, now)? {
+        // A file system's clock has ticks: a file that changed just now may have changed again unseen.
+        let may_have_changed = now.modified != open.stat().modified || now.changed_just_now();
+        if open.is_blank() && may_have_changed && self.was_filled_before(&mut open, now)? {
             return Ok((Standing::Following, Again::Now));
         }
         // A handle that fails is let go, as when the server of a network mount forgot it: the file is opened anew.
@@ -133,6 +141,12 @@ impl Follower {
                 self.happened.push(Happening::Rotated { from: open.path().to_owned(), to: path });
                 self.begin_life(open, life, None);
             }
+            Next::Edited(file, path, offset, gap) => {
+                let life = OpenLog::at(file, &path, open.generation() + 1, offset)?;
+                self.happened.push(Happening::Moved { to: path });
+                open.forget_half_line();
+                self.begin_life(open, life, gap);
+            }
         }
         Ok(Again::Now)
     }
@@ -157,10 +171,21 @@ impl Follower {
             if continues(&file, open)? {
                 return Ok(Some(Next::SameContent(file, self.path.clone())));
             }
+            if let Some((offset, gap)) = place_of_edit(&file, &open.lines_end())? {
+                return Ok(Some(Next::Edited(file, self.path.clone(), offset, gap)));
+            }
             covered.push(read_up_to(&file, 0, SAMPLE)?);
         }
+        let read_end = open.read_end();
+        if let Some((file, path)) = copy_of(&read_end, &listing, Some(open.stat().id))
+            && Stat::of_file(&file)?.len > read_end.offset
+        {
+            return Ok(Some(Next::SameContent(file, path)));
+        }
         let except = [Some(open.stat().id), at_path.map(|stat| stat.id)];
-        if let Some((file, sibling)) = first_newer(&listing, &age, &except, covered)? {
+        if let Some((file, sibling)) =
+            (Newer { listing: &listing, age: &age, except: &except, covered, old: &[] }).first()?
+        {
             let same = continues(&file, open)?;
             return Ok(Some(if same { Next::SameContent(file, sibling.path) } else { Next::File(file, sibling.path) }));
         }
@@ -175,7 +200,7 @@ impl Follower {
     fn leave_truncated(&mut self, open: &mut OpenLog, now: Stat, at_path: Option<Stat>) -> io::Result<Again> {
         let truncated = open.path().to_owned();
         let listing = siblings::list(&self.path)?;
-        if let Some((file, path)) = find_copy(&open.read_end(), &listing, Some(now.id)) {
+        if let Some((file, path)) = copy_of(&open.read_end(), &listing, Some(now.id)) {
             self.happened.push(Happening::Truncated { path: truncated, copy: Some(path.clone()) });
             self.quiet = false;
             open.continue_in(file, &path)?;
@@ -187,18 +212,13 @@ impl Follower {
             return if self.finish(open) { Ok(Again::Now) } else { self.at_end(open, at_path) };
         }
         self.happened.push(Happening::Truncated { path: truncated, copy: None });
-        if was_cut_short(open.file(), now, &open.read_end())? {
-            let gap = Gap {
-                bytes: None,
-                reason: "the file was cut short; what was written behind the cut before it was seen cannot be told \
-                         from what was read"
-                    .into(),
-            };
-            let life = open.next_life(now.len)?;
-            self.begin_life(open, life, Some(gap));
+        if let Some((offset, gap)) = place_of_edit(open.file(), &open.lines_end())? {
+            let life = open.next_life(offset)?;
+            open.forget_half_line();
+            self.begin_life(open, life, gap);
             return Ok(Again::Now);
         }
-        let life = match life_between(&listing, open, now)? {
+        let life = match self.life_between(&listing, open, now)? {
             Some(between) => between,
             None => open.next_life(0)?,
         };
@@ -208,9 +228,21 @@ impl Follower {
 
     /// An empty file changed. It may have been filled, copied and truncated unseen.
     fn was_filled_before(&mut self, open: &mut OpenLog, now: Stat) -> io::Result<bool> {
-        let Some(life) = life_between(&siblings::list(&self.path)?, open, now)? else { return Ok(false) };
+        let Some(life) = self.life_between(&siblings::list(&self.path)?, open, now)? else { return Ok(false) };
         self.begin_life(open, life, None);
         Ok(true)
+    }
+
+    /// The copy of a life that `open` had and lost between the last look at it and `now`.
+    fn life_between(&self, listing: &Listing, open: &OpenLog, now: Stat) -> io::Result<Option<OpenLog>> {
+        let blank = open.is_blank();
+        let age = if blank { Age::before(open.stat().modified) } else { Age::of_nameless(open.stat().modified) };
+        let covered = vec![open.head().to_vec()];
+        let between = Newer { listing, age: &age, except: &[Some(now.id)], covered, old: &self.beside }.first()?;
+        between
+            .filter(|(_, sibling)| sibling.stat.modified <= now.modified)
+            .map(|(file, sibling)| OpenLog::at(file, &sibling.path, open.generation() + 1, 0))
+            .transpose()
     }
 
     fn move_to(&mut self, open: &mut OpenLog, file: File, path: PathBuf) -> io::Result<()> {
@@ -232,18 +264,21 @@ impl Follower {
 
     /// Ends one life and begins the next. What the former was seen to hold and could not be read is a gap.
     fn begin_life(&mut self, former: &mut OpenLog, life: OpenLog, gap: Option<Gap>) {
-        let gap = gap.or_else(|| destroyed(former));
+        let gap = destroyed(former, &life).or(gap);
         self.finish(former);
         self.ready.push_back((life.lines_end(), gap.map(LogItem::Gap).into_iter().collect()));
         self.open = Some(life);
         self.quiet = false;
         self.searched = None;
+        self.beside.clear();
     }
 
     /// The first reading ever.
     fn begin(&mut self, at_path: Option<Stat>) -> io::Result<(Standing, Again)> {
+        let listing = siblings::list(&self.path)?;
         if at_path.is_none() {
-            self.ready.push_back((Position { generation: 1, ..Position::default() }, Vec::new()));
+            let seen_at = listing.newest().unwrap_or_default();
+            self.ready.push_back((Position { generation: 1, seen_at, ..Position::default() }, Vec::new()));
             return Ok((Standing::Missing, Again::Later));
         }
         let file = File::open(&self.path)?;
@@ -252,37 +287,87 @@ impl Follower {
             StartAt::End => end_of_lines(&file)?,
         };
         let open = OpenLog::at(file, &self.path, 1, offset)?;
-        self.ready.push_back((open.lines_end(), Vec::new()));
-        self.opened(open);
+        let open = self.opened(open, &listing);
+        self.ready.push_back((open, Vec::new()));
         Ok((Standing::Following, Again::Now))
     }
 
     /// Finds the place again where an earlier reader stopped.
     fn resume(&mut self, at_path: Option<Stat>) -> io::Result<(Standing, Again)> {
+        let listing = siblings::list(&self.path)?;
         let Position { generation, offset, .. } = self.delivered;
-        if let Some((file, path)) = self.rest_of_delivered(at_path)? {
-            let open = OpenLog::at(file, &path, generation, offset)?;
-            self.opened(open);
+        let known = self.delivered.fingerprint.head_len > 0;
+        // An empty file has nothing to be recognised by: the time alone tells what came later.
+        let later = if known { None } else { self.first_later(&listing, at_path)? };
+        let rest = if later.is_none() { self.rest_of_delivered(at_path, &listing)? } else { None };
+        if let Some((file, path)) = rest {
+            let unsure = !known && self.is_unsure(&listing, at_path);
+            let open = OpenLog::at(file, &path, generation + u64::from(unsure), offset)?;
+            let end = self.opened(open, &listing);
+            if unsure {
+                let reason = "the clock went back while the log was not being read; rotated files may be unread".into();
+                self.ready.push_back((end, vec![LogItem::Gap(Gap { bytes: None, reason })]));
+            }
             return Ok((Standing::Following, Again::Now));
         }
-        let Some(stat) = at_path else { return Ok((Standing::Missing, Again::Later)) };
-        let file = File::open(&self.path)?;
-        let offset = if was_cut_short(&file, stat, &self.delivered)? { stat.len } else { 0 };
-        let gap = Gap { bytes: None, reason: self.reason_of_absence(stat.id)? };
-        let open = OpenLog::at(file, &self.path, generation + 1, offset)?;
-        self.ready.push_back((open.lines_end(), vec![LogItem::Gap(gap)]));
-        self.opened(open);
+        let edited = match (known, at_path) {
+            (true, Some(_)) => {
+                let file = File::open(&self.path)?;
+                place_of_edit(&file, &self.delivered)?.map(|(offset, gap)| (file, self.path.clone(), offset, gap))
+            }
+            _ => None,
+        };
+        let (file, path, offset, gap) = if let Some(edited) = edited {
+            edited
+        } else {
+            let later = if known { self.first_later(&listing, at_path)? } else { later };
+            let gap = self.absence(&listing, at_path);
+            match (later, at_path) {
+                (Some((file, path)), _) => (file, path, 0, gap),
+                (None, Some(_)) => (File::open(&self.path)?, self.path.clone(), 0, gap),
+                (None, None) => return Ok((Standing::Missing, Again::Later)),
+            }
+        };
+        let open = OpenLog::at(file, &path, generation + 1, offset)?;
+        let end = self.opened(open, &listing);
+        self.ready.push_back((end, gap.map(LogItem::Gap).into_iter().collect()));
         Ok((Standing::Following, Again::Now))
     }
 
-    fn opened(&mut self, open: OpenLog) {
-        let offset = open.lines_end().offset;
-        self.happened.push(Happening::Opened { path: open.path().to_owned(), offset });
+    /// Remembers what lies beside a file that is empty, and returns where the reading begins.
+    fn opened(&mut self, mut open: OpenLog, listing: &Listing) -> Position {
+        if open.is_blank() {
+            self.beside = listing.heads();
+            open.newest_beside(listing.newest());
+        }
+        let end = open.lines_end();
+        self.happened.push(Happening::Opened { path: open.path().to_owned(), offset: end.offset });
         self.open = Some(open);
+        end
+    }
+
+    /// The oldest rotated file that was written to after the last reading.
+    fn first_later(&self, listing: &Listing, at_path: Option<Stat>) -> io::Result<Option<(File, PathBuf)>> {
+        if self.is_unsure(listing, at_path) {
+            return Ok(None);
+        }
+        let mut covered = Vec::new();
+        if at_path.is_some() {
+            covered.push(read_up_to(&File::open(&self.path)?, 0, SAMPLE)?);
+        }
+        let age = Age::of_nameless(self.delivered.seen_at);
+        let newer = Newer { listing, age: &age, except: &[at_path.map(|stat| stat.id)], covered, old: &[] };
+        Ok(newer.first_unlike(&self.delivered)?.map(|(file, sibling)| (file, sibling.path)))
+    }
+
+    /// Whether times prove nothing: all files are older than the last reading, so the clock went back.
+    fn is_unsure(&self, listing: &Listing, at_path: Option<Stat>) -> bool {
+        let newest = at_path.map(|stat| stat.modified).max(listing.newest());
+        at_path.is_some() && listing.newest().is_some() && newest < Some(self.delivered.seen_at)
     }
 
     /// The file that holds what was delivered last: at the path, rotated away or copied.
-    fn rest_of_delivered(&self, at_path: Option<Stat>) -> io::Result<Option<(File, PathBuf)>> {
+    fn rest_of_delivered(&self, at_path: Option<Stat>, listing: &Listing) -> io::Result<Option<(File, PathBuf)>> {
         let wanted = &self.delivered;
         let never_seen = wanted.file == FileId::default();
         if let Some(stat) = at_path {
@@ -292,99 +377,40 @@ impl Follower {
                 return Ok(Some((file, self.path.clone())));
             }
         }
-        Ok(find_copy(wanted, &siblings::list(&self.path)?, None))
+        Ok(copy_of(wanted, listing, None))
     }
 
-    fn reason_of_absence(&self, at_path: FileId) -> io::Result<String> {
-        let reason = if at_path == self.delivered.file {
+    /// The gap where the file is gone that was read last. An empty one had nothing to lose while it is still there.
+    fn absence(&self, listing: &Listing, at_path: Option<Stat>) -> Option<Gap> {
+        let Position { file, fingerprint, .. } = self.delivered;
+        let mut ids = listing.siblings.iter().map(|sibling| sibling.stat.id).chain(at_path.map(|stat| stat.id));
+        let is_there = file == FileId::default() || ids.any(|id| id == file);
+        (fingerprint.head_len > 0 || !is_there)
+            .then(|| Gap { bytes: None, reason: self.reason_of_absence(listing, at_path) })
+    }
+
+    fn reason_of_absence(&self, listing: &Listing, at_path: Option<Stat>) -> String {
+        let reason = if at_path.is_some_and(|stat| stat.id == self.delivered.file) {
             "the file was truncated or written anew while it was not being read, and no copy of it was found"
         } else {
             "the file that was read last is gone, and no copy of it was found"
         };
-        Ok(match siblings::list(&self.path)?.packed {
+        match &listing.packed {
             Some(packed) => format!("{reason}; {} may hold it", packed.display()),
             None => reason.to_owned(),
-        })
-    }
-}
-
-/// Whether the file was cut short, not written anew: it begins as before, so what it still holds was read.
-fn was_cut_short(file: &File, now: Stat, read_end: &Position) -> io::Result<bool> {
-    // A shorter head proves nothing: all logs begin with the same words.
-    let provable = (SAMPLE as u64..read_end.offset).contains(&now.len);
-    Ok(provable && read_end.fingerprint.head_len as usize == SAMPLE && head_holds(file, read_end)?)
-}
-
-/// Whether `file` holds all that was read of `open`, so that reading can go on in it.
-fn continues(file: &File, open: &OpenLog) -> io::Result<bool> {
-    let read_end = open.read_end();
-    Ok(read_end.offset > 0 && holds(file, &read_end)?)
-}
-
-/// The sibling that holds what was read up to `wanted`: the file itself under a new name, else the longest copy.
-/// One that cannot be read is no candidate.
-fn find_copy(wanted: &Position, listing: &Listing, except: Option<FileId>) -> Option<(File, PathBuf)> {
-    listing
-        .siblings
-        .iter()
-        .filter(|sibling| Some(sibling.stat.id) != except && sibling.stat.len >= wanted.offset)
-        .filter(|sibling| wanted.fingerprint.head_len > 0 || sibling.stat.id == wanted.file)
-        .filter_map(|sibling| {
-            let file = File::open(&sibling.path).ok()?;
-            let rank = (sibling.stat.id == wanted.file, sibling.stat.len);
-            holds(&file, wanted).ok()?.then(|| (rank, file, sibling.path.clone()))
-        })
-        .max_by_key(|(rank, ..)| *rank)
-        .map(|(_, file, path)| (file, path))
-}
-
-/// The oldest rotated file that is newer than `age` and no copy of what is `covered` or older.
-fn first_newer(
-    listing: &Listing,
-    age: &Age,
-    except: &[Option<FileId>],
-    mut covered: Vec<Vec<u8>>,
-) -> io::Result<Option<(File, Sibling)>> {
-    let rotated = || listing.siblings.iter().filter(|sibling| sibling.rotated && sibling.stat.len > 0);
-    let is_new = |sibling: &&Sibling| sibling.age > *age && !except.contains(&Some(sibling.stat.id));
-    if !rotated().any(|sibling| is_new(&sibling)) {
-        return Ok(None);
-    }
-    // An old file that cannot be read can only fail to tell a copy of it.
-    let older = rotated().filter(|sibling| sibling.age <= *age);
-    covered.extend(older.filter_map(|sibling| read_up_to(&File::open(&sibling.path).ok()?, 0, SAMPLE).ok()));
-    for sibling in rotated().filter(is_new) {
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", sibling.path.display()));
-        let file = File::open(&sibling.path).map_err(named)?;
-        let head = read_up_to(&file, 0, SAMPLE).map_err(named)?;
-        if !covered.iter().any(|covered| is_copy(&head, covered)) {
-            return Ok(Some((file, sibling.clone())));
         }
     }
-    Ok(None)
 }
 
-/// What the file was seen to hold and could not be read.
-fn destroyed(former: &OpenLog) -> Option<Gap> {
-    let lost = former.unread();
+/// What the file was seen to hold and could not be read, unless the next life holds it: the copy of a file that was
+/// empty, or the log edited.
+fn destroyed(former: &OpenLog, next: &OpenLog) -> Option<Gap> {
+    let offset = next.lines_end().offset;
+    let is_copy = former.is_blank() && former.stat().id != next.stat().id;
+    let copied = if is_copy || offset > 0 { next.stat().len.saturating_sub(offset) } else { 0 };
+    let lost = former.unread().saturating_sub(copied);
     (lost > 0).then(|| Gap {
         bytes: Some(lost),
         reason: "the file was truncated before it was read to its end, and no whole copy of it was found".into(),
     })
-}
-
-/// The copy of a life that `open` had and lost between the last look at it and `now`.
-fn life_between(listing: &Listing, open: &OpenLog, now: Stat) -> io::Result<Option<OpenLog>> {
-    let last_look = Age::of_nameless(open.stat().modified);
-    let between = first_newer(listing, &last_look, &[Some(now.id)], vec![open.head().to_vec()])?;
-    between
-        .filter(|(_, sibling)| sibling.stat.modified <= now.modified)
-        .map(|(file, sibling)| OpenLog::at(file, &sibling.path, open.generation() + 1, 0))
-        .transpose()
-}
-
-/// Whether a file that begins with `head` is a copy of one that begins with `of`. Less than a whole line proves
-/// nothing: many files begin with the same few bytes.
-fn is_copy(head: &[u8], of: &[u8]) -> bool {
-    (head.len() == SAMPLE || head.contains(&b'\n')) && of.starts_with(head)
 }

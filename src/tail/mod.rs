@@ -9,6 +9,7 @@ mod line_buffer;
 mod model;
 mod open_log;
 mod report;
+mod search;
 mod siblings;
 #[cfg(test)]
 mod situations;

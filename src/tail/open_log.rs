@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fingerprint::{SAMPLE, fingerprint, read_up_to};
 use super::line_buffer::LineBuffer;
-use super::stat::Stat;
+use super::stat::{FileTime, Stat};
 use crate::domain::{LogItem, LogLine, Position};
 
 /// Bytes asked for in one read.
@@ -49,6 +49,7 @@ pub(super) struct OpenLog {
     known_len: u64,
     /// An equal `stat` next time would not prove the file unchanged.
     unproven: bool,
+    newest_beside: FileTime,
 }
 
 impl OpenLog {
@@ -72,6 +73,7 @@ impl OpenLog {
             line: LineBuffer::default(),
             known_len: offset,
             unproven: true,
+            newest_beside: FileTime::MIN,
         })
     }
 
@@ -126,7 +128,24 @@ impl OpenLog {
 
     fn position(&self, offset: u64, tail: &[u8]) -> Position {
         let fingerprint = fingerprint(&self.head, tail);
-        Position { generation: self.generation, file: self.stat.id, offset, fingerprint }
+        Position { generation: self.generation, file: self.stat.id, offset, fingerprint, seen_at: self.seen_at() }
+    }
+
+    fn seen_at(&self) -> FileTime {
+        if self.is_blank() { self.stat.modified.max(self.newest_beside) } else { self.stat.modified }
+    }
+
+    /// Of an empty file: how new the files are that are known to lie beside it.
+    pub(super) fn newest_beside(&mut self, newest: Option<FileTime>) {
+        self.newest_beside = newest.unwrap_or(FileTime::MIN);
+    }
+
+    /// Half a line that stands whole in another file is not a line.
+    pub(super) fn forget_half_line(&mut self) {
+        self.line = LineBuffer::default();
+        self.known_len -= self.read_offset - self.lines_end;
+        self.read_offset = self.lines_end;
+        self.recent.clone_from(&self.lines_end_tail);
     }
 
     /// Whether the file was empty when it was opened and not a byte was read since.

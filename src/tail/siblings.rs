@@ -1,10 +1,11 @@
 //! Finds what a log was rotated to: the files that lie beside it and bear its name.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::fingerprint::{SAMPLE, read_up_to};
 use super::stat::{FileTime, Stat};
 
 /// Endings of files that are packed and cannot be read on.
@@ -38,6 +39,18 @@ impl Age {
     pub(super) fn of_nameless(modified: FileTime) -> Self {
         Self { modified, rank: i64::MAX, name: String::new() }
     }
+
+    /// Older than every file of that time.
+    pub(super) fn before(modified: FileTime) -> Self {
+        Self { modified, rank: i64::MIN, name: String::new() }
+    }
+}
+
+impl Sibling {
+    /// Its first bytes; `None` where it cannot be read.
+    pub(super) fn head(&self) -> Option<Vec<u8>> {
+        read_up_to(&File::open(&self.path).ok()?, 0, SAMPLE).ok()
+    }
 }
 
 /// What lies beside a log.
@@ -47,6 +60,23 @@ pub(super) struct Listing {
     pub(super) siblings: Vec<Sibling>,
     /// The newest packed one.
     pub(super) packed: Option<PathBuf>,
+}
+
+impl Listing {
+    /// The files whose names are those of rotated ones and that hold something, oldest first.
+    pub(super) fn rotated(&self) -> impl Iterator<Item = &Sibling> {
+        self.siblings.iter().filter(|sibling| sibling.rotated && sibling.stat.len > 0)
+    }
+
+    /// When the newest rotated file was written to.
+    pub(super) fn newest(&self) -> Option<FileTime> {
+        self.rotated().last().map(|sibling| sibling.stat.modified)
+    }
+
+    /// The first bytes of the rotated files that can be read.
+    pub(super) fn heads(&self) -> Vec<Vec<u8>> {
+        self.rotated().filter_map(Sibling::head).collect()
+    }
 }
 
 /// What a file's name says about its relation to a log.
@@ -161,7 +191,6 @@ fn is_date(infix: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::time::{Duration, SystemTime};
 
     use super::*;

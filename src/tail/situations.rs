@@ -322,3 +322,171 @@ fn a_batch_holds_a_thousand_lines_at_most() {
     let sizes: Vec<usize> = (0..3).map(|_| bench.follower.poll().unwrap().piece.unwrap().items.len()).collect();
     assert_eq!(sizes, [1_000, 1_000, 500]);
 }
+
+/// An empty log, opened and at rest.
+fn reading_an_empty_log() -> Bench {
+    let mut bench = Bench::new(StartAt::End);
+    bench.append_to(&bench.rotated(1), b"from before the first start\n");
+    bench.append("");
+    bench.drain();
+    assert_eq!(bench.position.offset, 0);
+    bench
+}
+
+#[test]
+fn lines_that_came_and_went_from_an_empty_log_are_read_from_their_copies() {
+    for stopped in [false, true] {
+        let mut bench = reading_an_empty_log();
+        bench.append("a\n");
+        bench.copy_and_truncate();
+        bench.append("b\n");
+        bench.copy_and_truncate();
+        bench.append("c\n");
+        bench.rotate();
+        bench.append("d\n");
+        if stopped {
+            bench.restart();
+        }
+        bench.drain();
+        bench.restart();
+        bench.drain();
+        assert_eq!(bench.lines, ["a", "b", "c", "d"], "stopped: {stopped}");
+        assert!(bench.gaps.is_empty(), "stopped: {stopped}");
+    }
+}
+
+#[test]
+fn copies_of_one_tick_with_the_empty_log_are_found_while_running() {
+    let mut bench = reading_an_empty_log();
+    let time = fs::metadata(&bench.log).unwrap().modified().unwrap();
+    bench.append("a\n");
+    bench.copy_and_truncate();
+    for file in [bench.rotated(1), bench.log.clone()] {
+        fs::File::options().append(true).open(file).unwrap().set_modified(time).unwrap();
+    }
+    bench.drain();
+    assert_eq!(bench.lines, ["a"]);
+}
+
+#[test]
+fn an_old_file_that_its_writer_still_writes_to_is_not_read_after_a_first_start_at_an_empty_log() {
+    for stopped in [false, true] {
+        let mut bench = Bench::new(StartAt::End);
+        bench.append("");
+        bench.append_to(&bench.rotated(1), b"from before the first start\n");
+        bench.drain();
+        if stopped {
+            bench.restart();
+        } else {
+            bench.append_to(&bench.rotated(1), b"late\n");
+        }
+        bench.append("a\n");
+        bench.drain();
+        assert_eq!(bench.lines, ["a"], "stopped: {stopped}");
+        assert!(bench.gaps.is_empty(), "stopped: {stopped}");
+    }
+}
+
+#[test]
+fn what_was_rotated_after_a_lost_file_is_read_behind_a_gap() {
+    let mut bench = reading("a\n");
+    bench.append("lost\n");
+    bench.rotate();
+    bench.append("b\n");
+    bench.copy_and_truncate();
+    bench.append("c\n");
+    bench.rotate();
+    bench.append("d\n");
+    fs::remove_file(bench.rotated(3)).unwrap();
+    bench.restart();
+    bench.poll();
+    assert_eq!((bench.gaps.len(), bench.lines.len()), (1, 1));
+    bench.drain();
+    assert_eq!(bench.lines, ["a", "b", "c", "d"]);
+    assert_eq!(bench.gaps.iter().map(|gap| gap.bytes).collect::<Vec<_>>(), [None]);
+}
+
+#[test]
+fn a_backup_taken_halfway_gives_way_to_the_whole_file() {
+    let mut bench = reading_an_empty_log();
+    bench.append("a\n");
+    let backup = bench.path("console.log.backup");
+    fs::copy(&bench.log, &backup).unwrap();
+    bench.stamp(&backup);
+    bench.append("b\n");
+    bench.copy_and_truncate();
+    let late_backup = bench.path("console.log.late-backup");
+    fs::copy(bench.rotated(1), &late_backup).unwrap();
+    bench.stamp(&late_backup);
+    bench.append("c\n");
+    bench.restart();
+    bench.drain();
+    assert_eq!(bench.lines, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_short_backup_of_a_lost_file_is_not_read_again() {
+    let first = "a".repeat(300);
+    let mut bench = reading(&format!("{first}\n"));
+    let backup = bench.path("console.log.backup");
+    fs::copy(&bench.log, &backup).unwrap();
+    bench.append("b\n");
+    bench.drain();
+    bench.stamp(&backup);
+    bench.truncate(0);
+    bench.append("c\n");
+    bench.restart();
+    bench.drain();
+    assert_eq!(bench.lines, [first.as_str(), "b", "c"]);
+    assert_eq!(bench.gaps.len(), 1);
+}
+
+#[test]
+fn a_checkpoint_from_the_future_is_a_gap_and_old_files_are_not_read() {
+    for first in ["", "a\n"] {
+        let mut bench = Bench::new(StartAt::Beginning);
+        bench.append(first);
+        bench.drain();
+        bench.append("b\n");
+        bench.copy_and_truncate();
+        fs::write(bench.rotated(1), "of another life\n").unwrap();
+        bench.append("c\n");
+        for file in [bench.rotated(1), bench.log.clone()] {
+            let time = std::time::SystemTime::UNIX_EPOCH;
+            fs::File::options().append(true).open(file).unwrap().set_modified(time).unwrap();
+        }
+        bench.restart();
+        bench.drain();
+        assert_eq!(bench.lines.last().unwrap(), "c");
+        assert!(!bench.lines.contains(&"of another life".to_owned()));
+        assert_eq!(bench.gaps.iter().map(|gap| gap.bytes).collect::<Vec<_>>(), [None], "{first}");
+    }
+}
+
+/// A log of many lines, read and edited in place as `sed -i` does it: written to a new file, renamed over the old one.
+fn edited(edit: impl Fn(&mut Vec<String>), stopped: bool) -> Bench {
+    let mut lines: Vec<String> = (0..100).map(|number| format!("line {number:03}")).collect();
+    let mut bench = reading(&(lines.join("\n") + "\n"));
+    bench.append("half");
+    bench.drain();
+    edit(&mut lines);
+    bench.replace_by((lines.join("\n") + "\nhalf and whole\nnew\n").as_bytes());
+    if stopped {
+        bench.restart();
+    }
+    bench.drain();
+    bench
+}
+
+#[test]
+fn a_log_edited_in_place_is_not_read_again() {
+    let same_length = |lines: &mut Vec<String>| lines[50] = "LINE 050".into();
+    let shorter = |lines: &mut Vec<String>| drop(lines.drain(50..52));
+    let longer = |lines: &mut Vec<String>| lines.insert(50, "a line put in".into());
+    for stopped in [false, true] {
+        for bench in [edited(same_length, stopped), edited(shorter, stopped), edited(longer, stopped)] {
+            assert_eq!(bench.lines[100..], ["half and whole", "new"], "stopped: {stopped}");
+            assert!(bench.gaps.is_empty(), "stopped: {stopped}");
+        }
+    }
+}

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::FileId;
 
-/// Seconds and nanoseconds since 1970.
-pub(super) type FileTime = (i64, i64);
+/// Nanoseconds since 1970.
+pub(super) type FileTime = i64;
 
 /// File systems keep times in steps of up to two seconds, so a file that changed within that time may change
 /// again and look the same.
@@ -29,8 +29,8 @@ impl Stat {
         Self {
             id: FileId { device: metadata.dev(), inode: metadata.ino() },
             len: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 
@@ -59,11 +59,15 @@ impl Stat {
 /// When entries of a directory last came or went; `None` where that was just now, so that more may come unseen.
 pub(super) fn settled_directory_time(dir: &Path) -> Option<FileTime> {
     let metadata = fs::metadata(dir).ok()?;
-    Some((metadata.mtime(), metadata.mtime_nsec())).filter(|time| !is_recent(*time))
+    Some(nanoseconds(metadata.mtime(), metadata.mtime_nsec())).filter(|time| !is_recent(*time))
 }
 
-fn is_recent((seconds, _): FileTime) -> bool {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.max(0).unsigned_abs());
+fn nanoseconds(seconds: i64, rest: i64) -> FileTime {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+fn is_recent(time: FileTime) -> bool {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(time.max(0).unsigned_abs());
     SystemTime::now().duration_since(time).map_or(true, |age| age <= TIME_STEP)
 }
 
@@ -107,7 +111,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let stat = Stat::of_path(file.path()).unwrap().unwrap();
         assert!(stat.changed_just_now());
-        assert!(!Stat { modified: (1_000, 0), changed: (1_000, 0), ..stat }.changed_just_now());
-        assert!(Stat { modified: (1_000, 0), changed: (i64::from(u32::MAX), 0), ..stat }.changed_just_now());
+        assert!(!Stat { modified: 1_000, changed: 1_000, ..stat }.changed_just_now());
+        assert!(Stat { modified: 1_000, changed: i64::MAX, ..stat }.changed_just_now());
     }
 }

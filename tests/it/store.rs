@@ -22,7 +22,7 @@ fn channel() -> ChannelId {
 
 fn position(generation: u64, offset: u64) -> Position {
     let fingerprint = Fingerprint { head_len: 9, head_hash: u64::MAX, tail_len: 4, tail_hash: 1 << 63 };
-    Position { generation, file: FileId { device: u64::MAX, inode: generation }, offset, fingerprint }
+    Position { generation, file: FileId { device: u64::MAX, inode: generation }, offset, fingerprint, seen_at: -7 }
 }
 
 fn notice(text: &str) -> Notice {
@@ -215,7 +215,7 @@ async fn rows_of_the_first_version_are_still_understood() {
     sqlx::migrate::Migrator::new(migrations.path()).await.unwrap().run(&database).await.unwrap();
     for sample in [
         "INSERT INTO instance VALUES (1, 46655)",
-        "INSERT INTO checkpoints VALUES ('prod', 'console', 3, -1, 2, 77, 9, -1, 4, -9223372036854775808, 'Bob', 0)",
+        "INSERT INTO checkpoints VALUES ('prod', 'console', 3, -1, 2, 77, 9, -1, 4, -9223372036854775808, -7, 'Bob', 0)",
         "INSERT INTO messages VALUES (5, 111, 'chat', 'a', NULL, 1, 'open', 1, 1000, 'HTTP 503', NULL, NULL)",
         "INSERT INTO outbox VALUES (8, 'prod', 111, 'chat', 'chat', 'a', 'a', 0, 0, 'assigned', 5, NULL, NULL, NULL)",
         "INSERT INTO outbox VALUES (9, 'prod', 111, 'chat', 'chat', 'b', 'b', 0, 0, 'pending', NULL, 1, NULL, NULL)",
