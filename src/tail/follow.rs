@@ -198,6 +198,8 @@ impl Follower {
 
     /// The file was truncated, and has perhaps grown again. Its rest may stand in a copy beside it.
     fn leave_truncated(&mut self, open: &mut OpenLog, now: Stat, at_path: Option<Stat>) -> io::Result<Again> {
+        // Bytes may have vanished since the last look.
+        let now = if now.len > 0 { open.stat_now()? } else { now };
         let truncated = open.path().to_owned();
         let listing = siblings::list(&self.path)?;
         if let Some((file, path)) = copy_of(&open.read_end(), &listing, Some(now.id)) {
@@ -212,7 +214,12 @@ impl Follower {
             return if self.finish(open) { Ok(Again::Now) } else { self.at_end(open, at_path) };
         }
         self.happened.push(Happening::Truncated { path: truncated, copy: None });
-        if let Some((offset, gap)) = place_of_edit(open.file(), &open.lines_end())? {
+        let cut_back = continues(open.file(), open)?.then(|| (open.lines_end().offset, None));
+        let place = match cut_back {
+            None => place_of_edit(open.file(), &open.lines_end())?,
+            place => place,
+        };
+        if let Some((offset, gap)) = place {
             let life = open.next_life(offset)?;
             open.forget_half_line();
             self.begin_life(open, life, gap);

@@ -314,7 +314,9 @@ impl Model {
     fn restart(&mut self) {
         if let Some((_, life)) = self.destroyed_in {
             // What was rotated away since cannot be told from what was read before.
-            if self.lives.len() > life + 1 || self.len_at_path().is_none() {
+            // Of a file that was empty at the checkpoint nobody knows that it ever held half a line.
+            let unknown = self.bench.position.fingerprint.head_len == 0;
+            if unknown || self.lives.len() > life + 1 || self.len_at_path().is_none() {
                 return;
             }
             self.gap_due = true;

@@ -47,6 +47,8 @@ pub(super) struct OpenLog {
     line: LineBuffer,
     /// The greatest length this life of the file was seen to have.
     known_len: u64,
+    /// The length this very file was last seen to have.
+    seen_len: u64,
     /// An equal `stat` next time would not prove the file unchanged.
     unproven: bool,
     newest_beside: FileTime,
@@ -72,6 +74,7 @@ impl OpenLog {
             recent,
             line: LineBuffer::default(),
             known_len: offset,
+            seen_len: offset,
             unproven: true,
             newest_beside: FileTime::MIN,
         })
@@ -81,6 +84,7 @@ impl OpenLog {
     pub(super) fn continue_in(&mut self, file: File, path: &Path) -> io::Result<()> {
         self.stat = Stat::of_file(&file)?;
         self.file = file;
+        self.seen_len = 0;
         path.clone_into(&mut self.path);
         self.unproven = true;
         Ok(())
@@ -143,7 +147,6 @@ impl OpenLog {
     /// Half a line that stands whole in another file is not a line.
     pub(super) fn forget_half_line(&mut self) {
         self.line = LineBuffer::default();
-        self.known_len -= self.read_offset - self.lines_end;
         self.read_offset = self.lines_end;
         self.recent.clone_from(&self.lines_end_tail);
     }
@@ -171,16 +174,31 @@ impl OpenLog {
         if unchanged && !self.unproven {
             return Ok(Reading::End);
         }
-        if !self.head_holds()? {
+        let reading = if self.head_holds()? { self.read_batch()? } else { Reading::Replaced };
+        if self.is_shorter_than_seen(&reading, now)? {
             return Ok(Reading::Replaced);
         }
-        let reading = self.read_batch()?;
         if !matches!(reading, Reading::Replaced) {
             self.stat = now;
-            self.known_len = self.known_len.max(now.len).max(self.read_offset);
+            self.seen_len = now.len.max(self.read_offset);
+            self.known_len = self.known_len.max(self.seen_len);
             self.unproven = now.changed_just_now();
         }
         Ok(reading)
+    }
+
+    /// Whether the file lost bytes that a look at it saw, before they were read.
+    fn is_shorter_than_seen(&mut self, reading: &Reading, now: Stat) -> io::Result<bool> {
+        let seen = now.len.max(self.seen_len);
+        let shrunk = match reading {
+            Reading::Bytes(_) => false,
+            Reading::End => seen > self.read_offset,
+            Reading::Replaced => Stat::of_file(&self.file)?.len < now.len,
+        };
+        if shrunk {
+            self.known_len = self.known_len.max(seen);
+        }
+        Ok(shrunk)
     }
 
     fn read_batch(&mut self) -> io::Result<Reading> {
@@ -264,4 +282,39 @@ pub(super) fn end_of_lines(file: &File) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A log of which `a` is read, that grew to `len` bytes, was looked at, and became `then` before it was read.
+    fn looked_at(first: &str, len: usize, then: &str) -> (Reading, OpenLog) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), first).unwrap();
+        let mut open = OpenLog::at(File::open(file.path()).unwrap(), file.path(), 1, 0).unwrap();
+        open.read(open.stat_now().unwrap()).unwrap();
+        fs::write(file.path(), format!("{first}{}", "x".repeat(len - first.len()))).unwrap();
+        let now = open.stat_now().unwrap();
+        fs::write(file.path(), then).unwrap();
+        (open.read(now).unwrap(), open)
+    }
+
+    #[test]
+    fn bytes_that_vanish_between_the_look_and_the_reading_are_known_to_be_lost() {
+        for (first, then, lost) in [("a\n", "", 998), ("a\n", "b\nc\n", 998), ("", "", 1_000)] {
+            let (reading, open) = looked_at(first, 1_000, then);
+            assert!(matches!(reading, Reading::Replaced), "{first:?} {then:?} {reading:?}");
+            assert_eq!(open.unread(), lost, "{first:?} {then:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_cut_back_to_where_it_was_read_is_known_to_have_lost_the_rest() {
+        let (reading, open) = looked_at("a\n", 1_000, "a\n");
+        assert!(matches!(reading, Reading::Replaced));
+        assert_eq!((open.unread(), open.lines_end().offset), (998, 2));
+    }
 }
