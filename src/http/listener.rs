@@ -13,19 +13,28 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Accepts at most so many connections at a time and closes those that stay silent. Further ones wait in the
+/// How long a connection may take for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// From an answer (or the connect) to the first byte of the next request, and for a client to take an answer.
+    pub(super) idle: Duration,
+    /// From the first byte of a request to its answer, however the bytes drip in.
+    pub(super) request: Duration,
+}
+
+/// Accepts at most so many connections at a time and closes those that take too long. Further ones wait in the
 /// system's queue.
 #[derive(Debug)]
 pub(super) struct LimitedListener {
     inner: TcpListener,
     slots: Arc<Semaphore>,
-    silence: Duration,
+    patience: Patience,
 }
 
 impl LimitedListener {
-    /// `connections` at a time, each closed after `silence` without a byte from the client.
-    pub(super) fn new(inner: TcpListener, connections: usize, silence: Duration) -> Self {
-        Self { inner, slots: Arc::new(Semaphore::new(connections)), silence }
+    /// `connections` at a time.
+    pub(super) fn new(inner: TcpListener, connections: usize, patience: Patience) -> Self {
+        Self { inner, slots: Arc::new(Semaphore::new(connections)), patience }
     }
 }
 
@@ -37,8 +46,8 @@ impl Listener for LimitedListener {
         let slot = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
         // The one of axum, which waits out errors like a lack of file descriptors.
         let (stream, from) = Listener::accept(&mut self.inner).await;
-        let (silence, timer) = (self.silence, Box::pin(sleep(self.silence)));
-        (Connection { stream, silence, timer, _slot: slot }, from)
+        let (patience, timer) = (self.patience, Box::pin(sleep(self.patience.idle)));
+        (Connection { stream, patience, timer, asking: false, _slot: slot }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -46,30 +55,51 @@ impl Listener for LimitedListener {
     }
 }
 
-/// A connection that ends itself when the client is silent for too long.
+/// A connection that ends itself when the client takes too long.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
-    silence: Duration,
+    patience: Patience,
     timer: Pin<Box<Sleep>>,
+    /// Whether bytes came since the last answer.
+    asking: bool,
     _slot: OwnedSemaphorePermit,
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) {
-            let next = Instant::now() + self.silence;
-            self.timer.as_mut().reset(next);
-            return Poll::Ready(read);
-        }
+impl Connection {
+    fn wait_at_most(&mut self, patience: Duration) {
+        self.timer.as_mut().reset(Instant::now() + patience);
+    }
+
+    fn poll_overdue<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         ready!(self.timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) else {
+            return self.poll_overdue(cx);
+        };
+        // Only the first byte starts the clock: else one byte now and then would hold the connection for ever.
+        if !std::mem::replace(&mut self.asking, true) {
+            let patience = self.patience.request;
+            self.wait_at_most(patience);
+        }
+        Poll::Ready(read)
+    }
+}
+
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, buf) else {
+            return self.poll_overdue(cx);
+        };
+        self.asking = false;
+        let patience = self.patience.idle;
+        self.wait_at_most(patience);
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -88,27 +118,77 @@ mod tests {
 
     use super::*;
 
-    async fn limited(connections: usize, silence: Duration) -> (LimitedListener, SocketAddr) {
+    const SOON: Duration = Duration::from_millis(20);
+    const LATE: Duration = Duration::from_mins(1);
+
+    async fn limited(connections: usize, patience: Patience) -> (LimitedListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        (LimitedListener::new(listener, connections, silence), address)
+        (LimitedListener::new(listener, connections, patience), address)
+    }
+
+    /// Reads what comes until the connection ends itself.
+    async fn put_out(connection: &mut Connection) -> io::ErrorKind {
+        let end = async {
+            loop {
+                if let Err(error) = connection.read_u8().await {
+                    break error.kind();
+                }
+            }
+        };
+        timeout(Duration::from_secs(10), end).await.expect("it does not wait for ever")
     }
 
     #[tokio::test]
     async fn a_silent_client_is_put_out() {
-        let (mut listener, address) = limited(1, Duration::from_millis(20)).await;
+        let (mut listener, address) = limited(1, Patience { idle: SOON, request: LATE }).await;
+        let _client = TcpStream::connect(address).await.unwrap();
+        let (mut connection, _) = listener.accept().await;
+        assert_eq!(put_out(&mut connection).await, io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_drips_its_request_is_put_out() {
+        let (mut listener, address) = limited(1, Patience { idle: LATE, request: SOON }).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
-        client.write_all(b"hi").await.unwrap();
-        let mut said = [0; 2];
-        connection.read_exact(&mut said).await.unwrap();
-        let read = timeout(Duration::from_secs(10), connection.read_u8()).await.expect("it does not wait for ever");
-        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let dripping = async {
+            let mut drops = tokio::time::interval(SOON / 4);
+            while client.write_all(b"x").await.is_ok() {
+                drops.tick().await;
+            }
+        };
+        tokio::select! {
+            end = put_out(&mut connection) => assert_eq!(end, io::ErrorKind::TimedOut),
+            () = dripping => panic!("the connection is still there"),
+        }
+    }
+
+    #[tokio::test]
+    async fn after_an_answer_the_client_has_time_again() {
+        let (mut listener, address) = limited(1, Patience { idle: LATE, request: SOON }).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (mut connection, _) = listener.accept().await;
+        client.write_all(b"?").await.unwrap();
+        connection.read_u8().await.unwrap();
+        connection.write_all(b"!").await.unwrap();
+        timeout(SOON * 5, connection.read_u8()).await.expect_err("it waits for the next request");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_no_answer_is_put_out() {
+        let (mut listener, address) = limited(1, Patience { idle: SOON, request: LATE }).await;
+        let _client = TcpStream::connect(address).await.unwrap();
+        let (mut connection, _) = listener.accept().await;
+        let more_than_any_buffer = vec![0; 64 * 1024 * 1024];
+        let writing = timeout(Duration::from_secs(10), connection.write_all(&more_than_any_buffer));
+        let error = writing.await.expect("it does not wait for ever").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
     async fn one_too_many_waits_until_another_has_gone() {
-        let (mut listener, address) = limited(1, Duration::from_mins(1)).await;
+        let (mut listener, address) = limited(1, Patience { idle: LATE, request: LATE }).await;
         let _first = TcpStream::connect(address).await.unwrap();
         let (connection, _) = listener.accept().await;
         let _second = TcpStream::connect(address).await.unwrap();

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use listener::LimitedListener;
+use listener::{LimitedListener, Patience};
 
 use crate::health::{HealthRegistry, Lifecycle};
 use crate::telemetry::MetricsExporter;
@@ -32,8 +32,9 @@ const BODY_LIMIT: usize = 4 * 1024;
 /// Probes, scrapes and browsers together need a handful.
 const CONNECTIONS: usize = 128;
 
-/// A connection on which the client says nothing for so long is closed. Longer than scrapes are apart.
-const SILENCE: Duration = Duration::from_secs(75);
+/// A connection is kept for the next request longer than scrapes are apart. A request has to be there, and answered,
+/// well before that: who sends it byte by byte is cut off.
+const PATIENCE: Patience = Patience { idle: Duration::from_secs(75), request: Duration::from_secs(10) };
 
 /// So long open requests may take once the stop has come. Shorter than the deadline of the stage.
 const STOP_GRACE: Duration = Duration::from_millis(500);
@@ -66,7 +67,7 @@ pub struct HttpState {
 /// When the listener fails for good.
 pub async fn serve(listener: TcpListener, state: HttpState, cancel: CancellationToken) -> anyhow::Result<()> {
     let stop = cancel.clone();
-    let listener = LimitedListener::new(listener, CONNECTIONS, SILENCE);
+    let listener = LimitedListener::new(listener, CONNECTIONS, PATIENCE);
     let server = axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
     tokio::select! {
         end = server.into_future() => end.context("the HTTP server ended"),
