@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::health::{Component, LifecycleFacts, PartReport, Readiness, States, state_name, worst_part};
+use crate::health::{Component, Detail, LifecycleFacts, PartReport, Readiness, States, state_name, worst_part};
 
 /// The page for these states. `metrics` tells whether there is a `/metrics` to link to.
 pub(super) fn render(facts: &LifecycleFacts, states: &States, metrics: bool, now: Timestamp) -> String {
@@ -19,7 +19,7 @@ pub(super) fn render(facts: &LifecycleFacts, states: &States, metrics: bool, now
         reasons = reasons(facts, &readiness),
         uptime = for_people(facts.uptime),
         version = env!("CARGO_PKG_VERSION"),
-        components = components(states, now),
+        components = components(states, &readiness, now),
         servers = servers(&readiness.servers, now),
         metrics = if metrics { r#"<a href="/metrics">Metrics</a>"# } else { "<span>Metrics are disabled</span>" },
         now = now.strftime("%Y-%m-%d %H:%M:%S UTC"),
@@ -31,6 +31,8 @@ fn headline(facts: &LifecycleFacts, readiness: &Readiness) -> (&'static str, &'s
         ("unhealthy", "Going down")
     } else if facts.stopping {
         ("starting", "Stopping")
+    } else if !readiness.ready && readiness.components.values().all(|state| *state != "unhealthy") {
+        ("starting", "Starting")
     } else if !readiness.ready {
         ("unhealthy", "Not ready")
     } else if readiness.details.is_empty() {
@@ -41,7 +43,7 @@ fn headline(facts: &LifecycleFacts, readiness: &Readiness) -> (&'static str, &'s
 }
 
 fn reasons(facts: &LifecycleFacts, readiness: &Readiness) -> String {
-    let said = readiness.reasons.iter().map(|reason| for_operators(reason).to_owned());
+    let said = readiness.reasons.iter().map(|reason| for_operators(reason, readiness).to_owned());
     let dead = facts.dead_because().filter(|_| facts.fallen.is_some() || facts.marked_live);
     dead.into_iter().chain(said).fold(String::new(), |mut list, reason| {
         put(&mut list, format_args!("<li>{}</li>", escape(&reason)));
@@ -50,10 +52,13 @@ fn reasons(facts: &LifecycleFacts, readiness: &Readiness) -> String {
 }
 
 /// A reason of the readiness answer in words.
-fn for_operators(reason: &str) -> &str {
+fn for_operators<'a>(reason: &'a str, readiness: &Readiness) -> &'a str {
+    let starting = |component: Component| readiness.components[component.as_str()] == "starting";
     match reason {
         "app_not_initialized" => "The program is still starting.",
+        "discord_unhealthy" if starting(Component::Discord) => "Discord has not answered yet.",
         "discord_unhealthy" => "Discord cannot be reached or refuses the bot.",
+        "log_tailer_unhealthy" if starting(Component::LogTailer) => "Not every log is open yet.",
         "log_tailer_unhealthy" => "A server's log cannot be read.",
         "rcon_unhealthy" => "A server's RCON console cannot be reached.",
         "stopping" => "The program is stopping.",
@@ -72,12 +77,43 @@ fn title(component: Component) -> &'static str {
     }
 }
 
-fn components(states: &States, now: Timestamp) -> String {
+/// What the log or console of a server is called.
+fn part_title(part: &str) -> &str {
+    match part {
+        "console" => "Console log",
+        "engine" => "Engine log",
+        "rcon" => "RCON",
+        other => other,
+    }
+}
+
+fn components(states: &States, readiness: &Readiness, now: Timestamp) -> String {
     Component::ALL.into_iter().fold(String::new(), |mut list, component| {
-        let report = worst_part(states, component).map(PartReport::from);
-        card(&mut list, title(component), state_name(states, component), report.as_ref(), now);
+        let since = worst_part(states, component).map(|worst| worst.since);
+        let reasons = readiness.details.get(component.as_str()).map(|details| reasons_of(details)).unwrap_or_default();
+        card(&mut list, title(component), state_name(states, component), since, &reasons, now);
         list
     })
+}
+
+/// Each part with its reason; the parts of servers have theirs below, and are only named here.
+fn reasons_of(details: &[Detail]) -> Vec<String> {
+    let (of_servers, others): (Vec<_>, Vec<_>) = details.iter().partition(|detail| server_part(detail).is_some());
+    let named: Vec<String> = of_servers
+        .into_iter()
+        .filter_map(server_part)
+        .map(|(server, part)| format!("{server}: {}", part_title(part)))
+        .collect();
+    let below = (!named.is_empty()).then(|| named.join(", "));
+    let reason = |detail: &Detail| {
+        let reason = detail.report.reason.as_deref()?;
+        Some(detail.part.as_ref().map_or_else(|| reason.to_owned(), |part| format!("{part}: {reason}")))
+    };
+    others.into_iter().filter_map(reason).chain(below).collect()
+}
+
+fn server_part(detail: &Detail) -> Option<(&str, &str)> {
+    detail.part.as_ref()?.split_once('/')
 }
 
 fn servers(servers: &BTreeMap<String, BTreeMap<String, PartReport>>, now: Timestamp) -> String {
@@ -85,7 +121,7 @@ fn servers(servers: &BTreeMap<String, BTreeMap<String, PartReport>>, now: Timest
     for (server, parts) in servers {
         put(&mut list, format_args!("<h3>{}</h3>\n<ul class=\"cards\">\n", escape(server)));
         for (part, report) in parts {
-            card(&mut list, part, report.state, Some(report), now);
+            card(&mut list, part_title(part), report.state, Some(report.since), report.reason.as_slice(), now);
         }
         list.push_str("</ul>\n");
     }
@@ -95,15 +131,15 @@ fn servers(servers: &BTreeMap<String, BTreeMap<String, PartReport>>, now: Timest
     list
 }
 
-fn card(list: &mut String, title: &str, state: &str, report: Option<&PartReport>, now: Timestamp) {
+fn card(list: &mut String, title: &str, state: &str, since: Option<Timestamp>, reasons: &[String], now: Timestamp) {
     let (title, words) = (escape(title), state.replace('_', " "));
     put(list, format_args!("<li class=\"{state}\"><b>{title}</b> <span class=\"state\">{words}</span>"));
-    if let Some(report) = report {
-        let lasts = Duration::try_from(now.duration_since(report.since)).unwrap_or_default();
-        let (since, lasts) = (report.since.strftime("%Y-%m-%dT%H:%M:%SZ"), for_people(lasts));
+    if let Some(since) = since {
+        let lasts = for_people(Duration::try_from(now.duration_since(since)).unwrap_or_default());
+        let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
         put(list, format_args!(" <time datetime=\"{since}\" title=\"since {since}\">for {lasts}</time>"));
     }
-    if let Some(reason) = report.and_then(|report| report.reason.as_deref()) {
+    for reason in reasons {
         put(list, format_args!("<p>{}</p>", escape(reason)));
     }
     list.push_str("</li>\n");
@@ -154,7 +190,7 @@ mod tests {
     #[test]
     fn the_headline_says_how_it_is() {
         let (life, health) = (Lifecycle::new(), HealthRegistry::new());
-        assert!(rendered(&life, &health).contains("<h1>Not ready</h1>"));
+        assert!(rendered(&life, &health).contains("<h1>Starting</h1>"));
         life.mark_live();
         life.mark_initialised();
         let discord = health.component(Component::Discord);
@@ -163,6 +199,8 @@ mod tests {
         assert!(rendered(&life, &health).contains("<h1>All is well</h1>"));
         discord.degraded("slow");
         assert!(rendered(&life, &health).contains("<h1>Working, with something to look at</h1>"));
+        discord.unhealthy("refused");
+        assert!(rendered(&life, &health).contains("<h1>Not ready</h1>"));
         life.mark_stopping();
         assert!(rendered(&life, &health).contains("<h1>Stopping</h1>"));
         life.mark_fallen("pipeline");
@@ -185,8 +223,23 @@ mod tests {
         console.unhealthy("/factorio/console.log does not exist");
         let page = rendered(&Lifecycle::new(), &health);
         let server = page.split("<h3>prod</h3>").nth(1).unwrap().split("</ul>").next().unwrap();
-        assert!(server.contains("<li class=\"unhealthy\"><b>console</b> <span class=\"state\">unhealthy</span>"));
+        assert!(server.contains("<li class=\"unhealthy\"><b>Console log</b> <span class=\"state\">unhealthy</span>"));
         assert!(server.contains("<p>/factorio/console.log does not exist</p>"));
+    }
+
+    #[test]
+    fn every_part_that_does_not_work_is_named() {
+        let health = HealthRegistry::new();
+        for server in ["prod", "test"] {
+            let console = health.server_part(Component::LogTailer, &ServerTag::new(server).unwrap(), "console");
+            console.unhealthy("gone");
+        }
+        for channel in ["1001", "1002"] {
+            health.part(Component::Delivery, channel).degraded("Missing Access");
+        }
+        let page = rendered(&Lifecycle::new(), &health);
+        assert!(page.contains("<p>prod: Console log, test: Console log</p>"), "{page}");
+        assert!(page.contains("<p>1001: Missing Access</p><p>1002: Missing Access</p>"), "{page}");
     }
 
     #[test]
