@@ -1,6 +1,7 @@
 //! The one integration binary: the real program against the simulator. A file per area; names are situations.
 
 mod config;
+mod contract;
 mod delivery;
 mod discord;
 mod events;
