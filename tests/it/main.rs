@@ -8,6 +8,7 @@ mod events;
 mod harness;
 mod http;
 mod losses;
+mod prometheus;
 mod rcon;
 mod relay;
 mod samples;
