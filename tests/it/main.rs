@@ -7,6 +7,7 @@ mod discord;
 mod events;
 mod harness;
 mod http;
+mod logging;
 mod losses;
 mod prometheus;
 mod rcon;
