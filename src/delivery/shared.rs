@@ -119,7 +119,7 @@ impl Shared {
         if error == ErrorType::RateLimited {
             self.delivery.degraded(format!("Discord limits all sending since {from}: {reason}"));
         } else {
-            self.delivery.unhealthy(format!("Discord cannot be reached since {from}: {reason}"));
+            self.delivery.unhealthy(format!("Nothing gets through since {from}: {reason}"));
         }
         if first {
             tracing::warn!(reason, "Discord takes no messages now; they are kept and tried again");

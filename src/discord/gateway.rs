@@ -203,7 +203,7 @@ impl Keeper {
         count_error(Component::Discord.as_str(), kind);
         self.report.down(reason);
         let wait = self.refusals.next();
-        error!(reason, retry_in = ?wait, "Discord refuses the bot");
+        error!(reason, retry_seconds = wait.as_secs_f64(), "Discord refuses the bot");
         wait
     }
 
@@ -211,7 +211,7 @@ impl Keeper {
         count_error(Component::Discord.as_str(), kind);
         self.report.down(reason);
         let wait = self.retries.next();
-        warn!(reason, retry_in = ?wait, "The gateway connection failed");
+        warn!(reason, retry_seconds = wait.as_secs_f64(), "The gateway connection failed");
         wait
     }
 }

@@ -62,7 +62,8 @@ impl Report {
         }
         self.standing(step.standing);
         self.lag_bytes.set(step.unread_bytes as f64);
-        if step.again == Again::Later {
+        // A log that is not there has not been read to its end.
+        if step.again == Again::Later && step.standing != Standing::Missing {
             self.at_end = Instant::now();
         }
         self.lag_seconds();

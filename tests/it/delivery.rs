@@ -299,7 +299,7 @@ async fn an_outage_is_said_in_health_and_heals() {
     let state = relay.delivery_is(|state| !state.works()).await;
     let reason = state.reason().unwrap();
     assert!(
-        reason.starts_with("Discord cannot be reached since 2") && reason.ends_with("no route to host"),
+        reason.starts_with("Nothing gets through since 2") && reason.ends_with("no route to host"),
         "{reason}"
     );
     relay.sink.attempts(4).await;
