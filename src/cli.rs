@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::summary::Summary;
-use crate::config::{self, ConfigErrors, Environment, Loaded, Settings};
+use crate::config::{self, ConfigErrors, Environment, EventSettings, Loaded};
 use crate::events::EventRules;
 use crate::{app, demo};
 
@@ -112,16 +112,16 @@ fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
 
 /// The configuration, held to the rules of the events, too.
 fn load(path: &Path, env: &Environment) -> Result<Loaded, ConfigErrors> {
-    config::load_with(path, env, |settings| {
-        let wrong = EventRules::new(&settings.events).err().into_iter().flat_map(|error| error.problems);
-        wrong.map(|rule| (key_in_file(&rule.key, settings), rule.problem)).collect()
+    config::load_with(path, env, |events| {
+        let wrong = EventRules::new(events).err().into_iter().flat_map(|error| error.problems);
+        wrong.map(|rule| (key_in_file(&rule.key, events), rule.problem)).collect()
     })
 }
 
 /// `patterns.ID.template` stands in the file as `patterns[N].template`.
-fn key_in_file(key: &str, settings: &Settings) -> String {
+fn key_in_file(key: &str, events: &EventSettings) -> String {
     let place = |(id, key): (&str, &str)| {
-        let at = settings.events.patterns.iter().position(|pattern| pattern.id == id)?;
+        let at = events.patterns.iter().position(|pattern| pattern.id == id)?;
         Some(format!("patterns[{at}].{key}"))
     };
     let pattern = key.strip_prefix("patterns.").and_then(|rest| rest.rsplit_once('.'));

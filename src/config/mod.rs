@@ -23,10 +23,11 @@ use std::path::Path;
 
 pub use environment::Environment;
 pub use problem::{ConfigErrors, Origin, Problem};
-pub use settings::Settings;
+pub use settings::{EventSettings, Settings};
 
 use layers::Layers;
 use problem::Problems;
+use resolve::Resolved;
 use source::Source;
 
 /// A configuration without errors.
@@ -56,16 +57,16 @@ pub fn load(path: &Path, env: &Environment) -> Result<Loaded, ConfigErrors> {
 pub fn load_with(
     path: &Path,
     env: &Environment,
-    rules: impl Fn(&Settings) -> Vec<(String, String)>,
+    rules: impl Fn(&EventSettings) -> Vec<(String, String)>,
 ) -> Result<Loaded, ConfigErrors> {
     let source = Source::read(path, &env.vars)?;
     let (layers, early) = Layers::merge(source, env);
     let mut problems = Problems::new(&layers, early);
-    let loaded = file::read(layers.root(), &mut problems).and_then(|file| resolve::resolve(file, env, &mut problems));
+    let resolved = file::read(layers.root(), &mut problems).map(|file| resolve::resolve(file, env, &mut problems));
+    let Resolved { events, loaded } = resolved.unwrap_or_default();
     // Patterns are known by their ids, which can be trusted only when nothing is wrong with them.
-    let trusted = problems.is_empty();
-    let broken = loaded.iter().flat_map(|loaded| rules(&loaded.settings));
-    for (key, message) in broken.filter(|(key, _)| trusted || !key.starts_with("patterns")) {
+    let trusted = !problems.concern("patterns");
+    for (key, message) in events.iter().flat_map(rules).filter(|(key, _)| trusted || !key.starts_with("patterns")) {
         problems.add(&key, message);
     }
     match loaded {

@@ -21,24 +21,41 @@ use super::settings::{
 use super::{Loaded, duration, patterns};
 use crate::domain::{EventKind, Route, ServerTag};
 
-/// Checks and resolves `file`. `None` means that problems were added.
-pub(super) fn resolve(file: File, env: &Environment, problems: &mut Problems<'_>) -> Option<Loaded> {
+/// What came of a file; `None` where problems were added.
+#[derive(Default)]
+pub(super) struct Resolved {
+    /// On their own, so that a mistake elsewhere does not hide theirs.
+    pub events: Option<EventSettings>,
+    pub loaded: Option<Loaded>,
+}
+
+/// Checks and resolves `file`.
+pub(super) fn resolve(mut file: File, env: &Environment, problems: &mut Problems<'_>) -> Resolved {
+    let tags = file.servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
+    let patterns = patterns::resolve(file.patterns.take().unwrap_or_default(), &tags, problems);
+    let events = file.events.take().map(|events| EventSettings { overrides: overrides(events), patterns });
+    Resolved { loaded: settings(file, events.clone(), env, problems), events }
+}
+
+fn settings(
+    file: File,
+    events: Option<EventSettings>,
+    env: &Environment,
+    problems: &mut Problems<'_>,
+) -> Option<Loaded> {
     let base = problems.base_dir().to_owned();
     let zone = file.timezone.unwrap_or_else(TimeZone::system);
     let resolver = Resolver { base: &base, env, zone };
     let discord = file.discord.and_then(|section| resolver.discord(section, problems));
     let relay = file.relay.map(|section| relay(&section, problems));
     let log = file.log.and_then(|section| log(section, problems));
-    let servers = file.servers.map(|sections| resolver.servers(sections, problems));
-    let tags = servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
-    let patterns = patterns::resolve(file.patterns.unwrap_or_default(), &tags, problems);
-    let servers: Vec<_> = servers?.into_iter().filter_map(|(_, server)| server).collect();
+    let servers = file.servers.map(|sections| resolver.servers(sections, problems))?;
     let warnings = lua_warnings(&servers);
     let http = file.http?;
     let settings = Settings {
         discord: discord?,
         servers,
-        events: EventSettings { overrides: overrides(file.events?), patterns },
+        events: events?,
         relay: relay?,
         http: HttpSettings { host: http.host, port: http.port },
         metrics: MetricsSettings { enabled: file.metrics?.enabled },
@@ -72,22 +89,19 @@ impl Resolver<'_> {
         Some(DiscordSettings { token, api_base, guild_ids: section.guild_id.map(|ids| ids.0).unwrap_or_default() })
     }
 
-    /// The servers by tag; `None` for a server that has a problem.
+    /// The servers without a problem.
     fn servers(
         &self,
         sections: BTreeMap<ServerTag, ServerSection>,
         problems: &mut Problems<'_>,
-    ) -> Vec<(ServerTag, Option<ServerSettings>)> {
+    ) -> Vec<ServerSettings> {
         if sections.is_empty() && !problems.concern("servers") {
             let hint = "add a table `[servers.TAG]` with `console_log` and `channels`";
             problems.add_with_hint("servers", "no server is configured", hint);
         }
         let mut logs = Logs::default();
-        let mut resolve = |(tag, section): (ServerTag, ServerSection)| {
-            let server = self.server(&tag, section, &mut logs, problems);
-            (tag, server)
-        };
-        sections.into_iter().map(&mut resolve).collect()
+        let servers = sections.into_iter();
+        servers.filter_map(|(tag, section)| self.server(&tag, section, &mut logs, problems)).collect()
     }
 
     fn server(

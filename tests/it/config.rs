@@ -157,6 +157,9 @@ host = "localhost"
 [events.joined]
 enabled = "perhaps"
 
+[events.leave]
+template = "{nobody} left"
+
 [[patterns]]
 id = "a b"
 regex = '(?=x)'
@@ -202,16 +205,17 @@ enable = true
     config.toml:31: http.host: expected an IP address as `0.0.0.0` or `::1`, found the text "localhost"
     config.toml:33: events.joined: unknown event; did you mean `join`?
     config.toml:34: events.joined.enabled: expected `true` or `false`, found the text "perhaps"
-    config.toml:37: patterns[0].id: expected up to 64 letters, digits, `_` or `-`
-    config.toml:38: patterns[0].regex: look-around, including look-ahead and look-behind, is not supported; a regex here takes linear time whatever players type, which rules both out
-    config.toml:43: patterns[1].template: `{wo}` is no named group of the regex; did you mean `who`?
-    config.toml:44: patterns[1].examples[1]: the regex does not match this example; an example is the line's text behind its time, as `[CHAT] Bob: hi`
-    config.toml:45: patterns[1].servers[0]: there is no such server; did you mean `prod`?
-    config.toml:48: patterns[2].id: another pattern is called `trade` too
-    config.toml:49: patterns[2].regex: no valid regex: unclosed group
-    config.toml:50: patterns[2].lane: expected `alert` or `chat`, found the text "fast"
-    config.toml:53: metrics.enable: unknown key; did you mean `enabled`?
-    31 problems in the configuration.
+    config.toml:37: events.leave.template: `{nobody}` is no placeholder here; there are `{player}` `{reason}` `{server}` `{time}` `{text}`
+    config.toml:40: patterns[0].id: expected up to 64 letters, digits, `_` or `-`
+    config.toml:41: patterns[0].regex: look-around, including look-ahead and look-behind, is not supported; a regex here takes linear time whatever players type, which rules both out
+    config.toml:46: patterns[1].template: `{wo}` is no named group of the regex; did you mean `who`?
+    config.toml:47: patterns[1].examples[1]: the regex does not match this example; an example is the line's text behind its time, as `[CHAT] Bob: hi`
+    config.toml:48: patterns[1].servers[0]: there is no such server; did you mean `prod`?
+    config.toml:51: patterns[2].id: another pattern is called `trade` too
+    config.toml:52: patterns[2].regex: no valid regex: unclosed group
+    config.toml:53: patterns[2].lane: expected `alert` or `chat`, found the text "fast"
+    config.toml:56: metrics.enable: unknown key; did you mean `enabled`?
+    32 problems in the configuration.
     "#);
     assert_eq!(place.run(&["run"]).err, said.err, "`run` says the same");
 }
