@@ -47,13 +47,13 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
     let settings = settings(folder.path(), &discord.base_url())?;
     logging::init(&settings.log)?;
     let signals = signals::listen().context("Cannot listen for signals")?;
+    let curtain = CancellationToken::new();
+    // Before the relay, which would warn of logs that are not there yet.
+    let telling = tokio::spawn(play(Story::new(fastrand::u64(..)), servers, curtain.clone()));
     let relay = Relay::assemble(&settings).await?;
     let address = format!("http://{}", relay.address());
     announce(&discord.base_url(), &address);
     relay_address.get_or_init(|| address);
-
-    let curtain = CancellationToken::new();
-    let telling = tokio::spawn(play(Story::new(fastrand::u64(..)), servers, curtain.clone()));
     let code = relay.run(signals).await;
     curtain.cancel();
     telling.await.context("The story broke off")?.context("A simulated server cannot write its log")?;
