@@ -18,7 +18,7 @@ use crate::{app, demo};
 ///
 /// Each line of a server's log becomes a message in a Discord channel: none lost, none doubled, in order.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = AFTER_HELP, arg_required_else_help = true, max_term_width = 100)]
+#[command(version, after_help = AFTER_HELP, arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +35,7 @@ Exit codes:
   0  done, or stopped in order
   1  failed; standard error says why
   2  the command line is wrong
+  130, 143  aborted by a second Ctrl-C or SIGTERM
 
 config.example.toml is the manual of the configuration.";
 
@@ -47,7 +48,8 @@ enum Command {
     /// Check a configuration and say what would run.
     ///
     /// Reports every mistake at once, each with file, line and key. Tries the examples of all patterns and looks
-    /// whether the logs can be read. Nothing is sent anywhere. Exits with 0 when `run` would start, else with 1.
+    /// whether the logs can be read; what is odd but allowed is a warning. Nothing is sent anywhere. Exits with 0 when
+    /// there is no mistake, else with 1.
     Check(ConfigFile),
     /// Show the relay at work: two simulated servers, a stand-in for Discord, and a page to watch it.
     ///

@@ -102,7 +102,8 @@ impl<'a> Problems<'a> {
 
     /// Whether there is a problem with `key`, or with a key below it, already.
     pub fn concern(&self, key: &str) -> bool {
-        let below = |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        let below =
+            |other: &str| other.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
         self.found.iter().any(|problem| problem.key.as_deref().is_some_and(below))
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::environment::Environment;
 use super::file::{
@@ -145,6 +146,9 @@ impl Resolver<'_> {
             mounts: mounts.into_iter().chain(["RCON_PASSWORD".to_owned()]).collect(),
             base: self.base,
         };
+        if section.port == 0 {
+            problems.add(&format!("servers.{tag}.rcon.port"), "expected a port from 1 to 65535, found the number 0");
+        }
         let password = sought.find(self.env, problems)?;
         Some(RconSettings { host: section.host, port: section.port, password, allow_lua: section.allow_lua })
     }
@@ -232,7 +236,19 @@ fn log(section: LogSection, problems: &mut Problems<'_>) -> Option<LogSettings> 
         problems.add("log.level", "expected a filter as `info` or `info,factorio_isr::tail=debug`");
         return None;
     }
+    if let Some(word) = no_level(&section.level) {
+        let hint = "for one module write `info,module=debug`";
+        let message = format!("`{word}` is no level; there are `error`, `warn`, `info`, `debug`, `trace` and `off`");
+        problems.add_with_hint("log.level", message, hint);
+        return None;
+    }
     Some(LogSettings { format: section.format, level: section.level })
+}
+
+/// A word on its own that is no level. The filter takes it for a module to trace, which silences all others.
+fn no_level(filter: &str) -> Option<&str> {
+    let words = filter.split(',').map(str::trim).filter(|word| !word.is_empty() && !filter.contains('['));
+    words.filter(|word| !word.contains('=')).find(|word| word.parse::<LevelFilter>().is_err())
 }
 
 /// The address without a `/` at its end.

@@ -1,8 +1,11 @@
 //! What `check` says of a good configuration: what would run, and what would be odd about it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Loaded;
@@ -72,6 +75,39 @@ impl LogState {
     }
 }
 
+/// The log files seen so far by device and inode, each with its key: two paths may lead to one file.
+#[derive(Default)]
+struct Files(HashMap<(u64, u64), String>);
+
+impl Files {
+    fn warning(&mut self, key: String, path: &Path) -> Option<String> {
+        let file = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+        match self.0.entry((file.dev(), file.ino())) {
+            Entry::Vacant(place) => {
+                place.insert(key);
+                None
+            }
+            Entry::Occupied(other) => {
+                let (path, other) = (path.display(), other.get());
+                Some(format!("{key}: {path} is the same file as `{other}`: its lines would be relayed twice"))
+            }
+        }
+    }
+}
+
+/// What would keep the relay from starting, as far as it shows without opening the database.
+fn database_warning(path: &Path) -> Option<String> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let why = if path.is_dir() {
+        "is a directory"
+    } else if directory.is_dir() {
+        return None;
+    } else {
+        "cannot be made: its directory does not exist"
+    };
+    Some(format!("database.path: {} {why}", path.display()))
+}
+
 /// `   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build ...)`
 fn begins_like_engine_log(head: &[u8]) -> bool {
     let head = String::from_utf8_lossy(head);
@@ -96,9 +132,11 @@ impl<'a> Summary<'a> {
     pub fn of(loaded: &'a Loaded) -> Self {
         let settings = &loaded.settings;
         let mut warnings = loaded.warnings.clone();
+        let mut files = Files::default();
         let mut look = |server: &ServerSettings, key: &str, path: &Path| {
-            let state = LogState::of(path);
-            warnings.extend(state.warning(&format!("servers.{}.{key}", server.tag), path));
+            let (state, key) = (LogState::of(path), format!("servers.{}.{key}", server.tag));
+            warnings.extend(state.warning(&key, path));
+            warnings.extend(files.warning(key, path));
             state
         };
         let logs = settings.servers.iter().map(|server| {
@@ -106,6 +144,7 @@ impl<'a> Summary<'a> {
             (look(server, "console_log", &server.console_log), engine)
         });
         let logs = logs.collect();
+        warnings.extend(database_warning(&settings.database.path));
         Self { settings, logs, warnings }
     }
 

@@ -483,6 +483,39 @@ fn a_log_that_looks_wrong_is_warned_about() {
 }
 
 #[test]
+fn a_level_that_would_silence_the_log_is_refused() {
+    let errors = |level: &str| Place::with(&format!("{GOOD}[log]\nlevel = \"{level}\"\n")).load().err();
+    for good in ["info", "WARN", "off", "info,factorio_isr::tail=debug", "debug,[task{task=http}]=trace"] {
+        assert_eq!(errors(good), None, "{good}");
+    }
+    insta::assert_snapshot!(errors("info, loud").unwrap(), @"DIR/config.toml:9: log.level: `loud` is no level; there are `error`, `warn`, `info`, `debug`, `trace` and `off`; for one module write `info,module=debug`");
+}
+
+#[test]
+fn rcon_cannot_be_at_port_0() {
+    let errors = Place::with(&format!("{GOOD}[servers.prod.rcon]\nport = 0\npassword = \"p\"\n")).errors();
+    assert_eq!(
+        errors,
+        "DIR/config.toml:9: servers.prod.rcon.port: expected a port from 1 to 65535, found the number 0"
+    );
+}
+
+#[test]
+fn what_would_keep_the_relay_from_starting_or_double_lines_is_warned_about() {
+    let two =
+        "[servers.two]\nconsole_log = \"link.log\"\nchannels = { default = 1 }\n[database]\npath = \"none/isr.db\"\n";
+    let place = Place::with(&format!("{GOOD}{two}"));
+    place.file("logs/console.log", "");
+    std::os::unix::fs::symlink(place.path("logs/console.log"), place.path("link.log")).unwrap();
+    let said = place.run(&["check"]);
+    let warnings: Vec<_> = said.out.lines().filter(|line| line.starts_with("warning")).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @"
+    warning: servers.two.console_log: link.log is the same file as `servers.prod.console_log`: its lines would be relayed twice
+    warning: database.path: none/isr.db cannot be made: its directory does not exist
+    ");
+}
+
+#[test]
 fn the_command_line_explains_itself() {
     let place = Place::with(GOOD);
     let help = place.run(&["--help"]);
