@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::config::settings::ServerSettings;
+use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
 use crate::discord::{DiscordSink, run_gateway};
@@ -36,10 +37,10 @@ pub async fn run(loaded: Loaded) -> ExitCode {
         eprintln!("factorio-isr: {failure:#}");
         return ExitCode::FAILURE;
     }
-    for warning in &loaded.warnings {
-        warn!("{warning}");
-    }
-    match start(&loaded.settings).await {
+    let settings = loaded.settings.clone();
+    // Looks at files, which may lie on a dead network mount: nobody waits for it.
+    tokio::task::spawn_blocking(move || Summary::of(&loaded).warnings().iter().for_each(|warning| warn!("{warning}")));
+    match start(&settings).await {
         Ok((relay, signals)) => relay.run(signals).await,
         Err(failure) => {
             error!("Cannot start: {failure:#}");

@@ -148,6 +148,12 @@ impl<'a> Summary<'a> {
         Self { settings, logs, warnings }
     }
 
+    /// What is probably not meant, each a sentence.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     fn server(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
         let server = &self.settings.servers[index];
         let (console, engine) = &self.logs[index];

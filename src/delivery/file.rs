@@ -68,8 +68,10 @@ impl FileDraft {
     /// The message beside the file. `None` when no row was taken.
     pub(crate) fn finish(self) -> Option<Draft> {
         let (from, to) = self.span?;
-        let lines = if self.rows == 1 { "1 line".to_owned() } else { format!("{} lines", grouped(self.rows)) };
-        let span = format!("{lines} from {} to {}", self.clock_time(from), self.clock_time(to));
+        let span = match self.rows {
+            1 => format!("1 line of {}", self.clock_time(from)),
+            rows => format!("{} lines from {} to {}", grouped(rows), self.clock_time(from), self.clock_time(to)),
+        };
         let content = match self.kind {
             FileKind::Digest => format!("🕰️ {span}, too late to post one by one, attached"),
             FileKind::Backlog => format!("📜 {span}, attached"),

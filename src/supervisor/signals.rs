@@ -1,8 +1,12 @@
 //! The operator's wish to stop, as a stream, so that tests can wish too.
 
-use futures_util::stream::{self, Stream};
+use std::future;
+use std::time::Duration;
+
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// A wish to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +15,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM, as by systemd or Docker.
     Terminate,
+    /// SIGHUP, as by a terminal that is closed.
+    Hangup,
 }
 
 impl Signal {
@@ -20,21 +26,40 @@ impl Signal {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
+            Self::Hangup => "SIGHUP",
         }
     }
 }
+
+/// Signals closer together than this are one wish: wrappers signal the process and then its group.
+const ONE_WISH: Duration = Duration::from_millis(250);
 
 /// The signals of the process, from now on.
 ///
 /// # Errors
 /// When the system refuses the handlers.
 pub fn listen() -> std::io::Result<impl Stream<Item = Signal> + Send> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(stream::select(
-        stream::poll_fn(move |context| interrupt.poll_recv(context).map(|got| got.map(|()| Signal::Interrupt))),
-        stream::poll_fn(move |context| terminate.poll_recv(context).map(|got| got.map(|()| Signal::Terminate))),
-    ))
+    let heard = [
+        (Signal::Interrupt, SignalKind::interrupt()),
+        (Signal::Terminate, SignalKind::terminate()),
+        (Signal::Hangup, SignalKind::hangup()),
+    ];
+    let streams = heard.into_iter().map(|(name, kind)| {
+        let mut arrivals = signal(kind)?;
+        Ok(stream::poll_fn(move |context| arrivals.poll_recv(context).map(|got| got.map(|()| name))))
+    });
+    let streams: Vec<_> = streams.collect::<std::io::Result<_>>()?;
+    Ok(wishes(stream::select_all(streams), ONE_WISH))
+}
+
+/// Leaves out what follows another signal within `one_wish`.
+fn wishes(signals: impl Stream<Item = Signal> + Send, one_wish: Duration) -> impl Stream<Item = Signal> + Send {
+    let mut last: Option<Instant> = None;
+    signals.filter(move |_| {
+        let again = last.is_some_and(|last| last.elapsed() < one_wish);
+        last = Some(Instant::now());
+        future::ready(!again)
+    })
 }
 
 /// The signals that somebody inside the process sends.
@@ -46,7 +71,6 @@ pub fn from_channel(mut receiver: mpsc::Receiver<Signal>) -> impl Stream<Item = 
 mod tests {
     use std::pin::pin;
 
-    use futures_util::StreamExt;
     use nix::sys::signal::{self, raise};
 
     use super::*;
@@ -56,7 +80,12 @@ mod tests {
         let mut signals = pin!(listen().unwrap());
         raise(signal::Signal::SIGTERM).unwrap();
         assert_eq!(signals.next().await, Some(Signal::Terminate));
-        raise(signal::Signal::SIGINT).unwrap();
-        assert_eq!(signals.next().await, Some(Signal::Interrupt));
+    }
+
+    #[tokio::test]
+    async fn a_wrapper_that_signals_process_and_group_wishes_once() {
+        let twice = || stream::iter([Signal::Terminate, Signal::Terminate]);
+        assert_eq!(wishes(twice(), ONE_WISH).count().await, 1);
+        assert_eq!(wishes(twice(), Duration::ZERO).count().await, 2);
     }
 }

@@ -15,8 +15,9 @@ use crate::config::settings::{LogFormat, LogSettings};
 
 /// Libraries that say more than an operator wants to know. Both `log.level` and `RUST_LOG` can say otherwise.
 ///
-/// serenity's spans hold webhook tokens below this level.
-const QUIET: &str = "serenity=warn,tungstenite=warn,h2=warn,hyper=warn,reqwest=warn,sqlx=warn";
+/// serenity's spans hold webhook tokens below this level. Its gateway warns at every stop and every reconnect; our own
+/// gateway says what of it matters.
+const QUIET: &str = "serenity=warn,serenity::gateway=error,tungstenite=warn,h2=warn,hyper=warn,reqwest=warn,sqlx=warn";
 
 /// Sends the program's log to standard error, and panics into the log.
 ///

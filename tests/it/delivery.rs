@@ -298,10 +298,7 @@ async fn an_outage_is_said_in_health_and_heals() {
     relay.say(channel(1), Lane::Chat, &["a"]).await;
     let state = relay.delivery_is(|state| !state.works()).await;
     let reason = state.reason().unwrap();
-    assert!(
-        reason.starts_with("Nothing gets through since 2") && reason.ends_with("no route to host"),
-        "{reason}"
-    );
+    assert!(reason.starts_with("Nothing gets through since 2") && reason.ends_with("no route to host"), "{reason}");
     relay.sink.attempts(4).await;
     relay.sink.now_answers(|_| delivered());
     relay.delivery_is(|state| *state == ComponentState::Healthy).await;

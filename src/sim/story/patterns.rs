@@ -14,9 +14,9 @@ examples = ['Script @__events-logger__/logging.lua:85: [DIED] Mattie small-biter
 
 [[patterns]]
 id = "mod-research"
-regex = '^Script @__events-logger__/\S+ \[RESEARCH FINISHED\] (?P<technology>\S+) (?P<level>\S+)$'
+regex = '^Script @__events-logger__/\S+ \[RESEARCH FINISHED\] (?P<technology>\S+) \S+$'
 event = "research"
-template = "🔬 Research done: **{technology}** {level}"
+template = "🔬 Research done: **{technology}**"
 channel = "game"
 examples = ['Script @__events-logger__/logging.lua:85: [RESEARCH FINISHED] automation 3']
 
