@@ -15,9 +15,12 @@ use crate::config::settings::{LogFormat, LogSettings};
 
 /// Libraries that say more than an operator wants to know. Both `log.level` and `RUST_LOG` can say otherwise.
 ///
-/// serenity's spans hold webhook tokens below this level. Its gateway warns at every stop and every reconnect; our own
-/// gateway says what of it matters.
-const QUIET: &str = "serenity=warn,serenity::gateway=error,tungstenite=warn,h2=warn,hyper=warn,reqwest=warn,sqlx=warn";
+/// serenity's spans hold webhook tokens below this level.
+const QUIET: &str = "serenity=warn,tungstenite=warn,h2=warn,hyper=warn,reqwest=warn,sqlx=warn";
+
+/// serenity's gateway warns at every stop and every reconnect. Our own says what of it matters, so it is quieter still
+/// where the operator does not speak of serenity.
+const QUIET_GATEWAY: &str = ",serenity::gateway=error";
 
 /// Sends the program's log to standard error, and panics into the log.
 ///
@@ -40,7 +43,8 @@ pub fn init(settings: &LogSettings) -> anyhow::Result<()> {
 /// When it has a level or a form that does not exist.
 pub fn parse_filter(directives: &str) -> anyhow::Result<EnvFilter> {
     // The later directive wins, so the operator's come last.
-    let all = format!("{QUIET},{directives}");
+    let gateway = if directives.contains("serenity") { "" } else { QUIET_GATEWAY };
+    let all = format!("{QUIET}{gateway},{directives}");
     EnvFilter::builder().parse(all).with_context(|| format!("`{directives}` is no log filter"))
 }
 
@@ -100,8 +104,9 @@ mod tests {
     fn say_one_of_each() {
         tracing::debug!("Ours, a detail");
         tracing::info!("Ours, a change");
-        tracing::info!(target: "serenity::gateway", "Theirs, a change");
-        tracing::warn!(target: "serenity::gateway", "Theirs, a warning");
+        tracing::info!(target: "serenity::http", "Theirs, a change");
+        tracing::warn!(target: "serenity::http", "Theirs, a warning");
+        tracing::warn!(target: "serenity::gateway::bridge", "Theirs, at every stop");
     }
 
     fn messages(filter: EnvFilter) -> Vec<String> {
@@ -118,7 +123,7 @@ mod tests {
     #[test]
     fn the_operator_can_make_a_library_speak() {
         let filter = choose_filter(&settings("warn,serenity=info"), None).unwrap();
-        assert_eq!(messages(filter), ["Theirs, a change", "Theirs, a warning"]);
+        assert_eq!(messages(filter), ["Theirs, a change", "Theirs, a warning", "Theirs, at every stop"]);
     }
 
     #[test]
