@@ -1,10 +1,12 @@
 //! The task: wakes the channels that have something to say, keeps the outbox small, and counts it.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +15,7 @@ use super::schedule::Schedule;
 use super::shared::Shared;
 use super::sink::NoticeSink;
 use crate::config::settings::RelaySettings;
-use crate::domain::{Clock, Lane};
+use crate::domain::{ChannelId, Clock, Lane};
 use crate::health::{Component, ComponentHandle, HealthRegistry};
 use crate::store::{OutboxStats, Store};
 use crate::telemetry::metrics::{DEAD_LETTERS, OUTBOX_DEPTH, OUTBOX_OLDEST};
@@ -70,26 +72,47 @@ impl DeliveryWorker {
 
 async fn deliver(shared: &Shared) -> anyhow::Result<()> {
     let mut committed = shared.store.committed();
-    let mut busy = BTreeSet::new();
-    let mut channels = FuturesUnordered::new();
+    let mut senders = Senders { shared, busy: BTreeSet::new(), channels: FuturesUnordered::new() };
     while !shared.cancel.is_cancelled() {
         committed.mark_unchanged();
-        for channel in shared.stored(|| shared.store.channels_with_work()).await? {
-            if busy.insert(channel) {
-                channels.push(Channel::new(shared, channel).drain());
+        for channel in senders.with_work().await? {
+            if senders.busy.insert(channel) {
+                senders.channels.push(Box::pin(Channel::new(shared, channel).drain()));
             }
         }
         tokio::select! {
             () = shared.cancel.cancelled() => {}
             _ = committed.changed() => {}
-            Some(idle) = channels.next() => { busy.remove(&idle?); }
+            Some(idle) = senders.channels.next() => { senders.busy.remove(&idle?); }
             () = tokio::time::sleep(POLL) => {}
         }
     }
-    while let Some(stopped) = channels.next().await {
+    while let Some(stopped) = senders.channels.next().await {
         stopped?;
     }
     Ok(())
+}
+
+/// The channels that send now.
+struct Senders<'a> {
+    shared: &'a Shared,
+    busy: BTreeSet<ChannelId>,
+    channels: FuturesUnordered<BoxFuture<'a, anyhow::Result<ChannelId>>>,
+}
+
+impl Senders<'_> {
+    /// The channels that have something to say. Those that send go on meanwhile: between them they may hold every
+    /// connection to the database, and would never give one back while nobody polls them.
+    async fn with_work(&mut self) -> anyhow::Result<Vec<ChannelId>> {
+        let shared = self.shared;
+        let mut found = pin!(shared.stored(|| shared.store.channels_with_work()));
+        loop {
+            tokio::select! {
+                found = &mut found => return found,
+                Some(idle) = self.channels.next() => { self.busy.remove(&idle?); }
+            }
+        }
+    }
 }
 
 async fn keep_house(shared: &Shared) -> anyhow::Result<()> {

@@ -423,6 +423,18 @@ async fn a_hundred_thousand_lines_of_an_outage_are_delivered_whole_in_a_few_mess
 }
 
 #[tokio::test]
+async fn more_channels_than_connections_to_the_database_do_not_wait_for_one_another_for_ever() {
+    let relay = Relay::started(Recorder::new(|_| delivered_then_rest(5))).await;
+    let text = "x".repeat(1500);
+    for _ in 0..40 {
+        let notices = (1..=16).flat_map(|id| std::iter::repeat_n(notice(channel(id), Lane::Chat, &text), 4));
+        relay.commit(notices.collect()).await;
+    }
+    // Less than the time after which a connection is given up.
+    timeout(Duration::from_secs(25), relay.drained()).await.expect("the channels hold each other up");
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_stored_yet_is_kept_and_the_message_not_sent_again() {
     let sink = Recorder::new(|_| delivered());
     sink.answers.forget_permits(1 << 20);
