@@ -176,10 +176,22 @@ fn check_outcomes(ingested: &[IngestedBatch], outcomes: &[CommitOutcome]) -> any
 
 /// What of `batch` is not committed yet: all of it, nothing, or, where a tail that was started again reads once more
 /// what was in flight, the rest.
+///
+/// # Errors
+/// When the batch does not follow, or begins in a file before the committed one. The stored checkpoint is right then:
+/// the next start goes on from it.
 fn unread_part(mut batch: LineBatch, committed: &Position) -> anyhow::Result<Option<LineBatch>> {
     let place = |position: &Position| (position.generation, position.offset);
     if batch.start == *committed {
         return Ok(Some(batch));
+    }
+    // A second reading may count the files in between differently, so its places would not be those of the first.
+    if batch.start.generation < committed.generation {
+        bail!(
+            "{}'s {} log was rotated while its tail fell: it is read anew from what is stored",
+            batch.server,
+            batch.source.as_str()
+        );
     }
     if place(&batch.end) <= place(committed) {
         return Ok(None);
@@ -246,6 +258,15 @@ mod tests {
     fn a_hole_before_a_batch_is_an_error() {
         let late = batch(at(1, 20), at(1, 30), &[("c", 30)]);
         assert!(unread_part(late, &at(1, 10)).is_err());
+    }
+
+    #[test]
+    fn a_second_reading_across_a_rotation_is_not_trusted() {
+        // The first reading met three files; the second one finds only the last of them, and counts two.
+        let committed = at(3, 100);
+        for again in [batch(at(1, 30), at(1, 40), &[("a", 40)]), batch(at(2, 90), at(2, 120), &[("new", 120)])] {
+            assert!(unread_part(again, &committed).is_err());
+        }
     }
 
     #[test]
