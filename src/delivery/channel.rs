@@ -146,12 +146,17 @@ impl<'a> Channel<'a> {
             Some(filename) => Some(Attachment { filename: filename.clone(), bytes: self.file_of(message).await? }),
             None => None,
         };
+        let others = match first_attempt {
+            Some(since) => self.shared.stored(|| self.shared.store.ids_delivered_around(self.id, since)).await?,
+            None => Vec::new(),
+        };
         let outgoing = OutgoingMessage {
             channel: self.id,
             nonce: message.nonce.clone(),
             content: message.content.clone(),
             attachment,
             first_attempt,
+            others,
         };
         if !self.shared.admits(pass) {
             return Ok(None);

@@ -22,6 +22,9 @@ pub struct OutgoingMessage {
     pub attachment: Option<Attachment>,
     /// When it was first tried, if it was: it may have arrived although nobody heard the answer.
     pub first_attempt: Option<Timestamp>,
+    /// Ids of the messages that are known to be in the channel since shortly before `first_attempt`. An equal one
+    /// among them is another one: a player may say the same twice.
+    pub others: Vec<u64>,
 }
 
 /// A file that goes with a message; at most 10 MiB.

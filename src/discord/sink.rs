@@ -1,6 +1,6 @@
 //! Sends messages to Discord's channels, one attempt at a time.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,8 +33,6 @@ const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
 const PAGE: usize = 100;
 /// Pages looked through: more than a thousand messages after the first attempt are not searched.
 const PAGES: usize = 10;
-/// Delivered messages remembered per channel, so that an equal one is not taken for them.
-const REMEMBERED: usize = 256;
 
 /// Discord's channels as a [`NoticeSink`].
 ///
@@ -44,7 +42,6 @@ const REMEMBERED: usize = 256;
 pub struct DiscordSink {
     rest: Rest,
     own_id: OnceCell<u64>,
-    delivered: Mutex<HashMap<ChannelId, VecDeque<u64>>>,
     unreadable: Mutex<HashSet<ChannelId>>,
 }
 
@@ -87,12 +84,7 @@ impl DiscordSink {
     /// # Errors
     /// When the token or `api_base` cannot be used in a request at all.
     pub fn new(settings: &DiscordSettings) -> anyhow::Result<Self> {
-        Ok(Self {
-            rest: Rest::new(settings)?,
-            own_id: OnceCell::new(),
-            delivered: Mutex::default(),
-            unreadable: Mutex::default(),
-        })
+        Ok(Self { rest: Rest::new(settings)?, own_id: OnceCell::new(), unreadable: Mutex::default() })
     }
 
     /// The same with this patience for each request, instead of 15 s and 30 s for one with a file.
@@ -118,11 +110,10 @@ impl DiscordSink {
     /// The id of `message` in its channel, `None` when it is not there.
     async fn find(&self, message: &OutgoingMessage, first_attempt: Timestamp) -> Result<Option<u64>, Outcome> {
         let own_id = self.own_id(message.channel).await?;
-        let known = self.known(message.channel);
         let mut after = self.just_before(first_attempt);
         for _ in 0..PAGES {
             let Some(page) = self.page(message.channel, after).await? else { return Ok(None) };
-            let is_it = |listed: &&Listed| listed.is(message, own_id) && !known.contains(&listed.id.0);
+            let is_it = |listed: &&Listed| listed.is(message, own_id) && !message.others.contains(&listed.id.0);
             if let Some(found) = page.iter().find(is_it) {
                 return Ok(Some(found.id.0));
             }
@@ -167,24 +158,11 @@ impl DiscordSink {
             self.rest.clock_offset().map_or((0, CLOCK_MARGIN_UNSEEN_MS), |offset| (offset, CLOCK_MARGIN_MS));
         snowflake(attempt.as_millisecond().saturating_add(offset).saturating_sub(margin))
     }
+}
 
-    fn known(&self, channel: ChannelId) -> HashSet<u64> {
-        let delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-        delivered.get(&channel).into_iter().flatten().copied().collect()
-    }
-
-    fn remember(&self, channel: ChannelId, outcome: &Outcome) {
-        if let Outcome::Delivered { message_id, .. } = outcome {
-            let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
-            let ids = delivered.entry(channel).or_default();
-            ids.push_back(*message_id);
-            if ids.len() > REMEMBERED {
-                ids.pop_front();
-            }
-        }
-    }
-
-    async fn find_or_send(&self, message: &OutgoingMessage) -> Outcome {
+#[async_trait]
+impl NoticeSink for DiscordSink {
+    async fn deliver(&self, message: &OutgoingMessage) -> Outcome {
         if let Some(first_attempt) = message.first_attempt.filter(|at| nonce_is_stale(*at)) {
             match self.find(message, first_attempt).await {
                 Ok(Some(message_id)) => {
@@ -196,15 +174,6 @@ impl DiscordSink {
             }
         }
         self.send(message).await
-    }
-}
-
-#[async_trait]
-impl NoticeSink for DiscordSink {
-    async fn deliver(&self, message: &OutgoingMessage) -> Outcome {
-        let outcome = self.find_or_send(message).await;
-        self.remember(message.channel, &outcome);
-        outcome
     }
 }
 

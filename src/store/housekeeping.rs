@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
+use super::outbox::NEIGHBOUR_MILLIS;
 use super::{Store, StoreError, from_millis, to_millis};
 use crate::domain::Lane;
 
@@ -82,8 +83,11 @@ impl Store {
                 delivered_before,
             ),
             (
-                "DELETE FROM messages WHERE id IN (SELECT id FROM messages
-              WHERE state <> 'open' AND finished_at < $1 ORDER BY finished_at LIMIT $2)",
+                // What is around an open message tells it from its equals.
+                "DELETE FROM messages WHERE id IN (SELECT m.id FROM messages m
+              WHERE m.state <> 'open' AND m.finished_at < $1 AND NOT EXISTS (SELECT 1 FROM messages o
+                  WHERE o.state = 'open' AND o.channel = m.channel AND m.finished_at >= o.first_attempt_at - $3)
+              ORDER BY m.finished_at LIMIT $2)",
                 delivered_before,
             ),
             (
@@ -95,7 +99,7 @@ impl Store {
         let free_before = self.free_pages().await?;
         let mut most = 0;
         for (delete, before) in steps {
-            let query = sqlx::query(delete).bind(to_millis(before)).bind(ROWS_PER_STEP);
+            let query = sqlx::query(delete).bind(to_millis(before)).bind(ROWS_PER_STEP).bind(NEIGHBOUR_MILLIS);
             most = most.max(query.execute(&self.writer).await?.rows_affected());
         }
         sqlx::query(PAGES_PER_STEP).execute(&self.writer).await?;

@@ -128,7 +128,7 @@ async fn refuse_newer_schema(path: &Path, writer: &SqlitePool) -> Result<(), Sto
     Ok(())
 }
 
-/// Chosen once per database. 48 bits: with a 63-bit id behind it the nonce stays within 25 characters of base 36.
+/// Chosen once per database.
 async fn nonce_seed(writer: &SqlitePool) -> sqlx::Result<u64> {
     sqlx::query("INSERT OR IGNORE INTO instance (id, nonce_seed) VALUES (1, $1)")
         .bind(fastrand::i64(0..1 << 48))

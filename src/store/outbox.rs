@@ -13,6 +13,17 @@ use crate::domain::{ChannelId, Lane};
 /// Text held in memory at a time, however long the rows are.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// Messages delivered so long before the first attempt at another one may be taken for it: more than the clocks of
+/// this machine and of Discord may differ in the search for it.
+pub(super) const NEIGHBOUR_MILLIS: i64 = 5 * 60 * 1000;
+
+/// FNV-1a, 64 bits: <https://www.rfc-editor.org/rfc/rfc9923>. The same in every version, as nonces must be.
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+/// 48 bits: with a 63-bit id behind them the nonce stays within 25 characters of base 36.
+const NONCE_MARK: u64 = (1 << 48) - 1;
+
 /// A notice that is to be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
@@ -129,6 +140,25 @@ impl Store {
         .fetch_optional(&self.readers)
         .await
         .map_err(|e| self.in_words(&e))
+    }
+
+    /// Discord's ids of the messages delivered to the channel since shortly before `first_attempt`.
+    pub async fn ids_delivered_around(
+        &self,
+        channel: ChannelId,
+        first_attempt: Timestamp,
+    ) -> Result<Vec<u64>, StoreError> {
+        // The index is of what is not open.
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT discord_id FROM messages
+             WHERE state <> 'open' AND finished_at >= $1 AND state = 'delivered' AND channel = $2",
+        )
+        .bind(to_millis(first_attempt).saturating_sub(NEIGHBOUR_MILLIS))
+        .bind(channel.get().cast_signed())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|e| self.in_words(&e))?;
+        Ok(ids.into_iter().map(i64::cast_unsigned).collect())
     }
 
     /// The plain texts of a message's rows behind the row `after`, with their ids.
@@ -316,15 +346,24 @@ fn row_of(row: &SqliteRow) -> sqlx::Result<OutboxRow> {
 
 fn message_of(row: &SqliteRow, channel: ChannelId, nonce_seed: u64) -> sqlx::Result<StoredMessage> {
     let id: i64 = row.try_get("id")?;
+    let (content, filename): (String, Option<String>) = (row.try_get("content")?, row.try_get("filename")?);
     Ok(StoredMessage {
         id,
-        nonce: format!("{}-{}", base36(nonce_seed), base36(id.cast_unsigned())),
+        nonce: nonce(nonce_seed, id, &content, filename.as_deref()),
         channel,
-        content: row.try_get("content")?,
-        filename: row.try_get("filename")?,
+        content,
+        filename,
         rows: usize::try_from(row.try_get::<i64, _>("row_count")?).unwrap_or_default(),
         first_attempt_at: from_millis(row.try_get("first_attempt_at")?),
     })
+}
+
+/// Of the content too: where a database is restored from a backup, ids are used again for other messages, and Discord
+/// would take those for the ones it has.
+fn nonce(seed: u64, id: i64, content: &str, filename: Option<&str>) -> String {
+    let bytes = content.bytes().chain([0]).chain(filename.unwrap_or_default().bytes());
+    let mark = bytes.fold(seed ^ FNV_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
+    format!("{}-{}", base36((mark ^ (mark >> 48)) & NONCE_MARK), base36(id.cast_unsigned()))
 }
 
 fn base36(mut number: u64) -> String {
@@ -349,6 +388,15 @@ mod tests {
 
     #[test]
     fn the_longest_nonce_is_one_discord_takes() {
-        assert!(base36((1 << 48) - 1).len() + 1 + base36(i64::MAX.cast_unsigned()).len() <= 25);
+        assert!(base36(NONCE_MARK).len() + 1 + base36(i64::MAX.cast_unsigned()).len() <= 25);
+    }
+
+    #[test]
+    fn an_id_used_again_after_a_restore_has_another_nonce() {
+        let nonces =
+            [nonce(7, 1, "a", None), nonce(7, 1, "b", None), nonce(7, 1, "a", Some("f")), nonce(8, 1, "a", None)];
+        let different: std::collections::BTreeSet<_> = nonces.iter().collect();
+        assert_eq!(different.len(), nonces.len(), "{nonces:?}");
+        assert_eq!(nonces[0], nonce(7, 1, "a", None));
     }
 }

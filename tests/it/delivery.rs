@@ -477,6 +477,25 @@ async fn all_sending_rests_before_discord_bans_the_address() {
 }
 
 #[tokio::test]
+async fn a_message_in_doubt_knows_the_others_in_its_channel_though_nothing_is_kept() {
+    let mut relay = Relay::idle(Recorder::new(|_| delivered())).await;
+    relay.settings.keep_delivered = Duration::ZERO;
+    relay.say(channel(1), Lane::Chat, &["gg"]).await;
+    relay.say(channel(2), Lane::Chat, &["elsewhere"]).await;
+    relay.start();
+    relay.drained().await;
+    relay.sink.now_answers(|_| retry(RetryScope::Global, None, true));
+    relay.say(channel(1), Lane::Chat, &["gg"]).await;
+    let attempts = relay.sink.attempts(4).await;
+    assert_eq!((&attempts[2].message.others, &attempts[3].message.others), (&vec![], &vec![1]));
+    relay.stop().await;
+    let later = Timestamp::now() + Duration::from_secs(1);
+    while relay.store.prune(later, later).await.unwrap() {}
+    relay.start();
+    assert_eq!(relay.sink.attempts(attempts.len() + 2).await.last().unwrap().message.others, [1]);
+}
+
+#[tokio::test]
 async fn delivered_rows_leave_the_database_when_their_time_is_over() {
     let mut relay = Relay::started(Recorder::new(|_| delivered())).await;
     let path = relay.dir.path().join("isr.db");

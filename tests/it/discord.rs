@@ -53,6 +53,7 @@ fn message(content: &str) -> OutgoingMessage {
         content: content.to_owned(),
         attachment: None,
         first_attempt: None,
+        others: Vec::new(),
     }
 }
 
@@ -288,11 +289,21 @@ async fn a_message_whose_nonce_is_forgotten_is_looked_for() {
 #[tokio::test]
 async fn an_equal_message_of_before_or_of_others_is_not_taken_for_the_lost_one() {
     let (sim, sink) = sim_and_sink().await;
-    id_of(&sink.deliver(&message("hello")).await);
+    let before = id_of(&sink.deliver(&message("hello")).await);
     sim.say(CHANNEL, "Bob", "hello").unwrap();
-    let repeated = message("hello");
+    let repeated = OutgoingMessage { others: vec![before], ..message("hello") };
     id_of(&sink.deliver(&late(&repeated)).await);
     assert_eq!(contents(&sim), ["hello", "hello", "hello"]);
+}
+
+#[tokio::test]
+async fn a_message_whose_arrival_could_not_be_stored_is_found_again() {
+    let (sim, sink) = sim_and_sink().await;
+    let sent = message("hello");
+    let arrived = id_of(&sink.deliver(&sent).await);
+    sim.forget_nonces();
+    assert_eq!(id_of(&sink.deliver(&late(&sent)).await), arrived);
+    assert_eq!(contents(&sim), ["hello"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use factorio_isr::sim::discord::{
 use factorio_isr::sim::factorio::check_exactly_once;
 use factorio_isr::sim::rcon::{Game, SimRcon};
 use nix::sys::signal::Signal;
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::harness::{DEADLINE, Site, TOKEN, lines_of, relayed_lines};
 
@@ -175,6 +177,32 @@ async fn sigterm_stops_in_order_even_while_discord_hangs() {
     let _relay = site.start();
     let chat = wait_for_messages(&sim, CHAT, |messages| !messages.is_empty()).await;
     assert_eq!(relayed_lines(&chat), ["**Bob**: still here"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_twice_appears_twice_though_the_second_was_in_doubt_over_a_restart() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let mut relay = site.start();
+    relay.wait_until_ready().await;
+    let line = format!("{} [CHAT] Bob: gg\n", now());
+    site.append("prod", &line);
+    wait_for_messages(&sim, CHAT, |messages| messages.len() == 1).await;
+    sim.set_fault(Fault::new(FaultKind::Cut { processed: false }).channel(CHAT));
+    site.append("prod", &line);
+    assert!(sim.wait_for(DEADLINE, |state| state.stats().unanswered > 0).await);
+    relay.kill();
+
+    // As long ago that Discord has forgotten the nonce.
+    let options = SqliteConnectOptions::new().filename(site.dir.path().join("isr.db"));
+    let database = SqlitePool::connect_with(options).await.unwrap();
+    let earlier = "UPDATE messages SET first_attempt_at = first_attempt_at - 120000 WHERE state = 'open'";
+    assert_eq!(sqlx::query(earlier).execute(&database).await.unwrap().rows_affected(), 1);
+    database.close().await;
+    sim.clear_faults();
+    let _relay = site.start();
+    let chat = wait_for_messages(&sim, CHAT, |messages| messages.len() == 2).await;
+    assert_eq!(relayed_lines(&chat), ["**Bob**: gg", "**Bob**: gg"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

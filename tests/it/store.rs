@@ -231,7 +231,7 @@ async fn rows_of_the_first_version_are_still_understood() {
     assert_eq!(checkpoint.position.file, FileId { device: u64::MAX, inode: 2 });
     assert_eq!(checkpoint.position.fingerprint.tail_hash, 1 << 63);
     let message = store.open_message(channel(), Lane::Chat).await.unwrap().unwrap();
-    assert_eq!((message.nonce.as_str(), message.content.as_str()), ("zzz-5", "a"));
+    assert_eq!((message.nonce.as_str(), message.content.as_str()), ("27irx2s1o1-5", "a"));
     assert_eq!(pending(&store).await, ["b"]);
     let stats = store.outbox_stats().await.unwrap();
     assert_eq!((stats.chat_depth, stats.alert_depth, stats.dead), (2, 0, 1));
