@@ -131,7 +131,8 @@ impl<'a> Channel<'a> {
         self.shared.stored(|| self.shared.store.pending_rows(self.id, lane, after, limit)).await
     }
 
-    /// `None` when the gate closed meanwhile and nothing was sent.
+    /// `None` when the gate closed meanwhile and nothing was sent, or when the worker stops and the answer is not
+    /// waited for: the message stays open then, as one that may have arrived.
     async fn send(
         &self,
         pass: &Pass<'_>,
@@ -161,7 +162,7 @@ impl<'a> Channel<'a> {
         if !self.shared.admits(pass) {
             return Ok(None);
         }
-        Ok(Some(self.shared.sink.deliver(&outgoing).await))
+        Ok(self.shared.unless_stopped(self.shared.sink.deliver(&outgoing)).await)
     }
 
     /// The plain text of the message's rows: the same bytes at every attempt.

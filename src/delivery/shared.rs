@@ -23,6 +23,9 @@ use crate::telemetry::metrics::{DELIVERIES, ErrorType, PARKED_CHANNELS, RETRIES,
 /// Files in memory at a time, of all channels together.
 const FILES_AT_ONCE: usize = 2;
 
+/// How long a worker that is to stop waits for answers: within the 4 s that the supervisor gives it.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
+
 /// Lives as long as one run of the worker.
 pub(crate) struct Shared {
     pub(crate) store: Store,
@@ -99,6 +102,17 @@ impl Shared {
             return !self.cancel.is_cancelled();
         }
         self.cancel.run_until_cancelled(tokio::time::sleep(time)).await.is_some()
+    }
+
+    /// What comes of `attempt`; `None` when the worker is to stop and nothing comes in time.
+    pub(crate) async fn unless_stopped<T>(&self, attempt: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            outcome = attempt => Some(outcome),
+            () = async {
+                self.cancel.cancelled().await;
+                tokio::time::sleep(LAST_ANSWERS).await;
+            } => None,
+        }
     }
 
     /// Discord answered for this channel alone, well or not.
