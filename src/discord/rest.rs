@@ -27,6 +27,8 @@ const DISCORD: &str = "https://discord.com";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A file may take longer by its size: one that never gets through in time would hold its channel for ever.
+const SLOWEST_UPLOAD_BYTES_PER_SECOND: usize = 32 * 1024;
 /// What Discord asks of bots: who, and which version.
 const USER_AGENT: &str = concat!("DiscordBot (factorio-isr, ", env!("CARGO_PKG_VERSION"), ")");
 /// Longer answers are cut off: a hundred messages are far shorter.
@@ -123,7 +125,7 @@ impl Rest {
         let request = self.http.post(self.url(path));
         let request = match file {
             None => request.json(payload),
-            Some(file) => request.multipart(form(payload, file)?).timeout(UPLOAD_TIMEOUT),
+            Some(file) => request.multipart(form(payload, file)?).timeout(upload_timeout(file.bytes.len())),
         };
         self.request(path, request).await
     }
@@ -212,6 +214,10 @@ async fn read_whole(mut response: Response) -> Answer {
     Answer { status: response.status(), headers: response.headers().clone(), body: body.freeze() }
 }
 
+fn upload_timeout(bytes: usize) -> Duration {
+    UPLOAD_TIMEOUT + Duration::from_secs((bytes / SLOWEST_UPLOAD_BYTES_PER_SECOND) as u64)
+}
+
 fn form(payload: &impl Serialize, file: &Attachment) -> Result<Form, Unanswered> {
     let unfit = |error: &dyn std::fmt::Display| Unanswered::Unreachable(error.to_string());
     let payload = serde_json::to_string(payload).map_err(|error| unfit(&error))?;
@@ -228,4 +234,17 @@ fn form(payload: &impl Serialize, file: &Attachment) -> Result<Form, Unanswered>
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_file_gets_through_a_slow_line() {
+        let largest = 8 << 20;
+        let quarter_megabit_per_second = 32 * 1024;
+        assert!(upload_timeout(largest) > Duration::from_secs(largest as u64 / quarter_megabit_per_second));
+        assert_eq!(upload_timeout(1000), UPLOAD_TIMEOUT);
+    }
 }

@@ -87,7 +87,8 @@ impl DiscordSink {
         Ok(Self { rest: Rest::new(settings)?, own_id: OnceCell::new(), unreadable: Mutex::default() })
     }
 
-    /// The same with this patience for each request, instead of 15 s and 30 s for one with a file.
+    /// The same with this patience for each request, instead of 15 s, and of more for one with a file by
+    /// its size.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { rest: self.rest.with_patience(patience), ..self }
