@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use crate::delivery::{Outcome, Refusal, RetryScope};
@@ -49,6 +49,9 @@ enum Class {
 /// Reasons are made of the status, Discord's code and message, and `channel`; never of a token or an address.
 #[must_use]
 pub fn classify(channel: ChannelId, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Outcome {
+    if status.is_success() && is_a_page(headers) {
+        return foreign(status);
+    }
     if status.is_success() {
         return Outcome::Delivered { message_id: message_id(body), rest: bucket_rest(headers) };
     }
@@ -71,13 +74,7 @@ pub fn classify(channel: ChannelId, status: StatusCode, headers: &HeaderMap, bod
             retry(retry_after(headers, &said), RetryScope::Global, ErrorType::ServerError, reason)
         }
         Class::ServerError => server_error(status, headers, &said),
-        Class::Foreign => {
-            let reason = format!(
-                "something that is not Discord's API answers {}: check discord.api_base and the proxy settings",
-                status_text(status)
-            );
-            retry(Some(FOREIGN_REST), RetryScope::Global, ErrorType::Other, reason)
-        }
+        Class::Foreign => foreign(status),
     }
 }
 
@@ -135,6 +132,19 @@ fn cloudflare(headers: &HeaderMap) -> Outcome {
     let after = retry_after(headers, &ApiError::default()).unwrap_or_default().max(CLOUDFLARE_REST);
     let reason = format!("Cloudflare holds this address back from Discord: wait {} s", after.as_secs());
     retry(Some(after), RetryScope::Global, ErrorType::RateLimited, reason)
+}
+
+fn foreign(status: StatusCode) -> Outcome {
+    let reason = format!(
+        "something that is not Discord's API answers {}: check discord.api_base and the proxy settings",
+        status_text(status)
+    );
+    retry(Some(FOREIGN_REST), RetryScope::Global, ErrorType::Other, reason)
+}
+
+/// The API answers in JSON. A portal or a proxy that says `200 OK` to everything has delivered nothing.
+fn is_a_page(headers: &HeaderMap) -> bool {
+    text(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| !kind.to_ascii_lowercase().contains("json"))
 }
 
 fn server_error(status: StatusCode, headers: &HeaderMap, said: &ApiError) -> Outcome {

@@ -34,6 +34,14 @@ fn table(lines: &[String]) -> String {
 }
 
 #[test]
+fn a_portal_that_says_ok_has_delivered_nothing() {
+    let page = outcome(200, &[("content-type", "text/html; charset=utf-8")], "<h1>Welcome to the hotel</h1>");
+    assert_snapshot!(line(&page), @"retry Some(60s) Global Other | something that is not Discord's API answers 200 OK: check discord.api_base and the proxy settings");
+    let answer = outcome(200, &[("content-type", "application/json")], r#"{"id": "42"}"#);
+    assert_eq!(answer, Outcome::Delivered { message_id: 42, rest: None });
+}
+
+#[test]
 fn a_stored_message_is_delivered_with_its_id() {
     assert_eq!(outcome(200, &[], r#"{"id": "42"}"#), Outcome::Delivered { message_id: 42, rest: None });
 }
