@@ -33,7 +33,7 @@ async fn every_line_of_a_run_is_one_json_object() {
     let sim = SimDiscord::start(config).await.unwrap();
     let site = Site::new(&sim.base_url()).server("prod", CHAT).extra(JSON);
     // What libraries say, too.
-    let mut relay = site.start_with(&[("RUST_LOG", "debug")]);
+    let mut relay = site.start_with(&[("RUST_LOG", "debug,serenity=debug")]);
     relay.wait_until_ready().await;
     let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S");
     site.append("prod", &format!("{now} [CHAT] Bob: a \"quoted\" word\n"));
