@@ -19,6 +19,7 @@ mod wakes;
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -81,6 +82,9 @@ pub async fn follow(
     cancel.run_until_cancelled(tail.run(reader)).await.unwrap_or(Ok(()))
 }
 
+/// Room for one batch on its way to the pipeline.
+type Place = mpsc::OwnedPermit<LineBatch>;
+
 /// What moves to the blocking threads and back.
 struct Reader {
     follower: Follower,
@@ -108,14 +112,15 @@ impl Tail {
     async fn run(mut self, mut reader: Reader) -> anyhow::Result<()> {
         let mut refreshed = Instant::now();
         loop {
+            let mut place = Some(self.place().await?);
             let result;
-            (reader, result) = self.poll(reader).await?;
+            (reader, result) = self.poll(reader, &mut place).await?;
             reader.refresh = !reader.wake.is_complete() || refreshed.elapsed() > REFRESH || !is_calm(&result);
             if reader.refresh {
                 refreshed = Instant::now();
             }
             let again = match result {
-                Ok(step) => self.hand_on(step).await?,
+                Ok(step) => self.hand_on(step, place).await?,
                 Err(error) => {
                     self.report.unreadable(&error);
                     Again::Later
@@ -136,7 +141,13 @@ impl Tail {
 
     /// One hop to a blocking thread per poll: a mount that hangs then blocks that thread and no worker of the
     /// runtime, and the poll of an idle log stays one hop and one `stat`.
-    async fn poll(&mut self, mut reader: Reader) -> anyhow::Result<(Reader, io::Result<Step>)> {
+    ///
+    /// A poll that hangs gives its place back: other logs need it.
+    async fn poll(
+        &mut self,
+        mut reader: Reader,
+        place: &mut Option<Place>,
+    ) -> anyhow::Result<(Reader, io::Result<Step>)> {
         let mut polling = tokio::task::spawn_blocking(move || {
             let result = reader.poll();
             (reader, result)
@@ -144,29 +155,38 @@ impl Tail {
         loop {
             tokio::select! {
                 done = &mut polling => return done.context("the reader of the log failed"),
-                () = sleep(HANGING) => self.report.hanging(),
+                () = sleep(HANGING) => {
+                    *place = None;
+                    self.report.hanging();
+                }
             }
         }
     }
 
-    async fn hand_on(&mut self, step: Step) -> anyhow::Result<Again> {
+    /// Waits for a place for the next batch before anything is read: what many tails had read and could not hand on
+    /// would fill the memory.
+    async fn place(&self) -> anyhow::Result<Place> {
+        let mut waiting = pin!(self.out.clone().reserve_owned());
+        loop {
+            tokio::select! {
+                place = &mut waiting => return place.ok().context("nobody takes the lines of the log any more"),
+                () = sleep(Duration::from_secs(1)) => self.report.lag_seconds(),
+            }
+        }
+    }
+
+    async fn hand_on(&mut self, step: Step, place: Option<Place>) -> anyhow::Result<Again> {
         self.report.step(&step);
         let Some(piece) = step.piece else { return Ok(step.again) };
         let TailConfig { server, source, .. } = &self.config;
         let Piece { start, end, items } = piece;
         let batch = LineBatch { server: server.clone(), source: *source, start, end, items };
-        let out = self.out.clone();
-        let sending = out.send(batch);
-        tokio::pin!(sending);
-        loop {
-            tokio::select! {
-                sent = &mut sending => {
-                    sent.ok().context("nobody takes the lines of the log any more")?;
-                    return Ok(step.again);
-                }
-                () = sleep(Duration::from_secs(1)) => self.report.lag_seconds(),
-            }
-        }
+        let place = match place {
+            Some(place) => place,
+            None => self.place().await?,
+        };
+        place.send(batch);
+        Ok(step.again)
     }
 }
 

@@ -81,6 +81,9 @@ struct Running {
 /// Changes that a slow watcher may lag behind before it loses some.
 const CHANGES: usize = 4096;
 
+/// How long a stop waits for what is being answered.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
 impl SimDiscord {
     /// Listens, and answers from the moment this returns.
     pub async fn start(config: SimDiscordConfig) -> io::Result<Self> {
@@ -117,8 +120,11 @@ impl SimDiscord {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Running { guard, task }) = running else { return };
         drop(guard);
-        if let Err(error) = task.await {
-            tracing::warn!(%error, "The Discord stand-in did not stop in order");
+        let abort = task.abort_handle();
+        match tokio::time::timeout(STOP_LIMIT, task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "The Discord stand-in did not stop in order"),
+            Err(_) => abort.abort(),
         }
     }
 
