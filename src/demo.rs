@@ -13,8 +13,9 @@ use crate::app::Relay;
 use crate::config::{self, Environment};
 use crate::domain::SystemClock;
 use crate::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild};
-use crate::sim::factorio::{LogFeed, SimServer, SimServerConfig};
+use crate::sim::factorio::{LogFeed, SimGame, SimServer, SimServerConfig};
 use crate::sim::page::page_router;
+use crate::sim::rcon::{Game, Surface};
 use crate::sim::story::{DEMO_PATTERNS, Place, Story, play};
 use crate::supervisor::signals;
 use crate::telemetry::logging;
@@ -42,21 +43,22 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
     let discord = SimDiscord::start_with(stand_in(port), page)
         .await
         .with_context(|| format!("Cannot listen on 127.0.0.1:{port}; choose another port with --port"))?;
-    let servers = Place::ALL.map(|place| server(place, folder.path()).shown_by(&feed));
+    let games = games(folder.path(), &feed).await.context("No port for a simulated RCON")?;
 
-    let settings = settings(folder.path(), &discord.base_url())?;
+    let rcon = games.each_ref().map(|game| game.rcon().address().port());
+    let settings = settings(folder.path(), &discord.base_url(), rcon)?;
     logging::init(&settings.log)?;
     let signals = signals::listen().context("Cannot listen for signals")?;
     let curtain = CancellationToken::new();
     // Before the relay, which would warn of logs that are not there yet.
-    let telling = tokio::spawn(play(Story::new(fastrand::u64(..)), servers, curtain.clone()));
+    let telling = tokio::spawn(play(Story::new(fastrand::u64(..)), games, curtain.clone()));
     let relay = Relay::assemble(&settings).await?;
     let address = format!("http://{}", relay.address());
     announce(&discord.base_url(), &address);
     relay_address.get_or_init(|| address);
     let code = relay.run(signals).await;
     curtain.cancel();
-    telling.await.context("The story broke off")?.context("A simulated server cannot write its log")?;
+    telling.await.context("The story broke off")?.context("A simulated server cannot go on")?;
     discord.stop().await;
     Ok(code)
 }
@@ -120,28 +122,61 @@ fn server(place: Place, folder: &Path) -> SimServer {
     SimServer::new(config, Arc::new(SystemClock))
 }
 
-/// The configuration an operator would write for these two servers.
-fn configuration(folder: &Path, api_base: &str) -> String {
+/// What RCON asks for: any text would do.
+const RCON_PASSWORD: &str = "demo-rcon-password";
+
+async fn games(folder: &Path, feed: &LogFeed) -> std::io::Result<[SimGame; 2]> {
+    let start = async |place| SimGame::new(server(place, folder).shown_by(feed), RCON_PASSWORD, game(place)).await;
+    let [nauvis, space_age] = Place::ALL;
+    Ok([start(nauvis).await?, start(space_age).await?])
+}
+
+/// What the map of a place has seen before the story begins.
+fn game(place: Place) -> Game {
+    let surface = |name: &str, factor, [time, pollution, spawner_kills]: [u32; 3]| Surface {
+        name: name.to_owned(),
+        factor,
+        time,
+        pollution,
+        spawner_kills,
+    };
+    let nauvis = surface("Nauvis", 0.9485, [7, 82, 12]);
+    let (admin, surfaces) = match place {
+        Place::Nauvis => ("Marit.K", vec![nauvis]),
+        Place::SpaceAge => ("Juno", vec![nauvis, surface("Gleba", 0.6161, [28, 53, 19])]),
+    };
+    let mut game = Game::default();
+    game.admins.insert(admin.to_owned());
+    game.surfaces = surfaces;
+    game
+}
+
+/// The configuration an operator would write for these two servers, whose RCON listens on these ports.
+fn configuration(folder: &Path, api_base: &str, rcon: [u16; 2]) -> String {
     let database = quoted(&folder.join("factorio-isr.db"));
     let general = format!(
         "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{api_base}\"\n\n\
          [http]\nhost = \"127.0.0.1\"\nport = 0\n\n[log]\nlevel = \"warn,factorio_isr=info\"\n\n\
          [database]\npath = {database}\n"
     );
-    let servers = Place::ALL.map(|place| server_table(place, folder));
-    format!("{general}{}{DEMO_PATTERNS}", servers.concat())
+    let [nauvis, space_age] = rcon;
+    let servers = [(Place::Nauvis, nauvis), (Place::SpaceAge, space_age)];
+    let tables: String = servers.into_iter().map(|(place, rcon)| server_table(place, folder, rcon)).collect();
+    format!("{general}{tables}{DEMO_PATTERNS}")
 }
 
-fn server_table(place: Place, folder: &Path) -> String {
+fn server_table(place: Place, folder: &Path, rcon: u16) -> String {
     let [chat, joins, game, alerts] = [0, 1, 2, 3].map(|at| channel_id(place, at));
     format!(
         "\n[servers.{}]\nname = \"{}\"\nconsole_log = {}\nengine_log = {}\nstart_at = \"beginning\"\n\
          channels = {{ default = {chat}, joins = {joins}, server = {joins}, game = {game}, admin = {alerts}, \
-         alerts = {alerts} }}\n",
+         alerts = {alerts} }}\n\
+         [servers.{}.rcon]\nhost = \"127.0.0.1\"\nport = {rcon}\npassword = \"{RCON_PASSWORD}\"\n",
         tag(place),
         place.name(),
         quoted(&folder.join(format!("{}-console.log", tag(place)))),
         quoted(&folder.join(format!("{}-current.log", tag(place)))),
+        tag(place),
     )
 }
 
@@ -149,9 +184,9 @@ fn quoted(path: &Path) -> String {
     toml_edit::Value::from(path.display().to_string()).to_string()
 }
 
-fn settings(folder: &Path, api_base: &str) -> anyhow::Result<config::Settings> {
+fn settings(folder: &Path, api_base: &str, rcon: [u16; 2]) -> anyhow::Result<config::Settings> {
     let path = folder.join("config.toml");
-    std::fs::write(&path, configuration(folder, api_base)).context("Cannot write the configuration")?;
+    std::fs::write(&path, configuration(folder, api_base, rcon)).context("Cannot write the configuration")?;
     let env = Environment { vars: std::collections::BTreeMap::new(), secrets_dir: folder.join("no-secrets") };
     Ok(config::load(&path, &env)?.settings)
 }
@@ -163,8 +198,9 @@ mod tests {
     #[test]
     fn the_configuration_of_the_demo_is_valid() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path(), "http://127.0.0.1:8090").unwrap();
-        assert_eq!(settings.servers.len(), 2);
+        let settings = settings(folder.path(), "http://127.0.0.1:8090", [27_015, 27_016]).unwrap();
+        let ports: Vec<u16> = settings.servers.iter().filter_map(|server| Some(server.rcon.as_ref()?.port)).collect();
+        assert_eq!(ports, [27_015, 27_016]);
         assert!(crate::events::EventRules::new(&settings.events).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! The demo's story: two servers, the people on them, and what befalls them, for ever.
 //!
-//! [`Story`] is the schedule, pure and seeded: which beat comes after which pause. [`play`] writes it to two
-//! [`SimServer`]s in real time.
+//! [`Story`] is the schedule, pure and seeded: which beat comes after which pause. [`play`] acts it out on two
+//! [`SimGame`]s in real time, with whatever moderators change meanwhile.
 
 mod patterns;
 mod scenes;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use patterns::DEMO_PATTERNS;
 
-use super::factorio::{SERVER_ACTOR, SimServer};
+use super::factorio::{SERVER_ACTOR, SimGame};
 use scenes::{DECK, FIRST_SCENES, Line, OPENING, TROLL, TROLLS};
 
 /// The story's servers, in the order [`play`] takes them.
@@ -73,6 +73,8 @@ pub enum Action {
     Kick(Player, Player, &'static str),
     /// A player is banned: who, by whom, why.
     Ban(Player, Player, &'static str),
+    /// A ban is lifted, if there is one: whose, by whom.
+    Unban(Player, Player),
     /// A player becomes an admin, by the server's hand.
     Promote(Player),
     /// A player dies: who, of what.
@@ -103,6 +105,7 @@ impl Action {
             | Self::Died(player, _)
             | Self::Desync(player)
             | Self::Promote(player) => vec![player],
+            Self::Unban(_, actor) => vec![actor],
             Self::Kick(player, actor, _) | Self::Ban(player, actor, _) => vec![player, actor],
             _ => Vec::new(),
         }
@@ -219,6 +222,7 @@ impl Story {
             Action::Chat(player, text) => Action::Chat(name(player), self.fill(text)),
             Action::Kick(player, actor, reason) => Action::Kick(name(player), actor, reason),
             Action::Ban(player, actor, reason) => Action::Ban(name(player), actor, reason),
+            Action::Unban(player, actor) => Action::Unban(name(player), actor),
             action => action,
         }
     }
@@ -246,51 +250,90 @@ impl Iterator for Story {
     }
 }
 
-/// Writes the story to `servers` (as [`Place::ALL`]) in real time until `cancel`. The servers are left as they are.
+/// Acts the story out on `games` (as [`Place::ALL`]) in real time until `cancel`. The servers are left as they are.
+///
+/// Who was kicked over RCON comes back when it is his turn to speak; who is banned or muted misses his turns; a server
+/// that was told to quit is started again.
 ///
 /// # Errors
-/// When a log cannot be written or rotated.
-pub async fn play(story: Story, mut servers: [SimServer; 2], cancel: CancellationToken) -> io::Result<()> {
+/// When a log cannot be written or rotated, or RCON cannot listen.
+pub async fn play(story: Story, games: [SimGame; 2], cancel: CancellationToken) -> io::Result<()> {
     for beat in story {
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
             () = tokio::time::sleep(beat.delay) => {}
         }
-        let [nauvis, space_age] = &mut servers;
-        let server = match beat.place {
+        let [nauvis, space_age] = &games;
+        let game = match beat.place {
             Place::Nauvis => nauvis,
             Place::SpaceAge => space_age,
         };
-        perform(server, &beat.action)?;
+        perform(game, &beat.action).await?;
     }
     Ok(())
 }
 
-fn perform(server: &mut SimServer, action: &Action) -> io::Result<()> {
+async fn perform(game: &SimGame, action: &Action) -> io::Result<()> {
     match action {
-        Action::Start => server.start(),
-        Action::Stop => server.stop(),
+        Action::Start if game.is_running() => Ok(()),
+        Action::Start => game.start().await,
+        Action::Stop if game.is_running() => game.stop(),
         Action::Crash => {
-            server.crash();
+            game.crash();
             Ok(())
         }
-        Action::Join(player) => server.join(player),
-        Action::Leave(player) => server.leave(player),
-        Action::Chat(player, text) => server.chat(player, text),
-        Action::Shout(player, text) => server.shout(player, text),
-        Action::ServerChat(text) => server.server_chat(text),
-        Action::TryCommand(player, lua) => server.command_warning(player, lua),
-        Action::Command(player, lua) => server.command(player, lua),
-        Action::Kick(player, actor, reason) => server.kick(player, actor, Some(reason)),
-        Action::Ban(player, actor, reason) => server.ban(player, actor, Some(reason)),
-        Action::Promote(player) => server.promote(player, SERVER_ACTOR),
-        Action::Died(player, cause) => server.companion_died(player, cause),
-        Action::Research(technology, level) => server.companion_research_finished(technology, *level),
-        Action::Rocket => server.companion_rocket_launched(),
-        Action::Autosave => server.autosave(),
-        Action::Desync(player) => server.desync(player),
-        Action::RotateCopyTruncate => server.console().rotate_copytruncate(),
-        Action::RotateRename => server.console().rotate_rename(),
+        Action::Stop => Ok(()),
+        Action::RotateCopyTruncate => game.server().console().rotate_copytruncate(),
+        Action::RotateRename => game.server().console().rotate_rename(),
+        action => {
+            if !game.is_running() {
+                game.start().await?;
+            }
+            if can_happen(game, action)? { happen(game, action) } else { Ok(()) }
+        }
+    }
+}
+
+/// Whether everybody is there for it; who can come, comes.
+fn can_happen(game: &SimGame, action: &Action) -> io::Result<bool> {
+    for player in action.needs() {
+        if game.rcon().game().bans.contains(player) {
+            return Ok(false);
+        }
+        if !game.is_online(player) {
+            game.join(player)?;
+        }
+    }
+    let state = game.rcon().game();
+    let online = |player: &str| state.players.get(player).is_some_and(|player| player.online);
+    Ok(match action {
+        Action::Join(player) => !online(player) && !state.bans.contains(*player),
+        Action::Chat(player, _) | Action::Shout(player, _) => state.players.get(*player).is_some_and(|p| !p.muted),
+        Action::Promote(player) => !state.admins.contains(*player),
+        Action::Unban(player, _) => state.bans.contains(*player),
+        _ => true,
+    })
+}
+
+fn happen(game: &SimGame, action: &Action) -> io::Result<()> {
+    match action {
+        Action::Join(player) => game.join(player),
+        Action::Leave(player) => game.leave(player),
+        Action::Chat(player, text) => game.server().chat(player, text),
+        Action::Shout(player, text) => game.server().shout(player, text),
+        Action::ServerChat(text) => game.server().server_chat(text),
+        Action::TryCommand(player, lua) => game.server().command_warning(player, lua),
+        Action::Command(player, lua) => game.server().command(player, lua),
+        Action::Kick(player, actor, reason) => game.kick(player, actor, Some(reason)),
+        Action::Ban(player, actor, reason) => game.ban(player, actor, Some(reason)),
+        Action::Unban(player, actor) => game.unban(player, actor),
+        Action::Promote(player) => game.promote(player, SERVER_ACTOR),
+        Action::Died(player, cause) => game.server().companion_died(player, cause),
+        Action::Research(technology, level) => game.server().companion_research_finished(technology, *level),
+        Action::Rocket => game.server().companion_rocket_launched(),
+        Action::Autosave => game.server().autosave(),
+        Action::Desync(player) => game.server().desync(player),
+        Action::Start | Action::Stop | Action::Crash | Action::RotateCopyTruncate | Action::RotateRename => Ok(()),
     }
 }
 

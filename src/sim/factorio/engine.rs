@@ -1,5 +1,7 @@
 //! The lines of `factorio-current.log`, without their elapsed seconds. Source line numbers are those of 2.0.77.
 
+use std::net::SocketAddr;
+
 /// The version the simulator claims to be.
 const VERSION: &str = "2.0.77";
 const MANAGER: &str = "Info ServerMultiplayerManager.cpp";
@@ -43,9 +45,19 @@ fn mods(space_age: bool) -> &'static [&'static str] {
 
 /// What a stop by a signal leaves, to the last word.
 pub(super) fn stopping(save: &str, tick: u64) -> Vec<String> {
+    let mut lines = vec!["Received SIGTERM, shutting down".to_owned()];
+    lines.extend(quitting("signal", save, tick));
+    lines
+}
+
+/// What `/quit` over RCON leaves.
+pub(super) fn remote_quit(save: &str, tick: u64) -> Vec<String> {
+    quitting("remote-quit", save, tick)
+}
+
+fn quitting(cause: &str, save: &str, tick: u64) -> Vec<String> {
     vec![
-        "Received SIGTERM, shutting down".to_owned(),
-        "Quitting: signal.".to_owned(),
+        format!("Quitting: {cause}."),
         format!("Info MainLoop.cpp:437: Saving map as {save}"),
         "Info MainLoop.cpp:448: Saving progress: 100.000000%".to_owned(),
         format!("{MANAGER}:119: Disconnecting multiplayer connection."),
@@ -106,6 +118,24 @@ pub(super) fn autosave(slot: u32) -> [String; 2] {
         format!("Info AppManager.cpp:323: Saving to _autosave{slot} (blocking)."),
         "Info AppManagerStates.cpp:2110: Saving finished".to_owned(),
     ]
+}
+
+/// `/server-save`, from its begin to its end.
+pub(super) fn save(path: &str) -> [String; 2] {
+    [
+        format!("Info AppManager.cpp:339: Saving game as {path}"),
+        "Info AppManagerStates.cpp:2110: Saving finished".to_owned(),
+    ]
+}
+
+/// RCON listens.
+pub(super) fn rcon_up(address: SocketAddr) -> String {
+    format!("Info RemoteCommandProcessor.cpp:133: Starting RCON interface at IP ADDR:({{{address}}})")
+}
+
+/// Somebody connects to RCON.
+pub(super) fn rcon_connected(from: SocketAddr) -> String {
+    format!("Info RemoteCommandProcessor.cpp:244: New RCON connection from IP ADDR:({{{from}}})")
 }
 
 /// What a mod's `log()` leaves. `source` is as `__events-logger__/logging.lua:85`.

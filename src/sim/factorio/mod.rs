@@ -1,15 +1,17 @@
 //! A Factorio dedicated server as its log files show it: the file of `--console-log` and `factorio-current.log`.
 //!
-//! The lines are the ones real servers of 2.0 write. It plays no game and opens no port; time comes from a
-//! [`Clock`](crate::domain::Clock), so nothing here sleeps.
+//! The lines are the ones real servers of 2.0 write; time comes from a [`Clock`](crate::domain::Clock). [`SimServer`] plays
+//! no game and opens no port; [`SimGame`] is one with its RCON and the game behind both.
 
 mod engine;
 mod feed;
+mod game;
 mod log_file;
 mod numbered;
 mod server;
 
 pub use feed::{FeedLine, LogFeed};
+pub use game::SimGame;
 pub use log_file::LogFile;
 pub use numbered::{Loss, NumberedLine, check_exactly_once, numbered_lines};
 pub use server::{SERVER_ACTOR, SimServer, SimServerConfig};

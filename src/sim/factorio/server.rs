@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -56,6 +58,7 @@ pub struct SimServer {
     next_peer: u32,
     player_indices: HashMap<String, u32>,
     autosave_slot: u32,
+    running: bool,
 }
 
 impl SimServer {
@@ -77,6 +80,7 @@ impl SimServer {
             next_peer: 1,
             player_indices: HashMap::new(),
             autosave_slot: 0,
+            running: false,
         }
     }
 
@@ -109,6 +113,7 @@ impl SimServer {
         self.console.reopen()?;
         self.renew_engine_log()?;
         self.started = self.clock.now();
+        self.running = true;
         self.console.write_line(&format!("=== Log opened {} ===", self.date()))?;
         self.engine_lines(&engine::starting(&self.date(), &self.save, self.space_age, self.first_tick))
     }
@@ -123,14 +128,25 @@ impl SimServer {
 
     /// Stops the server in order, as on SIGTERM, down to `=== Log closed` and `Goodbye`.
     pub fn stop(&mut self) -> io::Result<()> {
+        self.close(&engine::stopping(&self.save, self.tick()))
+    }
+
+    /// Stops the server in order, as on `/quit` over RCON.
+    pub fn quit(&mut self) -> io::Result<()> {
+        self.close(&engine::remote_quit(&self.save, self.tick()))
+    }
+
+    fn close(&mut self, last_words: &[String]) -> io::Result<()> {
         self.console.write_line(&format!("=== Log closed {} ===", self.date()))?;
-        self.engine_lines(&engine::stopping(&self.save, self.tick()))?;
+        self.engine_lines(last_words)?;
         self.crash();
         Ok(())
     }
 
     /// Ends the server as `kill -9` does: the logs just end.
     pub fn crash(&mut self) {
+        self.first_tick = self.tick();
+        self.running = false;
         self.forget_peers();
         self.console.close();
         if let Some(engine) = &mut self.engine {
@@ -141,6 +157,34 @@ impl SimServer {
     fn forget_peers(&mut self) {
         self.peers.clear();
         self.next_peer = 1;
+    }
+
+    /// Whether it was started, and not stopped since.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Whether a player ever joined.
+    #[must_use]
+    pub fn has_seen(&self, player: &str) -> bool {
+        self.player_indices.contains_key(player)
+    }
+
+    /// The age of the map, at 60 ticks a second.
+    #[must_use]
+    pub fn map_age(&self) -> Duration {
+        Duration::from_millis(self.tick() * 1000 / 60)
+    }
+
+    /// RCON listens at `address`.
+    pub fn rcon_is_up(&mut self, address: SocketAddr) -> io::Result<()> {
+        self.engine_lines(&[engine::rcon_up(address)])
+    }
+
+    /// Somebody connects to RCON.
+    pub fn rcon_connected(&mut self, from: SocketAddr) -> io::Result<()> {
+        self.engine_lines(&[engine::rcon_connected(from)])
     }
 
     /// A player comes in.
@@ -223,6 +267,15 @@ impl SimServer {
         self.console_line("[PROMOTE]", format_args!("{player} was promoted to admin by {actor}."))
     }
 
+    /// Somebody who never played here becomes an admin. The tag of this line is not known from a real server.
+    pub fn enlist_admin(&mut self, player: &str, actor: &str) -> io::Result<()> {
+        let text = "was added to the admin list by";
+        self.console_line(
+            "[PROMOTE]",
+            format_args!("{player} {text} {actor} and will be promoted upon joining the game."),
+        )
+    }
+
     /// A player is no longer an admin.
     pub fn demote(&mut self, player: &str, actor: &str) -> io::Result<()> {
         self.console_line("[DEMOTE]", format_args!("{player} was demoted from admin by {actor}."))
@@ -232,6 +285,12 @@ impl SimServer {
     pub fn autosave(&mut self) -> io::Result<()> {
         self.autosave_slot = self.autosave_slot % AUTOSAVE_SLOTS + 1;
         self.engine_lines(&engine::autosave(self.autosave_slot))
+    }
+
+    /// A save on order, into the server's own file or the one named.
+    pub fn save(&mut self, name: Option<&str>) -> io::Result<()> {
+        let path = name.map_or_else(|| self.save.clone(), |name| format!("/opt/factorio/saves/{name}.zip"));
+        self.engine_lines(&engine::save(&path))
     }
 
     /// A player's game goes out of step. Nothing is written about a player who is not there.
@@ -288,8 +347,11 @@ impl SimServer {
         self.clock.now().duration_since(self.started).as_secs_f64()
     }
 
-    /// 60 ticks a second, since the first start.
+    /// 60 ticks a second while it runs.
     fn tick(&self) -> u64 {
+        if !self.running {
+            return self.first_tick;
+        }
         let elapsed = self.clock.now().duration_since(self.started).as_millis();
         self.first_tick + u64::try_from(elapsed * 60 / 1000).unwrap_or(0)
     }

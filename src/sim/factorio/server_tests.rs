@@ -141,7 +141,7 @@ fn crash_leaves_no_closing_marker_and_the_next_run_appends() {
         "=== Log opened 2026-11-23 22:00:00 ===\n=== Log opened 2026-11-23 22:00:05 ===\n"
     );
     assert!(!text(dir.path(), "factorio-previous.log").contains("Goodbye"));
-    assert!(text(dir.path(), "factorio-current.log").contains("updateTick(4968301) changing state from(CreatingGame)"));
+    assert!(text(dir.path(), "factorio-current.log").contains("updateTick(4968001) changing state from(CreatingGame)"));
 }
 
 #[test]

@@ -236,6 +236,7 @@ const NEWCOMER: &[Line] = &[
 
 /// What a troll tries, none of which may work in Discord.
 const TROLLING: &[Line] = &[
+    act(N, Action::Unban(TROLL, "Marit.K")),
     join(N, TROLL),
     say(N, TROLL, "@everyone free stuff at spawn"),
     say(N, TROLL, "[free rocket parts](https://example.com/totally-safe) **CLICK** <@100000000000000001> <t:0:R>"),

@@ -8,7 +8,8 @@ use regex::Regex;
 
 use super::*;
 use crate::domain::SystemClock;
-use crate::sim::factorio::{LogFeed, SimServerConfig};
+use crate::sim::factorio::{LogFeed, SimServer, SimServerConfig};
+use crate::sim::rcon::Game;
 
 /// Some rounds of the deck.
 const LONG: usize = 1_500;
@@ -66,7 +67,7 @@ fn first_minute_has_a_troll_and_no_restart() {
 #[test]
 fn every_kind_of_action_occurs() {
     let kinds: HashSet<_> = Story::new(7).take(LONG).map(|beat| std::mem::discriminant(&beat.action)).collect();
-    assert_eq!(kinds.len(), 20);
+    assert_eq!(kinds.len(), 21);
 }
 
 #[test]
@@ -132,8 +133,8 @@ fn spam_comes_five_times_in_a_burst() {
     assert!(beats.windows(5).find(burst).is_some());
 }
 
-fn servers(dir: &std::path::Path) -> [SimServer; 2] {
-    Place::ALL.map(|place| {
+async fn games(dir: &std::path::Path, feed: &LogFeed) -> [SimGame; 2] {
+    let [nauvis, space_age] = Place::ALL.map(|place| {
         let config = SimServerConfig {
             name: place.name().to_owned(),
             console_log: dir.join(format!("{}.log", place.name())),
@@ -142,21 +143,58 @@ fn servers(dir: &std::path::Path) -> [SimServer; 2] {
             space_age: place == Place::SpaceAge,
         };
         std::fs::create_dir(dir.join(place.name())).unwrap();
-        SimServer::new(config, Arc::new(SystemClock))
-    })
+        SimServer::new(config, Arc::new(SystemClock)).shown_by(feed)
+    });
+    let game = async |server| SimGame::new(server, "secret", Game::default()).await.unwrap();
+    [game(nauvis).await, game(space_age).await]
 }
 
-#[test]
-fn every_beat_can_be_written() {
+#[tokio::test]
+async fn every_beat_can_be_performed() {
     let dir = tempfile::tempdir().unwrap();
-    let [mut nauvis, mut space_age] = servers(dir.path());
+    let games = games(dir.path(), &LogFeed::new()).await;
+    games[0].server().console().keep_rotated(1_000);
     for beat in Story::new(1).take(LONG) {
-        let server = if beat.place == Place::Nauvis { &mut nauvis } else { &mut space_age };
-        perform(server, &beat.action).unwrap();
+        perform(&games[beat.place as usize], &beat.action).await.unwrap();
     }
     let space_age = std::fs::read_to_string(dir.path().join("Space Age.log")).unwrap();
     assert!(space_age.matches("=== Log opened").count() > 1);
     assert!(!space_age.contains("=== Log closed"), "it only ever crashes");
+    let nauvis: String = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && !path.ends_with("Space Age.log"))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    assert_eq!(nauvis.matches("[PROMOTE]").count(), 1, "an admin is not promoted again");
+    assert!(nauvis.matches("[BAN]").count() > nauvis.matches("[UNBANNED]").count());
+}
+
+/// What a line of the story leaves in the console log, without the date.
+async fn performed(game: &SimGame, dir: &std::path::Path, action: Action) -> Vec<String> {
+    let log = || std::fs::read_to_string(dir.join("Nauvis Main.log")).unwrap();
+    let before = log().len();
+    perform(game, &action).await.unwrap();
+    log()[before..].lines().map(|line| line.get(20..).unwrap_or(line).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn story_follows_what_moderators_do_over_rcon() {
+    let dir = tempfile::tempdir().unwrap();
+    let [game, _] = games(dir.path(), &LogFeed::new()).await;
+    perform(&game, &Action::Start).await.unwrap();
+    let words = || Action::Chat("old_pete", "WHO scheduled this".into());
+    let (came, said) = ("[JOIN] old_pete joined the game", "[CHAT] old_pete: WHO scheduled this");
+    assert_eq!(performed(&game, dir.path(), words()).await, [came, said]);
+    let order = |text: &str| drop(game.rcon().game().run(text, &mut Vec::new()));
+    order("/kick old_pete");
+    assert_eq!(performed(&game, dir.path(), words()).await, [came, said]);
+    order("/mute old_pete");
+    assert!(performed(&game, dir.path(), words()).await.is_empty());
+    order("/unmute old_pete");
+    order("/ban old_pete");
+    assert!(performed(&game, dir.path(), words()).await.is_empty());
+    assert!(performed(&game, dir.path(), Action::Join("old_pete")).await.is_empty());
 }
 
 #[tokio::test]
@@ -165,8 +203,7 @@ async fn played_story_is_told_on_both_servers_and_ends_when_told() {
     let cancel = CancellationToken::new();
     let feed = LogFeed::new();
     let (_, mut lines) = feed.subscribe();
-    let servers = servers(dir.path()).map(|server| server.shown_by(&feed));
-    let playing = tokio::spawn(play(Story::new(1), servers, cancel.clone()));
+    let playing = tokio::spawn(play(Story::new(1), games(dir.path(), &feed).await, cancel.clone()));
     let mut awaited: HashSet<_> =
         Place::ALL.into_iter().flat_map(|at| [(at.name(), "[JOIN]"), (at.name(), "[CHAT]")]).collect();
     let all_seen = async {
