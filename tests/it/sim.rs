@@ -7,6 +7,7 @@ mod gateway;
 mod page;
 mod protocol;
 mod rest;
+mod user;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{SimBot, SimChannel, SimGuild};
+use super::model::{SimBot, SimChannel, SimGuild, SimRole};
 use super::rate_limit::RateLimits;
 
 /// How the stand-in is set up.
@@ -18,6 +18,10 @@ pub struct SimDiscordConfig {
     pub bot: SimBot,
     /// Its channels.
     pub channels: Vec<SimChannel>,
+    /// Roles members may have, beside everyone's and the bot's.
+    pub roles: Vec<SimRole>,
+    /// How long an interaction may wait for its first answer; 3 s in Discord.
+    pub interaction_deadline: Duration,
     /// Rate limits; the default is [`RateLimits::discord`].
     pub limits: RateLimits,
     /// What HELLO asks for; Discord's 41.25 s by default.
@@ -38,6 +42,8 @@ impl Default for SimDiscordConfig {
             guild: SimGuild { id: 100, name: "Simulated guild".into() },
             bot: SimBot { id: 900, name: "factorio-isr".into(), permissions: 274_878_024_768 },
             channels: vec![SimChannel::new(111, "factory")],
+            roles: Vec::new(),
+            interaction_deadline: Duration::from_secs(3),
             limits: RateLimits::discord(),
             heartbeat_interval: Duration::from_millis(41_250),
             nonce_memory: Duration::from_mins(3),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::errors::ApiError;
 use super::mentions;
+use super::model::SimInvocation;
 
 /// Unicode code points of a message.
 const MAX_CONTENT: usize = 2000;
@@ -52,6 +53,7 @@ pub(super) struct Draft {
     pub(super) components: Value,
     pub(super) reply_to: Option<u64>,
     pub(super) files: Vec<Upload>,
+    pub(super) interaction: Option<SimInvocation>,
 }
 
 impl Draft {
@@ -67,6 +69,7 @@ impl Draft {
             components: json!([]),
             reply_to: None,
             files: Vec::new(),
+            interaction: None,
         }
     }
 
@@ -83,6 +86,7 @@ impl Draft {
             components: array(json, "components"),
             reply_to: mentions::snowflake(&json["message_reference"]["message_id"]),
             files: payload.files,
+            interaction: None,
         };
         draft.check()?;
         Ok(draft)

@@ -170,8 +170,8 @@ fn begin(state: &mut SimState, socket: u64, intents: u64, shard: &Value) -> Stri
     });
     state.sessions.dispatch_to(&session, "READY", &ready);
     if intents & GUILDS != 0 {
-        let members: Vec<Value> = state.users().iter().map(|user| objects::member(user, &state.bot)).collect();
-        let created = objects::guild_create(&state.guild, &state.bot, &state.channels_json(), &members);
+        let members: Vec<Value> = state.users().iter().map(|user| state.member_json(user)).collect();
+        let created = objects::guild_create(state.guild_json(), &state.channels_json(), &members);
         state.sessions.dispatch_to(&session, "GUILD_CREATE", &created);
     }
     state.tell(Change::Status);

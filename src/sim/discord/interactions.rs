@@ -1,40 +1,86 @@
-//! Slash commands: a user's call, the bot's one callback, and what it says afterwards.
+//! Slash commands, buttons and autocomplete: what a user does, the bot's one callback, and what it says afterwards.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::draft::{Draft, Payload};
+use super::draft::{self, Draft, Payload};
 use super::errors::ApiError;
-use super::model::{SimMessage, SimUser};
+use super::model::{Change, SimAttachment, SimInvocation, SimMessage, SimUser};
 use super::objects;
 use super::routes::Answer;
 use super::state::SimState;
 
 /// Flag EPHEMERAL: only the caller sees it.
-const EPHEMERAL: u64 = 64;
+pub(super) const EPHEMERAL: u64 = 64;
+
+/// Types of interactions.
+const COMMAND: u8 = 2;
+const COMPONENT: u8 = 3;
+const AUTOCOMPLETE: u8 = 4;
+
 /// Callback with a message.
 const MESSAGE: u64 = 4;
 /// Callback "thinks", the message follows.
 const DEFERRED: u64 = 5;
+/// Callback of a button: the message it stands on may change later.
+const DEFERRED_UPDATE: u64 = 6;
+/// Callback of a button: the message it stands on changes.
+const UPDATE: u64 = 7;
+/// Callback with choices.
+const CHOICES: u64 = 8;
 
 /// Calls that are remembered.
 const KEPT_CALLS: usize = 1000;
+/// Private messages that are remembered.
+const KEPT_PRIVATE: usize = 1000;
+
+/// All interactions, and the messages only their callers see.
+#[derive(Debug)]
+pub(super) struct Interactions {
+    calls: VecDeque<Called>,
+    private: VecDeque<Arc<SimMessage>>,
+    deadline: Duration,
+}
+
+impl Interactions {
+    /// `deadline` is how long a call waits for its callback.
+    pub(super) fn new(deadline: Duration) -> Self {
+        Self { calls: VecDeque::new(), private: VecDeque::new(), deadline }
+    }
+
+    fn call(&self, id: u64) -> Option<&Called> {
+        self.calls.iter().find(|called| called.invocation.id == id)
+    }
+}
 
 /// A call and how far its answer is.
 #[derive(Debug)]
-pub(super) struct Called {
-    id: u64,
+struct Called {
+    invocation: SimInvocation,
+    kind: u8,
     token: String,
     channel: u64,
+    began: Instant,
+    /// The message whose button was pressed.
+    source: Option<u64>,
     /// The callback as sent.
     callback: Option<Value>,
-    reply: Option<Arc<SimMessage>>,
+    /// What `@original` means.
+    reply: Option<u64>,
 }
 
 impl Called {
     fn is_ephemeral(&self) -> bool {
         self.callback.as_ref().is_some_and(|callback| is_ephemeral(&callback["data"]))
+    }
+
+    fn is_deferred(&self) -> bool {
+        self.callback.as_ref().is_some_and(|callback| callback["type"] == DEFERRED)
     }
 }
 
@@ -53,13 +99,16 @@ pub(super) fn carry_out(
         ("POST", ["interactions", id, token, "callback"]) => {
             let unknown = || ApiError::new(404, 10062, "Unknown interaction");
             let id: u64 = id.parse().map_err(|_| unknown())?;
-            let at = position(state, |called| called.id == id && called.token == *token).ok_or_else(unknown)?;
+            let deadline = state.interactions.deadline;
+            let fits = |called: &Called| called.invocation.id == id && called.token == *token;
+            let in_time = |called: &Called| called.callback.is_some() || called.began.elapsed() <= deadline;
+            let at = position(state, |called| fits(called) && in_time(called)).ok_or_else(unknown)?;
             callback(state, at, payload).map(|()| Answer::NoContent)
         }
         (_, ["webhooks", _, token, rest @ ..]) => {
             let invalid = || ApiError::new(401, 50027, "Invalid Webhook Token");
             let at = position(state, |called| called.token == *token).ok_or_else(invalid)?;
-            if state.interactions[at].callback.is_none() {
+            if state.interactions.calls[at].callback.is_none() {
                 return Err(ApiError::new(404, 10015, "Unknown Webhook"));
             }
             say(state, at, method, rest, payload)
@@ -69,77 +118,122 @@ pub(super) fn carry_out(
 }
 
 fn position(state: &SimState, fits: impl Fn(&Called) -> bool) -> Option<usize> {
-    state.interactions.iter().position(fits)
+    state.interactions.calls.iter().position(fits)
 }
 
 fn callback(state: &mut SimState, at: usize, payload: Payload) -> Result<(), ApiError> {
-    if state.interactions[at].callback.is_some() {
+    let called = &state.interactions.calls[at];
+    if called.callback.is_some() {
         return Err(ApiError::new(400, 40060, "Interaction has already been acknowledged."));
     }
-    let sent = payload.json.clone();
-    if sent["type"] == MESSAGE {
-        let reply = Payload { json: sent["data"].clone(), files: payload.files };
-        let ephemeral = is_ephemeral(&sent["data"]);
-        let reply = utter(state, state.interactions[at].channel, reply, ephemeral)?;
-        state.interactions[at].reply = Some(reply);
-    }
-    state.interactions[at].callback = Some(sent);
+    let (kind, source, sent) = (called.kind, called.source, payload.json.clone());
+    let data = Payload { json: sent["data"].clone(), files: payload.files };
+    let reply = match (sent["type"].as_u64().unwrap_or_default(), source) {
+        (MESSAGE, _) if kind != AUTOCOMPLETE => Some(utter(state, at, data, is_ephemeral(&sent["data"]))?.id),
+        (DEFERRED, _) if kind != AUTOCOMPLETE => None,
+        (DEFERRED_UPDATE, Some(source)) => Some(source),
+        (UPDATE, Some(source)) => Some(revise(state, at, source, data)?.id),
+        (CHOICES, _) if kind == AUTOCOMPLETE => None,
+        _ => return Err(ApiError::invalid_form("type", "INTERACTION_TYPE_INVALID", "Not for this interaction.")),
+    };
+    let called = &mut state.interactions.calls[at];
+    (called.reply, called.callback) = (reply, Some(sent));
+    let (interaction, thinking) = (called.invocation.id, called.is_deferred());
+    state.tell(Change::Acknowledged { interaction, thinking });
     Ok(())
 }
 
-/// The original reply, read or edited, and messages that follow it.
+/// The original reply, read, edited or deleted, and messages that follow it.
 fn say(state: &mut SimState, at: usize, method: &str, rest: &[&str], payload: Payload) -> Result<Answer, ApiError> {
-    let channel = state.interactions[at].channel;
-    let message = match (method, rest) {
-        ("GET", ["messages", "@original"]) => original(state, at)?,
-        ("PATCH", ["messages", "@original"]) => {
-            let reply = rewrite(state, at, payload)?;
-            state.interactions[at].reply = Some(Arc::clone(&reply));
-            reply
+    let called = &state.interactions.calls[at];
+    let (reply, fresh) = (called.reply, called.reply.is_none() && called.is_deferred());
+    let ephemeral = if fresh { called.is_ephemeral() } else { is_ephemeral(&payload.json) };
+    let message = match (method, rest, reply) {
+        ("GET", ["messages", "@original"], Some(reply)) => find(state, called.channel, reply)?,
+        ("PATCH", ["messages", "@original"], Some(reply)) => revise(state, at, reply, payload)?,
+        ("DELETE", ["messages", "@original"], Some(reply)) => {
+            let channel = called.channel;
+            return delete(state, channel, reply).map(|()| Answer::NoContent);
         }
-        // The first message after a deferral takes the place of the original.
-        ("POST", []) if state.interactions[at].reply.is_none() && deferred(&state.interactions[at]) => {
-            let ephemeral = state.interactions[at].is_ephemeral();
-            let reply = utter(state, channel, payload, ephemeral)?;
-            state.interactions[at].reply = Some(Arc::clone(&reply));
-            reply
+        // What comes first after a deferral takes the place of the original.
+        ("PATCH", ["messages", "@original"], None) | ("POST", [], None) if fresh => {
+            let message = utter(state, at, payload, ephemeral)?;
+            state.interactions.calls[at].reply = Some(message.id);
+            message
         }
-        ("POST", []) => {
-            let ephemeral = is_ephemeral(&payload.json);
-            utter(state, channel, payload, ephemeral)?
-        }
+        ("GET" | "PATCH" | "DELETE", ["messages", "@original"], None) => return Err(ApiError::unknown_message()),
+        ("POST", [], _) => utter(state, at, payload, ephemeral)?,
         _ => return Err(ApiError::not_found()),
     };
     Ok(Answer::Json(state.created_json(&message)))
 }
 
-fn deferred(called: &Called) -> bool {
-    called.callback.as_ref().is_some_and(|callback| callback["type"] == DEFERRED)
+/// A message of the channel, or a private one.
+fn find(state: &SimState, channel: u64, id: u64) -> Result<Arc<SimMessage>, ApiError> {
+    let private = state.interactions.private.iter().find(|message| message.id == id && message.channel == channel);
+    private.map_or_else(|| state.find(channel, id).cloned(), |message| Ok(Arc::clone(message)))
 }
 
-fn original(state: &SimState, at: usize) -> Result<Arc<SimMessage>, ApiError> {
-    state.interactions[at].reply.clone().ok_or_else(ApiError::unknown_message)
-}
-
-/// Edits the original; after a deferral it comes into being by this.
-fn rewrite(state: &mut SimState, at: usize, payload: Payload) -> Result<Arc<SimMessage>, ApiError> {
-    let (channel, ephemeral) = (state.interactions[at].channel, state.interactions[at].is_ephemeral());
-    let Some(reply) = state.interactions[at].reply.clone() else {
-        return utter(state, channel, payload, ephemeral);
-    };
-    let draft = Draft::read(payload)?;
-    if ephemeral {
-        return Ok(Arc::new(SimMessage { content: draft.content, ..SimMessage::clone(&reply) }));
+fn delete(state: &mut SimState, channel: u64, id: u64) -> Result<(), ApiError> {
+    let before = state.interactions.private.len();
+    state.interactions.private.retain(|message| message.id != id);
+    if state.interactions.private.len() == before {
+        return state.delete(channel, id);
     }
-    state.edit(channel, reply.id, |message| message.content = draft.content)
+    state.tell(Change::Delete { channel, id });
+    Ok(())
+}
+
+/// Changes what the fields that were sent say, in a message of the channel or a private one.
+fn revise(state: &mut SimState, at: usize, id: u64, payload: Payload) -> Result<Arc<SimMessage>, ApiError> {
+    let channel = state.interactions.calls[at].channel;
+    let content = draft::content(&payload.json)?;
+    let mut files = Vec::new();
+    for file in payload.files {
+        files.push(SimAttachment { id: state.next_id(), filename: file.filename, bytes: file.bytes });
+    }
+    let json = payload.json;
+    let change = move |message: &mut SimMessage| {
+        message.content = content.unwrap_or_else(|| std::mem::take(&mut message.content));
+        for (field, place) in [("embeds", &mut message.embeds), ("components", &mut message.components)] {
+            if let Some(list) = json.get(field).filter(|list| list.is_array()) {
+                *place = list.clone();
+            }
+        }
+        message.attachments.extend(files);
+    };
+    let Some(private) = state.interactions.private.iter_mut().find(|message| message.id == id) else {
+        return state.edit(channel, id, change);
+    };
+    let mut changed = SimMessage::clone(private);
+    change(&mut changed);
+    changed.edited = Some(Timestamp::now());
+    *private = Arc::new(changed);
+    let private = Arc::clone(private);
+    state.tell(Change::Private(Arc::clone(&private)));
+    Ok(private)
 }
 
 /// The bot speaks: into the channel, or to the caller only. Without `allowed_mentions`, it pings users only.
-fn utter(state: &mut SimState, channel: u64, payload: Payload, ephemeral: bool) -> Result<Arc<SimMessage>, ApiError> {
+fn utter(state: &mut SimState, at: usize, payload: Payload, ephemeral: bool) -> Result<Arc<SimMessage>, ApiError> {
     let mut draft = Draft::read(payload)?;
     draft.allowed_mentions.get_or_insert_with(|| json!({ "parse": ["users"] }));
+    let called = &state.interactions.calls[at];
+    let channel = called.channel;
+    draft.interaction = Some(called.invocation.clone());
     let author = state.bot.user();
-    if ephemeral { Ok(Arc::new(state.compose(channel, author, draft))) } else { state.post(channel, author, draft) }
+    if !ephemeral {
+        return state.post(channel, author, draft);
+    }
+    draft.flags |= EPHEMERAL;
+    let message = Arc::new(state.compose(channel, author, draft));
+    let private = &mut state.interactions.private;
+    private.push_back(Arc::clone(&message));
+    if private.len() > KEPT_PRIVATE {
+        private.pop_front();
+    }
+    state.tell(Change::Private(Arc::clone(&message)));
+    Ok(message)
 }
 
 /// A user calls a registered command; every session hears it.
@@ -150,33 +244,104 @@ pub(super) fn call(
     command: &str,
     options: &Value,
 ) -> Result<u64, ApiError> {
+    let data = command_data(state, command, options)?;
+    let deed = Deed { kind: COMMAND, label: spelled(command, options), data, source: None };
+    begin(state, channel, caller, deed)
+}
+
+/// A user types in an option.
+pub(super) fn complete(
+    state: &mut SimState,
+    channel: u64,
+    caller: &str,
+    command: &str,
+    options: &Value,
+) -> Result<u64, ApiError> {
+    let data = command_data(state, command, options)?;
+    let deed = Deed { kind: AUTOCOMPLETE, label: spelled(command, options), data, source: None };
+    begin(state, channel, caller, deed)
+}
+
+fn command_data(state: &SimState, command: &str, options: &Value) -> Result<Value, ApiError> {
     let registered = state.commands.as_array().into_iter().flatten().find(|known| known["name"] == command);
-    let unknown = || ApiError::new(404, 10063, "Unknown application command");
-    let data = registered.map(|known| {
-        json!({
-            "id": known["id"], "name": command, "type": 1, "options": options, "guild_id": state.guild.id.to_string(),
-        })
-    });
-    let (data, place) = (data.ok_or_else(unknown)?, state.channel_json(channel)?);
-    let (caller, id) = (state.user(caller), state.next_id());
-    let token = format!("interaction-{id:x}");
-    let event = interaction(state, &caller, id, &token, &data, &place);
-    if state.interactions.len() == KEPT_CALLS {
-        state.interactions.remove(0);
+    let known = registered.ok_or_else(|| ApiError::new(404, 10063, "Unknown application command"))?;
+    let guild = state.guild.id.to_string();
+    Ok(json!({ "id": known["id"], "name": command, "type": 1, "options": options, "guild_id": guild }))
+}
+
+/// As `/factorio players`: the name and those of subcommands, without options.
+fn spelled(command: &str, options: &Value) -> String {
+    let nested = options.get(0).filter(|option| matches!(option["type"].as_u64(), Some(1 | 2)));
+    let below = nested.map(|option| spelled(option["name"].as_str().unwrap_or_default(), &option["options"]));
+    below.map_or_else(|| format!("/{command}"), |below| format!("/{command} {}", below.trim_start_matches('/')))
+}
+
+/// A user presses a button that is there and not switched off.
+pub(super) fn press(
+    state: &mut SimState,
+    channel: u64,
+    caller: &str,
+    message: u64,
+    component: &str,
+) -> Result<u64, ApiError> {
+    let found = find(state, channel, message)?;
+    let hidden = found.flags & EPHEMERAL != 0
+        && found.interaction.as_ref().is_some_and(|invocation| invocation.user.name != caller);
+    let buttons = found.components.as_array().into_iter().flatten();
+    let mut buttons = buttons.flat_map(|row| row["components"].as_array().into_iter().flatten());
+    let there = buttons.any(|button| button["custom_id"] == component && button["disabled"] != true);
+    if hidden || !there {
+        return Err(ApiError::invalid_form("custom_id", "COMPONENT_VALIDATION_FAILED", "Component not found"));
     }
-    state.interactions.push(Called { id, token, channel, callback: None, reply: None });
+    let data = json!({ "custom_id": component, "component_type": 2, "id": 1 });
+    begin(state, channel, caller, Deed { kind: COMPONENT, label: String::new(), data, source: Some(found) })
+}
+
+/// What a user does, before anybody heard of it.
+struct Deed {
+    kind: u8,
+    label: String,
+    data: Value,
+    source: Option<Arc<SimMessage>>,
+}
+
+fn begin(state: &mut SimState, channel: u64, caller: &str, deed: Deed) -> Result<u64, ApiError> {
+    let place = state.channel_json(channel)?;
+    let (user, id) = (state.user(caller), state.next_id());
+    let token = format!("interaction-{id:x}");
+    let mut event = interaction(state, &user, id, &token, &deed.data, &place);
+    event["type"] = json!(deed.kind);
+    if let Some(source) = &deed.source {
+        event["message"] = state.message_json(source);
+    }
+    let calls = &mut state.interactions.calls;
+    if calls.len() == KEPT_CALLS {
+        calls.pop_front();
+    }
+    calls.push_back(Called {
+        invocation: SimInvocation { id, user, command: deed.label },
+        kind: deed.kind,
+        token,
+        channel,
+        began: Instant::now(),
+        source: deed.source.map(|source| source.id),
+        callback: None,
+        reply: None,
+    });
     state.sessions.dispatch(0, "INTERACTION_CREATE", |_| event.clone());
     Ok(id)
 }
 
 fn interaction(state: &SimState, caller: &SimUser, id: u64, token: &str, data: &Value, place: &Value) -> Value {
     let guild = state.guild.id.to_string();
-    let mut member = objects::member(caller, &state.bot);
-    member["permissions"] = json!(objects::EVERYONE_PERMISSIONS.to_string());
+    let mut member = state.member_json(caller);
+    let held = state.roles.iter().filter(|role| state.roles_of(caller).contains(&role.id));
+    let permissions = held.fold(objects::EVERYONE_PERMISSIONS, |all, role| all | role.permissions);
+    member["permissions"] = json!(permissions.to_string());
     let mut place = place.clone();
     place["permissions"] = member["permissions"].clone();
     json!({
-        "id": id.to_string(), "application_id": state.bot.id.to_string(), "type": 2, "data": data, "guild_id": guild,
+        "id": id.to_string(), "application_id": state.bot.id.to_string(), "data": data, "guild_id": guild,
         "guild": { "id": guild, "locale": "en-US", "features": [] }, "channel_id": place["id"], "channel": place,
         "member": member, "token": token, "version": 1, "app_permissions": state.bot.permissions.to_string(),
         "locale": "en-US", "guild_locale": "en-US", "entitlements": [], "context": 0,
@@ -184,7 +349,20 @@ fn interaction(state: &SimState, caller: &SimUser, id: u64, token: &str, data: &
     })
 }
 
-/// What the bot has replied to a call, if it has.
+/// What the bot has replied to a call, if it has: the message as it stands.
 pub(super) fn reply(state: &SimState, id: u64) -> Option<Arc<SimMessage>> {
-    state.interactions.iter().find(|called| called.id == id)?.reply.clone()
+    let called = state.interactions.call(id)?;
+    find(state, called.channel, called.reply?).ok()
+}
+
+/// The choices the bot has answered.
+pub(super) fn choices(state: &SimState, id: u64) -> Option<Value> {
+    let callback = state.interactions.call(id)?.callback.as_ref()?;
+    callback["data"].get("choices").cloned()
+}
+
+/// A file of a private message.
+pub(super) fn private_file(state: &SimState, message: u64, index: usize) -> Option<SimAttachment> {
+    let private = state.interactions.private.iter().find(|private| private.id == message)?;
+    private.attachments.get(index).cloned()
 }

@@ -33,6 +33,7 @@ mod sessions;
 mod state;
 mod stats;
 mod web;
+mod web_user;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,7 +42,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -51,7 +52,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use config::SimDiscordConfig;
 pub use errors::ApiError;
 pub use faults::{Chaos, ChaosRates, Fault, FaultKind, GatewayFaults, RetryAfter, Upgrade};
-pub use model::{Change, Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
+pub use model::{
+    Change, Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimInvocation, SimMessage, SimRole, SimUser,
+};
 pub use rate_limit::{RateLimits, Scope, Window};
 pub use state::SimState;
 pub use stats::SimStats;
@@ -244,6 +247,27 @@ impl SimDiscord {
         self.hub.change(|state| interactions::call(state, channel, caller, command, options))
     }
 
+    /// A user presses the button `component` of a message, a private one included. Returns the interaction's id.
+    pub fn press(&self, channel: u64, caller: &str, message: u64, component: &str) -> Result<u64, ApiError> {
+        self.hub.change(|state| interactions::press(state, channel, caller, message, component))
+    }
+
+    /// A user types in an option with autocomplete, the one with `focused` among `options`. Returns the id.
+    pub fn autocomplete(&self, channel: u64, caller: &str, command: &str, options: &Value) -> Result<u64, ApiError> {
+        self.hub.change(|state| interactions::complete(state, channel, caller, command, options))
+    }
+
+    /// The choices the bot answered to [`SimDiscord::autocomplete`].
+    #[must_use]
+    pub fn choices(&self, id: u64) -> Option<Value> {
+        self.hub.read(|state| interactions::choices(state, id))
+    }
+
+    /// Gives a user roles of [`SimDiscordConfig::roles`], in place of those before.
+    pub fn set_roles(&self, user: &str, roles: &[u64]) -> Result<(), ApiError> {
+        self.hub.change(|state| state.set_roles(user, roles))
+    }
+
     /// What the bot replied to a call of [`SimDiscord::interact`]; a reply only the caller sees included.
     #[must_use]
     pub fn interaction_reply(&self, id: u64) -> Option<Arc<SimMessage>> {
@@ -276,6 +300,13 @@ fn router(hub: Arc<Hub>) -> Router {
         .route("/gateway", get(gateway::connect))
         .route("/sim/state", get(web::state))
         .route("/sim/events", get(web::events))
+        .route("/sim/commands", get(web_user::commands))
+        .route("/sim/say", post(web_user::say))
+        .route("/sim/edit", post(web_user::edit))
+        .route("/sim/delete", post(web_user::delete))
+        .route("/sim/interact", post(web_user::interact))
+        .route("/sim/press", post(web_user::press))
+        .route("/sim/autocomplete", post(web_user::autocomplete))
         .route("/sim/attachments/{message}/{index}", get(web::attachment))
         .route("/api/{*path}", any(rest::answer))
         .layer(DefaultBodyLimit::disable())

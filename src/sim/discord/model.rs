@@ -55,6 +55,28 @@ pub struct SimUser {
     pub bot: bool,
 }
 
+/// A role of the guild.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimRole {
+    /// Its id.
+    pub id: u64,
+    /// As shown.
+    pub name: String,
+    /// Permission bits beside those of everyone.
+    pub permissions: u64,
+}
+
+/// The interaction a message answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimInvocation {
+    /// Its id.
+    pub id: u64,
+    /// Who called.
+    pub user: SimUser,
+    /// As `/factorio players`; empty where a button was pressed.
+    pub command: String,
+}
+
 /// A file of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimAttachment {
@@ -118,6 +140,8 @@ pub struct SimMessage {
     pub components: Value,
     /// The message it answers.
     pub reply_to: Option<u64>,
+    /// The interaction it answers.
+    pub interaction: Option<SimInvocation>,
 }
 
 /// What happened, for those who watch.
@@ -133,6 +157,15 @@ pub enum Change {
         channel: u64,
         /// Which.
         id: u64,
+    },
+    /// A message that only the caller sees is there, or has changed.
+    Private(std::sync::Arc<SimMessage>),
+    /// The bot acknowledged an interaction; while it is `thinking`, its message is still to come.
+    Acknowledged {
+        /// Which.
+        interaction: u64,
+        /// Whether it said that it thinks.
+        thinking: bool,
     },
     /// A session of the gateway came or went, or a channel changed its name or topic.
     Status,

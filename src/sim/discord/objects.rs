@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::model::{Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
+use super::model::{Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimRole, SimUser};
 
 /// As `2026-11-23T21:52:14.123000+00:00`.
 pub(super) fn iso8601(at: Timestamp) -> String {
@@ -67,17 +67,20 @@ fn role(id: u64, name: &str, permissions: u64, position: u32, tags: Option<Value
     role
 }
 
-fn roles(guild: &SimGuild, bot: &SimBot) -> Value {
+fn roles(guild: &SimGuild, bot: &SimBot, more: &[SimRole]) -> Value {
     let tags = json!({ "bot_id": bot.id.to_string() });
-    json!([
+    let mut roles = vec![
         role(guild.id, "@everyone", EVERYONE_PERMISSIONS, 0, None),
         role(bot_role(bot), &bot.name, bot.permissions, 1, Some(tags)),
-    ])
+    ];
+    roles.extend((2..).zip(more).map(|(position, more)| role(more.id, &more.name, more.permissions, position, None)));
+    Value::Array(roles)
 }
 
 /// A member without `user`, as it stands inside a message.
-pub(super) fn partial_member(member: &SimUser, bot: &SimBot) -> Value {
-    let roles = if member.id == bot.id { vec![bot_role(bot).to_string()] } else { vec![] };
+pub(super) fn partial_member(member: &SimUser, bot: &SimBot, roles: &[u64]) -> Value {
+    let own = (member.id == bot.id).then(|| bot_role(bot));
+    let roles: Vec<String> = own.iter().chain(roles).map(u64::to_string).collect();
     json!({
         "nick": null, "avatar": null, "banner": null, "roles": roles, "joined_at": "2026-01-01T00:00:00.000000+00:00",
         "premium_since": null, "deaf": false, "mute": false, "flags": 0, "pending": false,
@@ -85,8 +88,8 @@ pub(super) fn partial_member(member: &SimUser, bot: &SimBot) -> Value {
     })
 }
 
-pub(super) fn member(who: &SimUser, bot: &SimBot) -> Value {
-    let mut member = partial_member(who, bot);
+pub(super) fn member(who: &SimUser, bot: &SimBot, roles: &[u64]) -> Value {
+    let mut member = partial_member(who, bot, roles);
     member["user"] = user(who);
     member
 }
@@ -101,12 +104,12 @@ pub(super) fn channel(channel: &SimChannel, guild: &SimGuild, position: usize, l
 }
 
 /// The guild as `GET /guilds/{id}` shows it: without channels and members.
-pub(super) fn guild(guild: &SimGuild, bot: &SimBot) -> Value {
+pub(super) fn guild(guild: &SimGuild, bot: &SimBot, more_roles: &[SimRole]) -> Value {
     json!({
         "id": guild.id.to_string(), "name": guild.name, "icon": null, "icon_hash": null, "splash": null,
         "discovery_splash": null, "owner_id": OWNER_ID.to_string(), "afk_channel_id": null, "afk_timeout": 300,
         "widget_enabled": false, "widget_channel_id": null, "verification_level": 1,
-        "default_message_notifications": 1, "explicit_content_filter": 2, "roles": roles(guild, bot), "emojis": [],
+        "default_message_notifications": 1, "explicit_content_filter": 2, "roles": roles(guild, bot, more_roles), "emojis": [],
         "features": [], "mfa_level": 0, "application_id": null, "system_channel_id": null, "system_channel_flags": 0,
         "rules_channel_id": null, "max_presences": null, "max_members": 500_000, "vanity_url_code": null,
         "description": null, "banner": null, "premium_tier": 0, "premium_subscription_count": 0,
@@ -116,9 +119,8 @@ pub(super) fn guild(guild: &SimGuild, bot: &SimBot) -> Value {
     })
 }
 
-/// What `GUILD_CREATE` adds to the guild.
-pub(super) fn guild_create(shown: &SimGuild, bot: &SimBot, channels: &[Value], members: &[Value]) -> Value {
-    let mut created = guild(shown, bot);
+/// The guild with what `GUILD_CREATE` adds to it.
+pub(super) fn guild_create(mut created: Value, channels: &[Value], members: &[Value]) -> Value {
     created["joined_at"] = json!("2026-01-01T00:00:00.000000+00:00");
     created["large"] = json!(false);
     created["unavailable"] = json!(false);

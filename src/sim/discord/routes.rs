@@ -97,13 +97,13 @@ fn guild_route(state: &SimState, call: &Call<'_>, guild: u64, rest: &[&str]) -> 
         return Err(ApiError::new(404, 10004, "Unknown Guild"));
     }
     match (call.route.method.as_str(), rest) {
-        ("GET", []) => json_answer(objects::guild(&state.guild, &state.bot)),
+        ("GET", []) => json_answer(state.guild_json()),
         ("GET", ["channels"]) => json_answer(Value::Array(state.channels_json())),
         ("GET", ["members", user]) => {
             let user = id(user)?;
             let found = state.users().iter().find(|member| member.id == user);
             let found = found.ok_or_else(|| ApiError::new(404, 10007, "Unknown Member"))?;
-            json_answer(objects::member(found, &state.bot))
+            json_answer(state.member_json(found))
         }
         _ => Err(ApiError::not_found()),
     }

@@ -12,9 +12,9 @@ use super::config::SimDiscordConfig;
 use super::draft::{Draft, Upload};
 use super::errors::ApiError;
 use super::faults::{Faults, GatewayFaults};
-use super::interactions::Called;
+use super::interactions::Interactions;
 use super::mentions;
-use super::model::{Change, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimUser};
+use super::model::{Change, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimRole, SimUser};
 use super::nonces::Nonces;
 use super::objects;
 use super::rate_limit::Limiter;
@@ -43,13 +43,16 @@ pub struct SimState {
     pub(super) sessions: Sessions,
     pub(super) commands: Value,
     pub(super) presence: Value,
-    pub(super) interactions: Vec<Called>,
+    pub(super) interactions: Interactions,
+    pub(super) roles: Vec<SimRole>,
     pub(super) posts_under_way: HashMap<u64, usize>,
     pub(super) counts: SimStats,
     channels: BTreeMap<u64, ChannelState>,
     /// The channels in the order they were given.
     order: Vec<u64>,
     users: Vec<SimUser>,
+    /// By user.
+    member_roles: HashMap<u64, Vec<u64>>,
     nonces: Nonces,
     keep_messages: Option<usize>,
     last_id: u64,
@@ -70,7 +73,9 @@ impl SimState {
             sessions: Sessions::new(config.replay_limit),
             commands: json!([]),
             presence: Value::Null,
-            interactions: Vec::new(),
+            interactions: Interactions::new(config.interaction_deadline),
+            roles: config.roles.clone(),
+            member_roles: HashMap::new(),
             posts_under_way: HashMap::new(),
             counts: SimStats::default(),
             channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
@@ -140,6 +145,28 @@ impl SimState {
         &self.users
     }
 
+    /// Gives a user these roles, in place of those before; who is unknown becomes a member.
+    pub(super) fn set_roles(&mut self, name: &str, roles: &[u64]) -> Result<(), ApiError> {
+        if !roles.iter().all(|id| self.roles.iter().any(|role| role.id == *id)) {
+            return Err(ApiError::new(404, 10011, "Unknown Role"));
+        }
+        let user = self.user(name);
+        self.member_roles.insert(user.id, roles.to_vec());
+        Ok(())
+    }
+
+    pub(super) fn roles_of(&self, user: &SimUser) -> &[u64] {
+        self.member_roles.get(&user.id).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn member_json(&self, user: &SimUser) -> Value {
+        objects::member(user, &self.bot, self.roles_of(user))
+    }
+
+    pub(super) fn guild_json(&self) -> Value {
+        objects::guild(&self.guild, &self.bot, &self.roles)
+    }
+
     pub(super) fn channel_json(&self, id: u64) -> Result<Value, ApiError> {
         let state = self.channels.get(&id).ok_or_else(ApiError::unknown_channel)?;
         let position = self.order.iter().position(|other| *other == id).unwrap_or_default();
@@ -152,7 +179,13 @@ impl SimState {
     }
 
     pub(super) fn message_json(&self, message: &SimMessage) -> Value {
-        objects::message(message, &self.base_url, &self.users)
+        let mut shown = objects::message(message, &self.base_url, &self.users);
+        if let Some(answered) = message.reply_to {
+            let answered = self.find(message.channel, answered).ok();
+            shown["referenced_message"] =
+                answered.map_or(Value::Null, |answered| objects::message(answered, &self.base_url, &self.users));
+        }
+        shown
     }
 
     /// The message as its creation answers it: with its nonce.
@@ -210,6 +243,7 @@ impl SimState {
             embeds: draft.embeds,
             components: draft.components,
             reply_to: draft.reply_to,
+            interaction: draft.interaction,
         }
     }
 
@@ -274,7 +308,7 @@ impl SimState {
     fn announce(&mut self, event: &str, message: &SimMessage) {
         let mut shown = self.created_json(message);
         shown["guild_id"] = json!(self.guild.id.to_string());
-        shown["member"] = objects::partial_member(&message.author, &self.bot);
+        shown["member"] = objects::partial_member(&message.author, &self.bot, self.roles_of(&message.author));
         let bot = self.bot.id;
         let open = message.author.id == bot || message.pinged.contains(&super::model::Ping::User(bot));
         self.sessions.dispatch(GUILD_MESSAGES, event, |intents| {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::hub::Hub;
+use super::interactions;
 use super::model::{Change, SimMessage};
 use super::objects;
 use super::state::SimState;
@@ -46,9 +47,11 @@ fn snapshot(state: &SimState) -> Value {
             (channel.id.to_string(), kept.skip(skipped).map(|message| shown(message)).collect())
         })
         .collect();
+    let roles: Vec<Value> =
+        state.roles.iter().map(|role| json!({ "id": role.id.to_string(), "name": role.name })).collect();
     json!({
         "guild": { "name": state.guild.name }, "bot": { "name": state.bot.name, "online": online(state) },
-        "channels": channels, "messages": messages,
+        "channels": channels, "messages": messages, "roles": roles,
     })
 }
 
@@ -66,17 +69,23 @@ fn shown(message: &SimMessage) -> Value {
             json!({ "filename": file.filename, "size": file.bytes.len(), "url": url })
         })
         .collect();
+    let interaction = message.interaction.as_ref().map(|invocation| {
+        json!({ "id": invocation.id.to_string(), "user": invocation.user.name, "command": invocation.command })
+    });
     json!({
         "id": message.id.to_string(), "channel": message.channel.to_string(),
         "author": { "name": message.author.name, "bot": message.author.bot },
         "content": message.content, "timestamp": objects::iso8601(message.timestamp),
         "edited": message.edited.map(objects::iso8601), "attachments": files,
-        "mention_everyone": objects::mentions_everyone(message),
+        "mention_everyone": objects::mentions_everyone(message), "embeds": message.embeds,
+        "components": message.components, "ephemeral": message.flags & interactions::EPHEMERAL != 0,
+        "reply_to": message.reply_to.map(|id| id.to_string()), "interaction": interaction,
     })
 }
 
 /// Server-sent events: `message` and `edit` with the message, `delete` with `{channel, id}`, and `status` with
-/// `{bot: {online}, missed}`; `missed` events were lost to a slow reader, who asks for the state anew.
+/// `{bot: {online}, missed}`; `missed` events were lost to a slow reader, who asks for the state anew. `private` has a
+/// message for the one who called, `ack` is `{interaction, thinking}`.
 pub(super) async fn events(State(hub): State<Arc<Hub>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = hub.changes.subscribe();
     let events = stream::unfold((hub, changes), |(hub, mut changes)| async move {
@@ -93,6 +102,10 @@ async fn next_event(hub: &Hub, changes: &mut broadcast::Receiver<Change>) -> Opt
         Ok(Change::Delete { channel, id }) => {
             ("delete", json!({ "channel": channel.to_string(), "id": id.to_string() }))
         }
+        Ok(Change::Private(message)) => ("private", shown(&message)),
+        Ok(Change::Acknowledged { interaction, thinking }) => {
+            ("ack", json!({ "interaction": interaction.to_string(), "thinking": thinking }))
+        }
         Ok(Change::Status) => ("status", status(hub, 0)),
         Err(RecvError::Lagged(missed)) => ("status", status(hub, missed)),
         Err(RecvError::Closed) => return None,
@@ -108,7 +121,8 @@ fn status(hub: &Hub, missed: u64) -> Value {
 pub(super) async fn attachment(State(hub): State<Arc<Hub>>, Path((message, index)): Path<(u64, usize)>) -> Response {
     let file = hub.read(|state| {
         let found = state.channels().find_map(|channel| state.find(channel.id, message).ok());
-        found.and_then(|message| message.attachments.get(index).cloned())
+        let file = found.and_then(|message| message.attachments.get(index).cloned());
+        file.or_else(|| interactions::private_file(state, message, index))
     });
     match file {
         Some(file) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], file.bytes).into_response(),
