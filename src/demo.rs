@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Relay;
 use crate::config::{self, Environment};
 use crate::domain::SystemClock;
-use crate::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild};
+use crate::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild, SimRole};
 use crate::sim::factorio::{LogFeed, SimGame, SimServer, SimServerConfig};
 use crate::sim::page::page_router;
 use crate::sim::rcon::{Game, Surface};
@@ -86,6 +86,9 @@ fn channel_id(place: Place, channel: usize) -> u64 {
     (1000 * (server + 1) + channel + 1) as u64
 }
 
+/// The roles the page's user may take on: id, name, permissions (32 = Manage Server).
+const ROLES: [(u64, &str, u64); 2] = [(201, "moderator", 0), (202, "admin", 32)];
+
 fn stand_in(port: u16) -> SimDiscordConfig {
     let channel = |place: Place, at: usize| SimChannel {
         id: channel_id(place, at),
@@ -99,6 +102,7 @@ fn stand_in(port: u16) -> SimDiscordConfig {
         token: TOKEN.to_owned(),
         guild: SimGuild { id: 100, name: "The Factory".to_owned() },
         channels: all.collect(),
+        roles: ROLES.map(|(id, name, permissions)| SimRole { id, name: name.to_owned(), permissions }).to_vec(),
         keep_messages: Some(500),
         ..SimDiscordConfig::default()
     }

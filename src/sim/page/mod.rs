@@ -24,16 +24,24 @@ pub const INDEX: &str = include_str!("index.html");
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("page.js");
 const MARKDOWN: &str = include_str!("markdown.js");
+const DOM: &str = include_str!("dom.js");
+const YOU: &str = include_str!("you.js");
+const COMPOSE: &str = include_str!("compose.js");
+const EMBEDS: &str = include_str!("embeds.js");
 
-/// `/style.css`, `/page.js`, `/markdown.js`, `/sim/info`, and `/sim/logs`: the lines of `feed` as server-sent
+/// `/style.css`, `/page.js` and the scripts it imports, `/sim/info`, and `/sim/logs`: the lines of `feed` as server-sent
 /// events named `line`, the last ones first.
 ///
 /// `relay` is where the relay's own pages are, as `http://127.0.0.1:8080`; unset until it has started.
 pub fn page_router(feed: LogFeed, relay: Arc<OnceLock<String>>) -> Router {
     Router::new()
         .route("/style.css", get(async || asset("text/css; charset=utf-8", STYLE)))
-        .route("/page.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
-        .route("/markdown.js", get(async || asset("text/javascript; charset=utf-8", MARKDOWN)))
+        .route("/page.js", get(async || script(SCRIPT)))
+        .route("/markdown.js", get(async || script(MARKDOWN)))
+        .route("/dom.js", get(async || script(DOM)))
+        .route("/you.js", get(async || script(YOU)))
+        .route("/compose.js", get(async || script(COMPOSE)))
+        .route("/embeds.js", get(async || script(EMBEDS)))
         .route("/sim/info", get(async move || Json(json!({ "relay": relay.get() }))))
         .route("/sim/logs", get(logs))
         .with_state(feed)
@@ -41,6 +49,10 @@ pub fn page_router(feed: LogFeed, relay: Arc<OnceLock<String>>) -> Router {
 
 fn asset(content_type: &'static str, text: &'static str) -> impl IntoResponse {
     ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")], text)
+}
+
+fn script(text: &'static str) -> impl IntoResponse {
+    asset("text/javascript; charset=utf-8", text)
 }
 
 async fn logs(State(feed): State<LogFeed>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
@@ -75,6 +87,8 @@ mod tests {
     use crate::domain::SystemClock;
     use crate::sim::factorio::{SimServer, SimServerConfig};
 
+    const SCRIPTS: [&str; 6] = [SCRIPT, MARKDOWN, DOM, YOU, COMPOSE, EMBEDS];
+
     async fn serve(feed: LogFeed) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -86,10 +100,14 @@ mod tests {
     #[tokio::test]
     async fn everything_the_page_asks_for_is_served() {
         let address = serve(LogFeed::new()).await;
-        for (asker, path) in
-            [(INDEX, "/style.css"), (INDEX, "/page.js"), (SCRIPT, "/markdown.js"), (SCRIPT, "/sim/info")]
-        {
+        let imports = SCRIPTS.iter().flat_map(|script| script.lines().filter(|line| line.starts_with("import ")));
+        let mut paths: Vec<&str> = imports.filter_map(|line| line.split('"').nth(1)).collect();
+        assert!(paths.contains(&"/markdown.js") && paths.contains(&"/dom.js"), "{paths:?}");
+        for (asker, path) in [(INDEX, "/style.css"), (INDEX, "/page.js"), (SCRIPT, "/sim/info")] {
             assert!(asker.contains(&format!("\"{path}\"")), "{path}");
+            paths.push(path);
+        }
+        for path in paths {
             let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
             assert_eq!(answer.status(), 200, "{path}");
         }
@@ -127,7 +145,7 @@ mod tests {
 
     #[test]
     fn page_never_parses_what_it_shows_as_markup() {
-        for script in [SCRIPT, MARKDOWN] {
+        for script in SCRIPTS {
             for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "srcdoc"] {
                 assert!(!script.contains(forbidden), "{forbidden}");
             }

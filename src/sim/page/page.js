@@ -1,24 +1,16 @@
 // The page of the demo. Whatever comes over the wire becomes text nodes: no markup is ever parsed from it.
+import { $, el } from "/dom.js";
 import { renderMarkdown } from "/markdown.js";
+import { openComposer, reply, startComposer } from "/compose.js";
+import { renderButtons, renderEmbeds } from "/embeds.js";
+import { acknowledged, isYou, answered, post, showYou, startYou, youAct } from "/you.js";
 
 const GROUP_MS = 7 * 60 * 1000;
 const KEPT_MESSAGES = 300;
 const KEPT_LOG_LINES = 250;
 const PREVIEW_LINES = 6;
 
-const $ = id => document.getElementById(id);
 const state = { guild: {}, bot: {}, channels: [], messages: new Map(), unread: new Map(), open: null, loggedServers: [], lastLogged: null };
-
-function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "class") node.className = value;
-    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 // --- Channels ---
 
@@ -50,7 +42,7 @@ function openChannel(id) {
   const channel = state.channels.find(channel => channel.id === id);
   $("channel-name").textContent = channel.name;
   $("channel-topic").textContent = channel.topic || "";
-  $("box").textContent = `Message #${channel.name}`;
+  openComposer(channel);
   renderChannels();
   renderMessages(channel);
 }
@@ -83,15 +75,17 @@ function appendMessage(list, message, previous) {
   const at = new Date(message.timestamp);
   const newDay = !previous || new Date(previous.timestamp).toDateString() !== at.toDateString();
   if (newDay) list.append(el("li", { class: "day" }, at.toLocaleDateString(undefined, { dateStyle: "long" })));
-  const first = newDay || previous.author.name !== message.author.name || at - new Date(previous.timestamp) > GROUP_MS;
+  const first = newDay || message.interaction || message.reply_to || message.ephemeral || previous.author.name !== message.author.name || at - new Date(previous.timestamp) > GROUP_MS;
   list.append(messageNode(message, first));
 }
 
 function messageNode(message, first) {
+  if (message.pending) return pendingNode(message);
   const at = new Date(message.timestamp);
   const clock = at.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
   const node = el("li", { class: first ? "message first" : "message" });
   node.dataset.id = message.id;
+  node.append(...contextLine(message));
   const time = el("time", { datetime: message.timestamp, title: at.toLocaleString() }, first ? `Today at ${clock}` : clock);
   if (first) {
     if (at.toDateString() !== new Date().toDateString()) time.textContent = at.toLocaleString();
@@ -103,9 +97,90 @@ function messageNode(message, first) {
   const content = el("div", { class: "content" });
   content.append(renderMarkdown(message.content, state));
   if (message.edited) content.append(el("span", { class: "edited" }, "(edited)"));
-  node.append(content, ...(message.attachments || []).map(fileCard));
+  node.append(content, ...(message.attachments || []).map(fileCard), ...renderEmbeds(message.embeds, state));
+  node.append(...renderButtons(message.components, component => press(message, component)));
+  if ((message.reactions || []).length) node.append(el("div", { class: "reactions" }, ...message.reactions.map(reaction)));
+  if (message.ephemeral) {
+    node.classList.add("private");
+    node.append(el("p", { class: "only-you" }, "👁 Only you can see this · ", el("button", { type: "button", onclick: () => remove(message) }, "Dismiss message")));
+  } else {
+    node.append(tools(message));
+  }
   if (message.mention_everyone) node.classList.add("pinged");
   return node;
+}
+
+const reaction = ({ emoji, count }) => el("span", { class: "reaction" }, emoji, el("b", {}, String(count)));
+
+// The line above a message: what it answers, or who called the command.
+function contextLine(message) {
+  if (message.interaction && message.interaction.command) {
+    return [el("div", { class: "context" }, miniAvatar({ name: message.interaction.user }), el("b", {}, message.interaction.user),
+      " used ", el("span", { class: "mention" }, message.interaction.command))];
+  }
+  if (!message.reply_to) return [];
+  const answered = messagesOf(message.channel).find(known => known.id === message.reply_to);
+  if (!answered) return [el("div", { class: "context" }, el("i", {}, "Original message was deleted"))];
+  const words = el("span", { class: "words" });
+  words.append(renderMarkdown((answered.content || "Click to see attachment").split("\n")[0], state));
+  return [el("div", { class: "context" }, miniAvatar(answered.author), el("b", {}, answered.author.name), " ", words)];
+}
+
+function miniAvatar(author) {
+  const node = avatar(author);
+  node.classList.add("mini");
+  return node;
+}
+
+// What the pointer brings up: reply, and for one's own words edit and delete.
+function tools(message) {
+  const tool = (label, sign, act) => el("button", { type: "button", title: label, "aria-label": label, onclick: act }, sign);
+  const all = [tool("Reply", "↩", () => reply(message))];
+  if (isYou(message.author)) {
+    all.unshift(tool("Edit", "✎", () => editInPlace(message)));
+    all.push(tool("Delete", "🗑", () => post("/sim/delete", { channel: message.channel, message: message.id })));
+  }
+  return el("div", { class: "tools" }, ...all);
+}
+
+function editInPlace(message) {
+  const node = messageElement(message.id);
+  const box = el("textarea", { class: "edit", maxlength: "2000", "aria-label": "Edit the message" });
+  box.value = message.content;
+  const done = () => replace(message);
+  box.addEventListener("keydown", async event => {
+    if (event.key === "Escape") done();
+    if (event.key !== "Enter" || event.shiftKey) return;
+    event.preventDefault();
+    const text = box.value.trim();
+    if (!text || text === message.content || !await post("/sim/edit", { channel: message.channel, message: message.id, text })) done();
+  });
+  node.querySelector(".content").replaceChildren(box, el("p", { class: "hint" }, "escape to cancel · enter to save"));
+  box.focus();
+}
+
+// A command of one's own that has no answer yet.
+function pendingNode(message) {
+  const node = el("li", { class: "message first" });
+  node.dataset.id = message.id;
+  const dots = el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i"));
+  const words = { sent: ["Sending command…"], thinking: [dots, `${state.bot.name} is thinking…`], failed: ["The application did not respond"] }[message.pending];
+  const lines = message.interaction.command ? contextLine(message) : [];
+  node.append(...lines, avatar({ bot: true }), el("header", {}, el("b", {}, state.bot.name), el("span", { class: "app-badge" }, "APP")),
+    el("div", { class: `content pending ${message.pending}` }, ...words));
+  if (message.pending === "failed") {
+    node.append(el("p", { class: "only-you" }, "👁 Only you can see this · ", el("button", { type: "button", onclick: () => remove(message) }, "Dismiss message")));
+  }
+  return node;
+}
+
+// A button is pressed: all of its message's buttons wait for the answer.
+async function press(message, component) {
+  const node = messageElement(message.id);
+  for (const button of node.querySelectorAll(".buttons button")) button.disabled = true;
+  await youAct("/sim/press", { channel: message.channel, message: message.id, component });
+  const now = messagesOf(message.channel).find(known => known.id === message.id);
+  if (now) replace(now);
 }
 
 function avatar(author) {
@@ -141,6 +216,7 @@ const safePath = url => new URL(url, location.href).origin === location.origin ?
 const sizeText = bytes => bytes < 1024 ? `${bytes} bytes` : bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
 
 function receive(message) {
+  if (message.interaction) answered(message.interaction.id);
   const list = messagesOf(message.channel);
   if (list.some(known => known.id === message.id)) return;
   const previous = list.at(-1) || null;
@@ -161,9 +237,11 @@ function replace(message) {
   const list = messagesOf(message.channel);
   const at = list.findIndex(known => known.id === message.id);
   if (at < 0) return;
+  const down = isDown();
   list[at] = { ...list[at], ...message };
   const node = messageElement(message.id);
   if (node) node.replaceWith(messageNode(list[at], node.classList.contains("first")));
+  if (down) scrollDown();
 }
 
 function remove(message) {
@@ -229,6 +307,7 @@ async function load() {
   $("guild-name").textContent = state.guild.name;
   $("guild-badge").textContent = state.guild.name.split(/\s+/).map(word => word[0]).join("").slice(0, 3);
   $("bot-name").textContent = state.bot.name;
+  showYou(fresh.roles || []);
   const current = state.channels.find(channel => channel.id === state.open) || firstChannel();
   if (current) openChannel(current.id);
 }
@@ -258,6 +337,11 @@ function listen() {
   on("message", receive);
   on("edit", replace);
   on("delete", remove);
+  on("private", message => {
+    if (!message.interaction || !isYou({ name: message.interaction.user })) return;
+    if (messagesOf(message.channel).some(known => known.id === message.id)) replace(message); else receive(message);
+  });
+  on("ack", acknowledged);
   on("status", ({ bot, missed }) => {
     state.bot.online = bot.online;
     showConnection();
@@ -303,6 +387,15 @@ $("logs-toggle").onclick = () => {
 $("messages").onclick = () => $("app").classList.remove("show-menu");
 $("newer").onclick = scrollDown;
 $("messages").addEventListener("scroll", () => { if (isDown()) $("newer").hidden = true; });
+startYou({
+  // The state of a command of one's own: a row appears, changes or goes.
+  pending: (row, gone) => {
+    const known = messagesOf(row.channel).some(message => message.id === row.id);
+    if (gone) { if (known) remove(row); } else if (known) replace(row); else receive(row);
+  },
+  renamed: () => { if (state.open) renderMessages(state.channels.find(channel => channel.id === state.open)); },
+});
+startComposer(state);
 listen();
 listenToLogs();
 showLinks().catch(() => {});
