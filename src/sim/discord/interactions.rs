@@ -236,7 +236,7 @@ fn utter(state: &mut SimState, at: usize, payload: Payload, ephemeral: bool) -> 
     Ok(message)
 }
 
-/// A user calls a registered command; every session hears it.
+/// A user calls a registered command, or still types it where an option is `focused`; every session hears it.
 pub(super) fn call(
     state: &mut SimState,
     channel: u64,
@@ -244,22 +244,14 @@ pub(super) fn call(
     command: &str,
     options: &Value,
 ) -> Result<u64, ApiError> {
+    let kind = if is_typing(options) { AUTOCOMPLETE } else { COMMAND };
     let data = command_data(state, command, options)?;
-    let deed = Deed { kind: COMMAND, label: spelled(command, options), data, source: None };
-    begin(state, channel, caller, deed)
+    begin(state, channel, caller, Deed { kind, label: spelled(command, options), data, source: None })
 }
 
-/// A user types in an option.
-pub(super) fn complete(
-    state: &mut SimState,
-    channel: u64,
-    caller: &str,
-    command: &str,
-    options: &Value,
-) -> Result<u64, ApiError> {
-    let data = command_data(state, command, options)?;
-    let deed = Deed { kind: AUTOCOMPLETE, label: spelled(command, options), data, source: None };
-    begin(state, channel, caller, deed)
+fn is_typing(options: &Value) -> bool {
+    let mut listed = options.as_array().into_iter().flatten();
+    listed.any(|option| option["focused"] == true || is_typing(&option["options"]))
 }
 
 fn command_data(state: &SimState, command: &str, options: &Value) -> Result<Value, ApiError> {
@@ -335,8 +327,8 @@ fn begin(state: &mut SimState, channel: u64, caller: &str, deed: Deed) -> Result
 fn interaction(state: &SimState, caller: &SimUser, id: u64, token: &str, data: &Value, place: &Value) -> Value {
     let guild = state.guild.id.to_string();
     let mut member = state.member_json(caller);
-    let held = state.roles.iter().filter(|role| state.roles_of(caller).contains(&role.id));
-    let permissions = held.fold(objects::EVERYONE_PERMISSIONS, |all, role| all | role.permissions);
+    let more = state.standings.get(&caller.name).map_or(0, |standing| standing.permissions);
+    let permissions = objects::EVERYONE_PERMISSIONS | more;
     member["permissions"] = json!(permissions.to_string());
     let mut place = place.clone();
     place["permissions"] = member["permissions"].clone();

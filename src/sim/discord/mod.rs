@@ -247,25 +247,24 @@ impl SimDiscord {
         self.hub.change(|state| interactions::call(state, channel, caller, command, options))
     }
 
-    /// A user presses the button `component` of a message, a private one included. Returns the interaction's id.
-    pub fn press(&self, channel: u64, caller: &str, message: u64, component: &str) -> Result<u64, ApiError> {
-        self.hub.change(|state| interactions::press(state, channel, caller, message, component))
+    /// A user presses the button `custom_id` of the reply to the interaction `answer`. Returns the interaction's id.
+    pub fn press(&self, caller: &str, answer: u64, custom_id: &str) -> Result<u64, ApiError> {
+        self.hub.change(|state| {
+            let message = interactions::reply(state, answer).ok_or_else(ApiError::unknown_message)?;
+            interactions::press(state, message.channel, caller, message.id, custom_id)
+        })
     }
 
-    /// A user types in an option with autocomplete, the one with `focused` among `options`. Returns the id.
-    pub fn autocomplete(&self, channel: u64, caller: &str, command: &str, options: &Value) -> Result<u64, ApiError> {
-        self.hub.change(|state| interactions::complete(state, channel, caller, command, options))
-    }
-
-    /// The choices the bot answered to [`SimDiscord::autocomplete`].
+    /// What the bot let choose from, for a call with an option that is `focused`; an array.
     #[must_use]
     pub fn choices(&self, id: u64) -> Option<Value> {
         self.hub.read(|state| interactions::choices(state, id))
     }
 
-    /// Gives a user roles of [`SimDiscordConfig::roles`], in place of those before.
-    pub fn set_roles(&self, user: &str, roles: &[u64]) -> Result<(), ApiError> {
-        self.hub.change(|state| state.set_roles(user, roles))
+    /// Gives a user roles by id, and permission bits beyond everyone's, in place of those before.
+    pub fn set_standing(&self, user: &str, roles: &[u64], permissions: u64) {
+        let standing = state::Standing { roles: roles.to_vec(), permissions };
+        self.hub.change(|state| state.standings.insert(user.to_owned(), standing));
     }
 
     /// What the bot replied to a call of [`SimDiscord::interact`]; a reply only the caller sees included.

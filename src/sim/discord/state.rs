@@ -24,6 +24,13 @@ use super::stats::SimStats;
 /// Milliseconds since 1970 at which Discord's ids begin.
 const DISCORD_EPOCH: i64 = 1_420_070_400_000;
 
+/// What a user may in the guild, beyond what everyone may.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standing {
+    pub(super) roles: Vec<u64>,
+    pub(super) permissions: u64,
+}
+
 #[derive(Debug)]
 struct ChannelState {
     channel: SimChannel,
@@ -45,14 +52,14 @@ pub struct SimState {
     pub(super) presence: Value,
     pub(super) interactions: Interactions,
     pub(super) roles: Vec<SimRole>,
+    /// By user.
+    pub(super) standings: HashMap<String, Standing>,
     pub(super) posts_under_way: HashMap<u64, usize>,
     pub(super) counts: SimStats,
     channels: BTreeMap<u64, ChannelState>,
     /// The channels in the order they were given.
     order: Vec<u64>,
     users: Vec<SimUser>,
-    /// By user.
-    member_roles: HashMap<u64, Vec<u64>>,
     nonces: Nonces,
     keep_messages: Option<usize>,
     last_id: u64,
@@ -75,7 +82,7 @@ impl SimState {
             presence: Value::Null,
             interactions: Interactions::new(config.interaction_deadline),
             roles: config.roles.clone(),
-            member_roles: HashMap::new(),
+            standings: HashMap::new(),
             posts_under_way: HashMap::new(),
             counts: SimStats::default(),
             channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
@@ -145,18 +152,19 @@ impl SimState {
         &self.users
     }
 
-    /// Gives a user these roles, in place of those before; who is unknown becomes a member.
+    /// Gives a user these roles, in place of those before, and what they permit.
     pub(super) fn set_roles(&mut self, name: &str, roles: &[u64]) -> Result<(), ApiError> {
         if !roles.iter().all(|id| self.roles.iter().any(|role| role.id == *id)) {
             return Err(ApiError::new(404, 10011, "Unknown Role"));
         }
-        let user = self.user(name);
-        self.member_roles.insert(user.id, roles.to_vec());
+        let held = self.roles.iter().filter(|role| roles.contains(&role.id));
+        let permissions = held.fold(0, |all, role| all | role.permissions);
+        self.standings.insert(name.to_owned(), Standing { roles: roles.to_vec(), permissions });
         Ok(())
     }
 
     pub(super) fn roles_of(&self, user: &SimUser) -> &[u64] {
-        self.member_roles.get(&user.id).map_or(&[], Vec::as_slice)
+        self.standings.get(&user.name).map_or(&[], |standing| &standing.roles)
     }
 
     pub(super) fn member_json(&self, user: &SimUser) -> Value {

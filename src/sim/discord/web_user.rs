@@ -212,7 +212,7 @@ pub(super) async fn autocomplete(State(hub): State<Arc<Hub>>, FromPage(called): 
     let id = hub.change(|state| {
         called.actor.appear(state)?;
         let (channel, author) = (called.actor.channel.0, &called.actor.author);
-        interactions::complete(state, channel, author, &called.command, &called.options)
+        interactions::call(state, channel, author, &called.command, &called.options)
     })?;
     let mut version = hub.version.subscribe();
     let answered = async {

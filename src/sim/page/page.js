@@ -110,7 +110,7 @@ function messageNode(message, first) {
   return node;
 }
 
-const reaction = ({ emoji, count }) => el("span", { class: "reaction" }, emoji, el("b", {}, String(count)));
+const reaction = emoji => el("span", { class: "reaction" }, String(emoji), el("b", {}, "1"));
 
 // The line above a message: what it answers, or who called the command.
 function contextLine(message) {
