@@ -17,7 +17,7 @@ use crate::config::settings::ServerSettings;
 use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
-use crate::discord::{DiscordSink, run_gateway};
+use crate::discord::{DiscordSink, Dispatches, run_gateway};
 use crate::domain::{Clock, LineBatch, LogSource, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::health::{Component, HealthRegistry, Lifecycle};
@@ -192,8 +192,9 @@ impl Parts<'_> {
         let discord = self.settings.discord.clone();
         let health = self.health.component(Component::Discord);
         let spec = TaskSpec::restart("gateway", Stage::Intake);
-        self.supervisor
-            .spawn(spec, Some(health.clone()), move |cancel| run_gateway(discord.clone(), health.clone(), cancel));
+        self.supervisor.spawn(spec, Some(health.clone()), move |cancel| {
+            run_gateway(discord.clone(), Dispatches::default(), health.clone(), cancel)
+        });
     }
 
     fn start_rcon(&mut self) {

@@ -13,6 +13,7 @@ use crate::config::settings::DiscordSettings;
 use crate::health::{Component, ComponentHandle};
 use crate::telemetry::metrics::{ErrorType, GATEWAY_RECONNECTS, count_error};
 
+use super::dispatch::Dispatches;
 use super::preflight::{Trouble, ask_gateway};
 use super::rest::Rest;
 use super::session::{End, Session};
@@ -66,16 +67,18 @@ impl Default for GatewayTimes {
     }
 }
 
-/// Holds the gateway connection until `cancel`, and reports to `health` whether it stands, and why not.
+/// Holds the gateway connection until `cancel`, hands on to `dispatches` what it hears, and reports to `health` whether
+/// it stands, and why not.
 ///
 /// # Errors
 /// When the token or `api_base` cannot be used at all. Nothing that Discord or the network does is an error here.
 pub async fn run_gateway(
     settings: DiscordSettings,
+    dispatches: Dispatches,
     health: ComponentHandle,
     cancel: CancellationToken,
 ) -> anyhow::Result<()> {
-    run_gateway_with(settings, health, cancel, GatewayTimes::default()).await
+    run_gateway_with(settings, dispatches, health, cancel, GatewayTimes::default()).await
 }
 
 /// [`run_gateway`] with other times.
@@ -84,6 +87,7 @@ pub async fn run_gateway(
 /// As [`run_gateway`].
 pub async fn run_gateway_with(
     settings: DiscordSettings,
+    dispatches: Dispatches,
     health: ComponentHandle,
     cancel: CancellationToken,
     times: GatewayTimes,
@@ -91,6 +95,7 @@ pub async fn run_gateway_with(
     let rest = Rest::new(&settings).context("cannot connect to the gateway")?;
     let mut keeper = Keeper {
         settings,
+        dispatches,
         rest,
         times,
         cancel: cancel.clone(),
@@ -111,6 +116,7 @@ pub async fn run_gateway_with(
 
 struct Keeper {
     settings: DiscordSettings,
+    dispatches: Dispatches,
     rest: Rest,
     times: GatewayTimes,
     cancel: CancellationToken,
@@ -139,7 +145,7 @@ impl Keeper {
     }
 
     async fn hold_session(&mut self, url: String) -> End {
-        let mut session = match Session::start(&self.settings, url, self.times) {
+        let mut session = match Session::start(&self.settings, self.dispatches.clone(), url, self.times) {
             Ok(session) => session,
             Err(error) => return End::Failed(format!("{error:#}")),
         };

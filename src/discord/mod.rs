@@ -1,5 +1,6 @@
 //! Discord: the sink that messages go into, and the gateway connection. Opens no file and knows no log.
 
+mod dispatch;
 mod error_class;
 mod gateway;
 mod preflight;
@@ -8,6 +9,7 @@ mod session;
 mod sink;
 mod watchdog;
 
+pub use dispatch::{Dispatches, GatewayEvent};
 pub use error_class::classify;
 pub use gateway::{GatewayTimes, run_gateway, run_gateway_with};
 pub use sink::DiscordSink;

@@ -9,7 +9,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use secrecy::ExposeSecret;
 use serenity::Error;
-use serenity::all::{Context, EventHandler, GatewayIntents, Ready, ResumedEvent, ShardId};
+use serenity::all::{
+    ChannelId, Context, EventHandler, GuildId, Interaction, Message, MessageId, MessageUpdateEvent, Ready,
+    ResumedEvent, ShardId,
+};
 use serenity::client::ClientBuilder;
 use serenity::gateway::{GatewayError, ShardManager};
 use serenity::http::{Http, HttpBuilder};
@@ -22,6 +25,7 @@ use tracing::{debug, warn};
 use crate::config::settings::DiscordSettings;
 use crate::telemetry::metrics::ErrorType;
 
+use super::dispatch::{Dispatches, GatewayEvent};
 use super::error_class::TOKEN_REFUSED;
 use super::gateway::GatewayTimes;
 use super::rest::Rest;
@@ -57,6 +61,7 @@ pub(super) struct Session {
 /// What the session's thread needs.
 struct Plan {
     http: Http,
+    dispatches: Dispatches,
     gateway_url: String,
     times: GatewayTimes,
     stop: CancellationToken,
@@ -67,14 +72,19 @@ struct Plan {
 
 impl Session {
     /// Starts a session with the gateway at `gateway_url`.
-    pub(super) fn start(settings: &DiscordSettings, gateway_url: String, times: GatewayTimes) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        settings: &DiscordSettings,
+        dispatches: Dispatches,
+        gateway_url: String,
+        times: GatewayTimes,
+    ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let (pulse, pulse_seen) = watch::channel(Instant::now());
         let (manager, manager_seen) = watch::channel(None);
         let (signals, signals_seen) = mpsc::unbounded_channel();
         let (ended, ended_seen) = oneshot::channel();
         let http = serenity_http(settings)?;
-        let plan = Plan { http, gateway_url, times, stop: stop.clone(), pulse, manager, signals };
+        let plan = Plan { http, dispatches, gateway_url, times, stop: stop.clone(), pulse, manager, signals };
         std::thread::Builder::new()
             .name("discord-gateway".to_owned())
             .spawn(move || {
@@ -180,8 +190,9 @@ fn run_client(runtime: &Runtime, plan: Plan, stop: &CancellationToken) -> End {
 }
 
 async fn run_serenity(plan: Plan) -> End {
-    let handler = Handler { signals: plan.signals };
-    let mut client = match ClientBuilder::new_with_http(plan.http, intents()).event_handler(handler).await {
+    let intents = plan.dispatches.intents();
+    let handler = Handler { signals: plan.signals, dispatches: plan.dispatches };
+    let mut client = match ClientBuilder::new_with_http(plan.http, intents).event_handler(handler).await {
         Ok(client) => client,
         Err(error) => return end_of(&error),
     };
@@ -192,11 +203,6 @@ async fn run_serenity(plan: Plan) -> End {
         Ok(()) => End::Failed("the gateway client ended without a word".to_owned()),
         Err(error) => end_of(&error),
     }
-}
-
-/// What the bot wants to hear of. None is privileged.
-fn intents() -> GatewayIntents {
-    GatewayIntents::GUILDS
 }
 
 /// Serenity's errors are shown by `Display` only: their `Debug` has tokens in it.
@@ -217,6 +223,7 @@ fn end_of(error: &Error) -> End {
 
 struct Handler {
     signals: mpsc::UnboundedSender<Signal>,
+    dispatches: Dispatches,
 }
 
 impl Handler {
@@ -232,10 +239,33 @@ impl EventHandler for Handler {
     async fn ready(&self, _: Context, ready: Ready) {
         debug!(guilds = ready.guilds.len(), "The gateway session is ready");
         self.tell(Signal::Ready);
+        self.dispatches.event(GatewayEvent::Ready);
     }
 
     async fn resume(&self, _: Context, _: ResumedEvent) {
         debug!("The gateway session is resumed");
         self.tell(Signal::Resumed);
+    }
+
+    async fn interaction_create(&self, _: Context, interaction: Interaction) {
+        self.dispatches.interaction(interaction);
+    }
+
+    async fn message(&self, _: Context, message: Message) {
+        self.dispatches.event(GatewayEvent::Message(Box::new(message)));
+    }
+
+    async fn message_update(&self, _: Context, _: Option<Message>, _: Option<Message>, update: MessageUpdateEvent) {
+        self.dispatches.event(GatewayEvent::MessageUpdate(Box::new(update)));
+    }
+
+    async fn message_delete(&self, _: Context, channel: ChannelId, message: MessageId, _: Option<GuildId>) {
+        self.dispatches.event(GatewayEvent::MessageDelete { channel, message });
+    }
+
+    async fn message_delete_bulk(&self, _: Context, channel: ChannelId, messages: Vec<MessageId>, _: Option<GuildId>) {
+        for message in messages {
+            self.dispatches.event(GatewayEvent::MessageDelete { channel, message });
+        }
     }
 }

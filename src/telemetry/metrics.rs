@@ -72,6 +72,7 @@ metrics! {
     ROWS_PER_MESSAGE: Kind::Histogram(&[1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1000.0, 10000.0]), "factorio_isr_rows_per_message" [], "Notices folded into one message.";
     RELAY_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_relay_latency_seconds" [], "Seconds from the reading of a line to its delivery.";
     GATEWAY_RECONNECTS: Kind::Counter, "factorio_isr_gateway_reconnects_total" [], "New or resumed gateway sessions after the first.";
+    GATEWAY_EVENTS_DROPPED: Kind::Counter, "factorio_isr_gateway_events_dropped_total" ["kind"], "Events of Discord dropped because too many waited.";
 
     TASK_RESTARTS: Kind::Counter, "factorio_isr_task_restarts_total" ["task"], "Times the supervisor started a task again.";
     CONFIG_RELOAD_SUCCESS: Kind::Gauge, "factorio_isr_config_last_reload_successful" [], "1 when the configuration was last read without error.";

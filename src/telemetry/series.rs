@@ -6,9 +6,9 @@ use metrics::{Label, counter, gauge, histogram};
 
 use super::metrics::{
     BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS, EVENTS_PROCESSED, ErrorType,
-    GATEWAY_RECONNECTS, LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES,
-    PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS, RELAY_LATENCY, RETRIES,
-    ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
+    GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST,
+    OVERSIZE_LINES, PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS, RELAY_LATENCY,
+    RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
 };
 use crate::domain::{EventKind, Lane, LogSource, ServerTag};
 use crate::health::Component;
@@ -82,6 +82,9 @@ fn of_delivery() {
     }
     for scope in ["user", "global", "shared", "unknown"] {
         counter!(RATE_LIMITED, "scope" => scope).increment(0);
+    }
+    for kind in ["interaction", "ready", "message", "message_update", "message_delete"] {
+        counter!(GATEWAY_EVENTS_DROPPED, "kind" => kind).increment(0);
     }
     for name in [RETRIES, GATEWAY_RECONNECTS] {
         counter!(name).increment(0);

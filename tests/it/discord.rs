@@ -10,7 +10,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use factorio_isr::config::settings::DiscordSettings;
 use factorio_isr::delivery::{Attachment, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope};
-use factorio_isr::discord::{DiscordSink, GatewayTimes, run_gateway_with};
+use factorio_isr::discord::{DiscordSink, Dispatches, GatewayTimes, run_gateway_with};
 use factorio_isr::domain::ChannelId;
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::sim::discord::{
@@ -411,7 +411,7 @@ impl Gateway {
     fn start(sim: &SimDiscord, settings: DiscordSettings, times: GatewayTimes) -> Self {
         let (health, cancel) = (HealthRegistry::new(), CancellationToken::new());
         let handle = health.component(Component::Discord);
-        let task = tokio::spawn(run_gateway_with(settings, handle, cancel.clone(), times));
+        let task = tokio::spawn(run_gateway_with(settings, Dispatches::default(), handle, cancel.clone(), times));
         Self { sim: sim.clone(), health, cancel, task }
     }
 

@@ -1,0 +1,126 @@
+//! What the gateway hears, handed from serenity's runtime to the program's own.
+
+use metrics::counter;
+use serenity::all::{ChannelId, GatewayIntents, Interaction, Message, MessageId, MessageUpdateEvent};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tracing::{debug, warn};
+
+use crate::telemetry::metrics::GATEWAY_EVENTS_DROPPED;
+
+/// Interactions that may wait. Each must be answered within 3 s: more than these could not be anyway.
+const INTERACTIONS: usize = 64;
+/// Messages and what happens to them that may wait.
+const MESSAGES: usize = 1024;
+
+/// What happens in channels. Serenity runs a task for each event, so that two which came in the same breath may be
+/// swapped: ids tell their order.
+#[derive(Debug, Clone)]
+pub enum GatewayEvent {
+    /// A new session began: what happened before it was not told and must be asked for.
+    Ready,
+    /// Somebody wrote; the bot itself included.
+    Message(Box<Message>),
+    /// A message has changed.
+    MessageUpdate(Box<MessageUpdateEvent>),
+    /// A message is gone.
+    MessageDelete {
+        /// Where it was.
+        channel: ChannelId,
+        /// Which.
+        message: MessageId,
+    },
+}
+
+/// Who hears what of the gateway. Nothing by default, with the one intent a connection needs. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Dispatches {
+    intents: GatewayIntents,
+    interactions: Option<mpsc::Sender<Interaction>>,
+    messages: Option<mpsc::Sender<GatewayEvent>>,
+}
+
+impl Default for Dispatches {
+    fn default() -> Self {
+        Self { intents: GatewayIntents::GUILDS, interactions: None, messages: None }
+    }
+}
+
+impl Dispatches {
+    /// Slash commands and buttons go to the receiver. They need no intent.
+    pub fn interactions(&mut self) -> mpsc::Receiver<Interaction> {
+        let (sender, receiver) = mpsc::channel(INTERACTIONS);
+        self.interactions = Some(sender);
+        receiver
+    }
+
+    /// Messages go to the receiver, with `intents` asked for beside the present ones: `GUILD_MESSAGES`, and
+    /// `MESSAGE_CONTENT`, which Discord refuses unless it is switched on in the developer portal.
+    pub fn messages(&mut self, intents: GatewayIntents) -> mpsc::Receiver<GatewayEvent> {
+        let (sender, receiver) = mpsc::channel(MESSAGES);
+        self.messages = Some(sender);
+        self.intents |= intents;
+        receiver
+    }
+
+    /// What the session asks Discord for.
+    pub(super) fn intents(&self) -> GatewayIntents {
+        self.intents
+    }
+
+    pub(super) fn interaction(&self, interaction: Interaction) {
+        hand_on(self.interactions.as_ref(), "interaction", interaction);
+    }
+
+    pub(super) fn event(&self, event: GatewayEvent) {
+        let kind = match &event {
+            GatewayEvent::Ready => "ready",
+            GatewayEvent::Message(_) => "message",
+            GatewayEvent::MessageUpdate(_) => "message_update",
+            GatewayEvent::MessageDelete { .. } => "message_delete",
+        };
+        hand_on(self.messages.as_ref(), kind, event);
+    }
+}
+
+/// Never waits: serenity's runtime must go on reading, and answering heartbeats.
+fn hand_on<T>(sender: Option<&mpsc::Sender<T>>, kind: &'static str, event: T) {
+    let Some(sender) = sender else { return };
+    match sender.try_send(event) {
+        Ok(()) => {}
+        Err(TrySendError::Full(_)) => {
+            counter!(GATEWAY_EVENTS_DROPPED, "kind" => kind).increment(1);
+            warn!(kind, "An event of Discord is dropped: too many wait already");
+        }
+        Err(TrySendError::Closed(_)) => debug!(kind, "An event of Discord comes while stopping"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_channel_loses_the_newest_and_keeps_the_order() {
+        let mut dispatches = Dispatches::default();
+        let mut heard = dispatches.messages(GatewayIntents::GUILD_MESSAGES);
+        for id in 1..=MESSAGES as u64 + 3 {
+            let message = MessageId::new(id);
+            dispatches.event(GatewayEvent::MessageDelete { channel: ChannelId::new(1), message });
+        }
+        drop(dispatches);
+        let mut seen = Vec::new();
+        while let Some(GatewayEvent::MessageDelete { message, .. }) = heard.recv().await {
+            seen.push(message.get());
+        }
+        assert_eq!(seen, (1..=MESSAGES as u64).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nothing_privileged_is_asked_for_unless_somebody_listens() {
+        let mut dispatches = Dispatches::default();
+        drop(dispatches.interactions());
+        assert_eq!(dispatches.intents(), GatewayIntents::GUILDS);
+        drop(dispatches.messages(GatewayIntents::MESSAGE_CONTENT));
+        assert_eq!(dispatches.intents(), GatewayIntents::GUILDS | GatewayIntents::MESSAGE_CONTENT);
+    }
+}
