@@ -12,11 +12,12 @@ use figment::value::Value;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+use super::chat::{BotIds, MentionName, SnowflakeId};
 use super::problem::Problems;
 #[cfg(test)]
 use super::section::Need;
 use super::section::{Key, Table, sections};
-use super::settings::{Destination, LogFormat, StartAt};
+use super::settings::{Destination, EmojiStyle, LogFormat, StartAt};
 #[cfg(test)]
 use super::source::join;
 use super::value::{GuildIds, SecretFile};
@@ -38,6 +39,8 @@ sections! {
         database: DatabaseSection = section;
         relay: RelaySection = section;
         log: LogSection = section;
+        chat: ChatSection = section;
+        mentions: MentionsSection = section;
         /// One table a server; its name is the server's tag.
         servers: BTreeMap<ServerTag, ServerSection> = section;
         /// Changes to the built-in events, by their key.
@@ -90,6 +93,44 @@ sections! {
         park_retry: Duration = "5m";
         /// How long delivered messages stay in the database. 0s to 30d.
         keep_delivered: Duration = "1h";
+        /// Chat from Discord waits this long for a game that is down. 1s to 1h.
+        inbound_ttl: Duration = "5m";
+    }
+
+    /// `[chat]`: chat from Discord into the games, and between games.
+    ChatSection {
+        /// Whether what is written in Discord is said in the games that have RCON.
+        enabled: bool = true;
+        /// How a line from Discord is said: `{name}` and `{text}`.
+        template: String = "[Discord] {name}: {text}";
+        /// `keep`, or `name`: emoji as `:name:`.
+        emoji: EmojiStyle = "keep";
+        /// More lines of a message than this are counted. 1 to 20.
+        max_lines: usize = 5;
+        /// Characters of a line. 20 to 400.
+        max_length: usize = 300;
+        /// Bots and webhooks that are heard, by user or webhook id.
+        allowed_bots: BotIds = optional;
+        /// Messages of one person within `flood_window` that are said. 1 to 100.
+        flood_messages: usize = 6;
+        /// See `flood_messages`. 1s to 10m.
+        flood_window: Duration = "10s";
+        /// Whether the games hear each other.
+        server_to_server: bool = false;
+        /// How a line from another game is said: `{name}`, `{server}` and `{text}`.
+        server_template: String = "[Relay] {name} ({server}): {text}";
+    }
+
+    /// `[mentions]`: whom players may ping with `@name`.
+    MentionsSection {
+        /// Pings of one player in a minute. 1 to 20.
+        per_minute: usize = 3;
+        /// Users by name.
+        users: BTreeMap<MentionName, SnowflakeId> = section;
+        /// Roles by name.
+        roles: BTreeMap<MentionName, SnowflakeId> = section;
+        /// Other names of those.
+        aliases: BTreeMap<MentionName, MentionName> = section;
     }
 
     /// `[log]`: the program's own log.
@@ -114,6 +155,8 @@ sections! {
         timezone: TimeZone = optional;
         channels: ChannelsSection = section;
         rcon: RconSection = optional;
+        /// The Discord channels whose chat is said in this game. Absent: the channel its own chat goes to.
+        chat_from: Vec<ChannelId> = optional;
     }
 
     /// `[servers.TAG.channels]`: what goes where; `default` takes what has no channel of its own.
@@ -222,6 +265,7 @@ mod tests {
             let key = match (path, key) {
                 ("servers", "prod") => "TAG",
                 ("events", "chat") => "KIND",
+                ("mentions.users" | "mentions.roles" | "mentions.aliases", _) => "NAME",
                 _ => key,
             };
             let path = join(path, key);

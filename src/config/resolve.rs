@@ -19,7 +19,7 @@ use super::settings::{
     DatabaseSettings, DiscordSettings, EventOverride, EventSettings, HttpSettings, LogSettings, MetricsSettings,
     RconSettings, RelaySettings, ServerChannels, ServerSettings, Settings,
 };
-use super::{Loaded, duration, patterns};
+use super::{Loaded, chat, duration, patterns};
 use crate::domain::{EventKind, Route, ServerTag};
 
 /// What came of a file; `None` where problems were added.
@@ -48,16 +48,23 @@ fn settings(
     let zone = file.timezone.unwrap_or_else(TimeZone::system);
     let resolver = Resolver { base: &base, env, zone };
     let discord = file.discord.and_then(|section| resolver.discord(section, problems));
+    let ttl = file.relay.as_ref().map(|section| section.inbound_ttl);
     let relay = file.relay.map(|section| relay(&section, problems));
     let log = file.log.and_then(|section| log(section, problems));
+    let chat_from = chat::sources(file.servers.iter().flatten());
     let servers = file.servers.map(|sections| resolver.servers(sections, problems))?;
-    let warnings = lua_warnings(&servers);
+    let chat = file.chat.and_then(|section| chat::resolve(section, &servers, &chat_from, ttl?, problems));
+    let mentions = file.mentions.map(|section| chat::mentions(section, problems));
+    let mut warnings = lua_warnings(&servers);
+    warnings.extend(chat::warnings(&servers, &chat_from));
     let http = file.http?;
     let settings = Settings {
         discord: discord?,
         servers,
         events: events?,
         relay: relay?,
+        chat: chat?,
+        mentions: mentions?,
         http: HttpSettings { host: http.host, port: http.port },
         metrics: MetricsSettings { enabled: file.metrics?.enabled },
         database: DatabaseSettings { path: base.join(file.database?.path) },
@@ -219,6 +226,7 @@ fn relay(section: &RelaySection, problems: &mut Problems<'_>) -> RelaySettings {
     within("poll_interval", section.poll_interval, "10ms", "1m");
     within("park_retry", section.park_retry, "1s", "1d");
     within("keep_delivered", section.keep_delivered, "0s", "30d");
+    within("inbound_ttl", section.inbound_ttl, "1s", "1h");
     if !(1..=100).contains(&section.max_backlog_messages) {
         problems.add("relay.max_backlog_messages", "out of range: 1 to 100");
     }

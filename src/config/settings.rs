@@ -1,6 +1,6 @@
 //! The validated configuration: every value resolved, every rule held. Other rooms see only their own part of it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use secrecy::SecretString;
 
-use crate::domain::{ChannelId, EventKind, Lane, Route, ServerTag};
+use crate::domain::{ChannelId, ChatTemplate, EventKind, Lane, Route, ServerTag};
 
 /// The whole configuration. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -23,6 +23,10 @@ pub struct Settings {
     pub events: EventSettings,
     /// `[relay]`
     pub relay: RelaySettings,
+    /// `[chat]`
+    pub chat: ChatSettings,
+    /// `[mentions]`
+    pub mentions: MentionSettings,
     /// `[http]`
     pub http: HttpSettings,
     /// `[metrics]`
@@ -172,6 +176,62 @@ pub struct RelaySettings {
     pub park_retry: Duration,
     /// `keep_delivered`: how long delivered rows are kept.
     pub keep_delivered: Duration,
+}
+
+/// `[chat]`: chat into the games.
+#[derive(Debug, Clone)]
+pub struct ChatSettings {
+    /// Which Discord channel is heard in which games, from `servers.TAG.chat_from`; only games that have RCON.
+    /// Empty where `enabled = false`.
+    pub feeds: BTreeMap<ChannelId, Vec<ServerTag>>,
+    /// `template`
+    pub template: ChatTemplate,
+    /// `emoji`
+    pub emoji: EmojiStyle,
+    /// `max_lines`: more lines of a message are counted only.
+    pub max_lines: usize,
+    /// `max_length`: characters of a line.
+    pub max_length: usize,
+    /// `allowed_bots`: user and webhook ids.
+    pub allowed_bots: BTreeSet<u64>,
+    /// `flood_messages`: one person's messages within the window that are said.
+    pub flood_messages: usize,
+    /// `flood_window`
+    pub flood_window: Duration,
+    /// `server_to_server`: the games that hear each other, by tag with their names; empty where it is off.
+    pub games: BTreeMap<ServerTag, String>,
+    /// `server_template`
+    pub server_template: ChatTemplate,
+    /// `relay.inbound_ttl`: how long chat waits for a game that is down.
+    pub ttl: Duration,
+}
+
+/// `chat.emoji`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EmojiStyle {
+    /// As they are.
+    #[default]
+    Keep,
+    /// As `:name:`.
+    Name,
+}
+
+/// `[mentions]`: whom players may ping.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MentionSettings {
+    /// `per_minute`: pings of one player in a minute.
+    pub per_minute: usize,
+    /// `users`, `roles` and `aliases`, by the name in lower case.
+    pub names: BTreeMap<String, MentionTarget>,
+}
+
+/// Whom a name means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MentionTarget {
+    /// A user's id.
+    User(u64),
+    /// A role's id.
+    Role(u64),
 }
 
 /// `[http]`

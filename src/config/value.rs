@@ -156,7 +156,7 @@ impl Scalar for TimeZone {
 }
 
 /// Discord's ids are positive and fit in 64 bits.
-fn snowflake(value: &Value) -> Option<u64> {
+pub(super) fn snowflake(value: &Value) -> Option<u64> {
     integer(value)?.try_into().ok().filter(|id| *id != 0)
 }
 

@@ -88,8 +88,8 @@ impl<'a> Channel<'a> {
             if open.is_some() {
                 return Ok(open);
             }
-            let Some(Draft { content, filename, rows, last_row }) = self.draft(lane).await? else { continue };
-            let message = NewMessage { channel: self.id, lane, content, filename, rows, last_row };
+            let Some(Draft { content, filename, mentions, rows, last_row }) = self.draft(lane).await? else { continue };
+            let message = NewMessage { channel: self.id, lane, content, filename, mentions, rows, last_row };
             let message = self.shared.stored(|| store.assign(&message, clock.now())).await?;
             self.unsent.insert(message.id);
             return Ok(Some(message));
@@ -155,6 +155,7 @@ impl<'a> Channel<'a> {
             channel: self.id,
             nonce: message.nonce.clone(),
             content: message.content.clone(),
+            mentions: message.mentions.clone(),
             attachment,
             first_attempt,
             others,

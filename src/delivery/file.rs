@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{Draft, Rules};
-use crate::domain::Lane;
+use crate::domain::{Lane, Mentions};
 use crate::store::OutboxRow;
 
 /// Bytes of one file. Discord takes 10 MiB; the rest is air for what surrounds it in the request.
@@ -77,7 +77,13 @@ impl FileDraft {
             FileKind::Backlog => format!("📜 {span}, attached"),
         };
         let filename = filename(self.server.as_deref().unwrap_or("servers"), from);
-        Some(Draft { content, filename: Some(filename), rows: self.rows, last_row: self.last_row })
+        Some(Draft {
+            content,
+            filename: Some(filename),
+            mentions: Mentions::default(),
+            rows: self.rows,
+            last_row: self.last_row,
+        })
     }
 
     /// Discord shows it in the reader's own time zone; with the date where the time alone could mislead.

@@ -7,11 +7,14 @@ use jiff::Timestamp;
 
 use super::cut::cut;
 use super::file::filename;
-use crate::domain::Lane;
+use crate::domain::{Lane, Mentions};
 use crate::store::OutboxRow;
 
 /// Discord's limit of a message's text, in Unicode code points.
 pub(crate) const MAX_CHARS: usize = 2000;
+
+/// Discord's limit of the users, and of the roles, that a message may ping.
+const MAX_MENTIONS: usize = 100;
 
 /// How much of a row that is longer than a message is shown; the rest of [`MAX_CHARS`] is for the note behind it.
 const SHOWN_CHARS: usize = 1900;
@@ -49,6 +52,8 @@ pub(crate) struct Draft {
     pub content: String,
     /// Set where the rows' plain text goes along.
     pub filename: Option<String>,
+    /// Whom it may ping.
+    pub mentions: Mentions,
     /// How many rows.
     pub rows: usize,
     /// The last one's id.
@@ -129,6 +134,7 @@ struct Folding<'a> {
     /// The last line, how often it was said, and the text before its count.
     last: Option<(&'a OutboxRow, String)>,
     repeats: usize,
+    mentions: Mentions,
 }
 
 impl<'a> Folding<'a> {
@@ -142,9 +148,12 @@ impl<'a> Folding<'a> {
         } else {
             line.chars().count() + usize::from(self.rows > 0)
         };
-        if self.rows > 0 && self.chars + more > MAX_CHARS {
+        let mentions = self.mentions.union(&row.mentions);
+        let room = self.chars + more <= MAX_CHARS && mentions.users.len().max(mentions.roles.len()) <= MAX_MENTIONS;
+        if self.rows > 0 && !room {
             return false;
         }
+        self.mentions = mentions;
         if repeats == 1 {
             self.end_line();
             self.last = Some((row, line));
@@ -166,7 +175,7 @@ impl<'a> Folding<'a> {
 
     fn into_draft(mut self, last_row: i64) -> Draft {
         self.end_line();
-        Draft { content: self.text, filename: None, rows: self.rows, last_row }
+        Draft { content: self.text, filename: None, mentions: self.mentions, rows: self.rows, last_row }
     }
 }
 
@@ -187,5 +196,5 @@ fn excerpt(row: &OutboxRow, rules: &Rules) -> Draft {
         let _infallible = write!(content, " (<t:{}:R>)", row.occurred_at.as_second());
     }
     let filename = Some(filename(&row.server, row.occurred_at));
-    Draft { content, filename, rows: 1, last_row: row.id }
+    Draft { content, filename, mentions: row.mentions.clone(), rows: 1, last_row: row.id }
 }

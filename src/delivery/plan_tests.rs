@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::file::{FileDraft, FileKind, MAX_FILE_BYTES, append_line};
 use super::plan::{Draft, MAX_CHARS, Plan, Rules, plan};
-use crate::domain::Lane;
+use crate::domain::{Lane, Mentions};
 use crate::store::OutboxRow;
 
 const NOW: i64 = 1_800_000_000;
@@ -24,6 +24,7 @@ fn row(id: i64, content: &str) -> OutboxRow {
         event: "chat".into(),
         content: content.into(),
         plain: content.into(),
+        mentions: Mentions::default(),
         occurred_at: Timestamp::from_second(NOW).unwrap(),
         group_limit: None,
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::domain::ChannelId;
+use crate::domain::{ChannelId, Mentions};
 use crate::telemetry::metrics::ErrorType;
 
 /// One message as it goes out. Retries send the same again, byte for byte, with the same nonce.
@@ -18,6 +18,8 @@ pub struct OutgoingMessage {
     pub nonce: String,
     /// At most 2000 characters (Unicode code points), never empty.
     pub content: String,
+    /// Whom it may ping; nobody else is, whatever the content says.
+    pub mentions: Mentions,
     /// A text file.
     pub attachment: Option<Attachment>,
     /// When it was first tried, if it was: it may have arrived although nobody heard the answer.

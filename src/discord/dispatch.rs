@@ -62,6 +62,12 @@ impl Dispatches {
         receiver
     }
 
+    /// The same without what Discord must be asked for in the developer portal; `None` when nothing is.
+    pub(super) fn without_privileged(&self) -> Option<Self> {
+        let asks = self.intents.is_privileged();
+        asks.then(|| Self { intents: self.intents.difference(GatewayIntents::privileged()), ..self.clone() })
+    }
+
     /// What the session asks Discord for.
     pub(super) fn intents(&self) -> GatewayIntents {
         self.intents

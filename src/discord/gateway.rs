@@ -99,7 +99,7 @@ pub async fn run_gateway_with(
         rest,
         times,
         cancel: cancel.clone(),
-        report: Report { health, since: None, connected_before: false },
+        report: Report { limited: false, health, since: None, connected_before: false },
         retries: Backoff::new(times.retry_first, times.retry_longest),
         refusals: Backoff::new(times.refused_first, times.refused_longest),
     };
@@ -197,6 +197,7 @@ impl Keeper {
         match ended {
             Ended::Session(End::Stopped) => None,
             Ended::Session(End::Refused(reason, kind)) => Some(self.refused(&reason, kind)),
+            Ended::Session(End::IntentsRefused) => Some(self.intents_refused()),
             Ended::Session(End::Failed(reason)) => Some(self.failed(&reason, ErrorType::Network)),
             Ended::Before(Trouble::Refused(reason)) => Some(self.refused(&reason, ErrorType::Auth)),
             Ended::Before(Trouble::Failed { reason, kind, after }) => {
@@ -213,6 +214,18 @@ impl Keeper {
         wait
     }
 
+    /// Goes on without them: slash commands and the state of the connection need none.
+    fn intents_refused(&mut self) -> Duration {
+        let Some(less) = self.dispatches.without_privileged() else {
+            return self.refused(INTENTS_REFUSED, ErrorType::Auth);
+        };
+        count_error(Component::Discord.as_str(), ErrorType::Auth);
+        error!("The Message Content intent is missing: {CONTENT_REFUSED}");
+        self.dispatches = less;
+        self.report.limited = true;
+        self.retries.next()
+    }
+
     fn failed(&mut self, reason: &str, kind: ErrorType) -> Duration {
         count_error(Component::Discord.as_str(), kind);
         self.report.down(reason);
@@ -222,8 +235,15 @@ impl Keeper {
     }
 }
 
+const INTENTS_REFUSED: &str =
+    "Discord refuses the bot's intents: switch them on in the developer portal, on the page Bot";
+const CONTENT_REFUSED: &str = "chat from Discord does not reach the games; switch Message Content on in the developer \
+                               portal, on the page Bot, and restart";
+
 /// What health and the journal are told.
 struct Report {
+    /// Connected without the Message Content intent, which was asked for.
+    limited: bool,
     health: ComponentHandle,
     since: Option<Timestamp>,
     connected_before: bool,
@@ -246,7 +266,11 @@ impl Report {
             None => {}
         }
         self.connected_before = true;
-        self.health.healthy();
+        if self.limited {
+            self.health.degraded(format!("the Message Content intent is missing: {CONTENT_REFUSED}"));
+        } else {
+            self.health.healthy();
+        }
     }
 
     /// A gap that the session itself may still close. The first connection of all is awaited without a word.
@@ -298,7 +322,7 @@ mod tests {
         let registry = HealthRegistry::new();
         let state = || registry.state(Component::Discord).unwrap();
         let health = registry.component(Component::Discord);
-        let mut report = Report { health, since: None, connected_before: false };
+        let mut report = Report { limited: false, health, since: None, connected_before: false };
         report.down_for_now("no connection to the gateway");
         assert_eq!(state(), ComponentState::Starting);
         report.up();

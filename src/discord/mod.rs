@@ -3,6 +3,7 @@
 mod dispatch;
 mod error_class;
 mod gateway;
+pub mod inbound;
 mod preflight;
 mod rest;
 mod session;
@@ -12,4 +13,5 @@ mod watchdog;
 pub use dispatch::{Dispatches, GatewayEvent};
 pub use error_class::classify;
 pub use gateway::{GatewayTimes, run_gateway, run_gateway_with};
+pub use inbound::Inbound;
 pub use sink::DiscordSink;

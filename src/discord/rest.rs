@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use metrics::{counter, histogram};
-use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
@@ -128,6 +128,17 @@ impl Rest {
             Some(file) => request.multipart(form(payload, file)?).timeout(upload_timeout(file.bytes.len())),
         };
         self.request(path, request).await
+    }
+
+    /// `PUT /api/v10{path}` without a body
+    pub(crate) async fn put(&self, path: &str) -> Result<Answer, Unanswered> {
+        // Without a length, some proxies refuse it.
+        self.request(path, self.http.put(self.url(path)).header(CONTENT_LENGTH, 0)).await
+    }
+
+    /// `DELETE /api/v10{path}`
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, Unanswered> {
+        self.request(path, self.http.delete(self.url(path))).await
     }
 
     fn url(&self, path: &str) -> String {

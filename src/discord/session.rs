@@ -41,6 +41,8 @@ pub(super) enum End {
     Stopped,
     /// Somebody must change something first.
     Refused(String, ErrorType),
+    /// The privileged intents must be switched on first.
+    IntentsRefused,
     /// The next one may fare better.
     Failed(String),
 }
@@ -209,10 +211,7 @@ async fn run_serenity(plan: Plan) -> End {
 fn end_of(error: &Error) -> End {
     match error {
         Error::Gateway(GatewayError::InvalidAuthentication) => End::Refused(TOKEN_REFUSED.to_owned(), ErrorType::Auth),
-        Error::Gateway(GatewayError::DisallowedGatewayIntents) => {
-            let reason = "Discord refuses the bot's intents: switch them on in the developer portal, on the page Bot";
-            End::Refused(reason.to_owned(), ErrorType::Auth)
-        }
+        Error::Gateway(GatewayError::DisallowedGatewayIntents) => End::IntentsRefused,
         Error::Gateway(GatewayError::InvalidGatewayIntents) => {
             let reason = "Discord does not know the bot's intents: a newer version of this program may help";
             End::Refused(reason.to_owned(), ErrorType::Other)

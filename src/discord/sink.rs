@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::config::settings::DiscordSettings;
 use crate::delivery::{NoticeSink, Outcome, OutgoingMessage, RetryScope};
-use crate::domain::ChannelId;
+use crate::domain::{ChannelId, Mentions};
 use crate::telemetry::metrics::ErrorType;
 
 use super::error_class::classify;
@@ -36,7 +36,7 @@ const PAGES: usize = 10;
 
 /// Discord's channels as a [`NoticeSink`].
 ///
-/// Nobody is ever pinged (`allowed_mentions` is empty) and links unfold nothing. Every message carries its nonce with
+/// Nobody is pinged but those the message names (`allowed_mentions` has exactly these), and links unfold nothing. Every message carries its nonce with
 /// `enforce_nonce`, so that Discord answers a repeated one with the message it has.
 #[derive(Debug)]
 pub struct DiscordSink {
@@ -193,13 +193,18 @@ fn payload(message: &OutgoingMessage) -> CreateMessage {
         .content(message.content.as_str())
         .nonce(Nonce::String(message.nonce.clone()))
         .enforce_nonce(true)
-        .allowed_mentions(CreateAllowedMentions::new())
+        .allowed_mentions(allowed_mentions(&message.mentions))
         .flags(MessageFlags::SUPPRESS_EMBEDS);
     match &message.attachment {
         // Only its name goes into the JSON; the bytes are a part of their own.
         Some(file) => payload.add_file(CreateAttachment::bytes([], file.filename.clone())),
         None => payload,
     }
+}
+
+/// Exactly these ids, and nothing by what the content says.
+fn allowed_mentions(mentions: &Mentions) -> CreateAllowedMentions {
+    CreateAllowedMentions::new().users(mentions.users.iter().copied()).roles(mentions.roles.iter().copied())
 }
 
 fn nonce_is_stale(first_attempt: Timestamp) -> bool {

@@ -1,13 +1,15 @@
 //! The words the program is written in. No I/O, no tokio.
 
+mod chat;
 mod clock;
 mod event;
 mod log;
 mod notice;
 mod server_tag;
 
+pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, Route};
 pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, Position};
-pub use notice::{ChannelId, Lane, Notice};
+pub use notice::{ChannelId, Lane, Mentions, Notice};
 pub use server_tag::{InvalidServerTag, ServerTag};

@@ -1,5 +1,6 @@
 //! What is to be said in a Discord channel.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -58,6 +59,30 @@ impl Lane {
     }
 }
 
+/// Whom a message pings, by id: exactly these, by default nobody. `@everyone` and `@here` cannot be said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mentions {
+    /// Users.
+    pub users: BTreeSet<u64>,
+    /// Roles.
+    pub roles: BTreeSet<u64>,
+}
+
+impl Mentions {
+    /// Whether nobody is pinged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.roles.is_empty()
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self { users: &self.users | &other.users, roles: &self.roles | &other.roles }
+    }
+}
+
 /// One thing to be said in one channel: what becomes an outbox row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -73,6 +98,8 @@ pub struct Notice {
     pub content: String,
     /// The same for a text file: no markdown, no escapes, with its time of day.
     pub plain: String,
+    /// Whom `content` mentions and may ping.
+    pub mentions: Mentions,
     /// When it happened in the game.
     pub occurred_at: Timestamp,
 }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use regex::Captures;
 
+use super::interpreter::Interpretation;
 use super::markup;
 use super::memory::Thread;
+use super::mentions::Marked;
 use super::template::Template;
 use super::vanilla::Event;
 use super::vanilla::console::SERVER;
 use crate::config::settings::ServerSettings;
-use crate::domain::{ChannelId, Lane, Notice};
+use crate::domain::{ChannelId, Lane, Mentions, Notice, PlayerChat};
 
 /// How much of an engine error's trace is shown in the message. The text file has all of it.
 const TRACE_LINES: usize = 20;
@@ -39,6 +41,7 @@ pub(super) struct Drafts<'s> {
     /// Whether the last draft takes more lines.
     open: bool,
     counts: BTreeMap<Arc<str>, u64>,
+    chats: Vec<PlayerChat>,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub(super) struct Source<'a> {
     /// Bytes cut off the end of the line.
     pub(super) cut: u64,
     pub(super) values: Values<'a>,
+    /// What a player said, with the mentions that may ping.
+    pub(super) marked: Option<Marked>,
 }
 
 /// Where the values of an event's own placeholders come from.
@@ -76,7 +81,7 @@ impl Source<'_> {
 
 impl<'s> Drafts<'s> {
     pub(super) fn new(server: &'s ServerSettings) -> Self {
-        Self { server, written: Vec::new(), open: false, counts: BTreeMap::new() }
+        Self { server, written: Vec::new(), open: false, counts: BTreeMap::new(), chats: Vec::new() }
     }
 
     /// Counts an event, relayed or not.
@@ -86,6 +91,12 @@ impl<'s> Drafts<'s> {
         } else {
             self.counts.insert(Arc::clone(event), 1);
         }
+    }
+
+    /// Notes what a player said, for the other games.
+    pub(super) fn chat(&mut self, player: &str, message: &str, at: Timestamp) {
+        let server = self.server.tag.clone();
+        self.chats.push(PlayerChat { server, player: player.to_owned(), message: message.to_owned(), at });
     }
 
     /// No more lines are added to the last notice.
@@ -107,7 +118,11 @@ impl<'s> Drafts<'s> {
         let plain = plain.render(|name| Self::plain_value(name, source));
         let content = never_empty(content.trim().to_owned() + &mark, source.text);
         let plain = format!("[{}] {}{mark}", self.local(source.at), plain.trim());
+        let mentions = source.marked.as_ref().map(|marked| marked.mentions.clone()).unwrap_or_default();
         self.add(to, content, plain, source.at, capped);
+        if let Some(draft) = self.written.last_mut() {
+            draft.notice.mentions = mentions;
+        }
     }
 
     /// Adds a bare line to the notice it belongs to, or begins a new one where that has gone out already.
@@ -129,12 +144,16 @@ impl<'s> Drafts<'s> {
     fn add(&mut self, to: &Address, content: String, plain: String, occurred_at: Timestamp, capped: bool) {
         let server = self.server.tag.clone();
         let (channel, lane, event) = (to.channel, to.lane, Arc::clone(&to.event));
-        let notice = Notice { server, channel, lane, event, content, plain, occurred_at };
+        let notice =
+            Notice { server, channel, lane, event, content, plain, mentions: Mentions::default(), occurred_at };
         self.written.push(Draft { notice, more: Vec::new(), capped });
         self.open = true;
     }
 
     fn markdown<'a>(&self, name: &str, source: &'a Source<'_>) -> Option<Cow<'a, str>> {
+        if let Some(marked) = source.marked.as_ref().filter(|_| name == "message") {
+            return Some(Cow::Borrowed(&marked.markdown));
+        }
         let value = source.value(name).map(|value| markup::to_discord(&value));
         Some(Cow::Owned(value.or_else(|| match name {
             "server" => Some(markup::to_discord(&self.server.name)),
@@ -154,9 +173,10 @@ impl<'s> Drafts<'s> {
         self.server.timezone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// The finished notices and the counts.
-    pub(super) fn finish(self) -> (Vec<Notice>, Vec<(Arc<str>, u64)>) {
-        (self.written.into_iter().map(Draft::finish).collect(), self.counts.into_iter().collect())
+    /// All that came of the batch.
+    pub(super) fn finish(self) -> Interpretation {
+        let notices = self.written.into_iter().map(Draft::finish).collect();
+        Interpretation { notices, events: self.counts.into_iter().collect(), chats: self.chats }
     }
 }
 

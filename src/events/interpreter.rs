@@ -9,10 +9,11 @@ use jiff::civil::DateTime;
 use super::draft::{Address, Drafts, Source, Values};
 use super::line_format::{self, Envelope, Level};
 use super::memory::{Memory, Thread};
+use super::mentions::{self, Marked, Pings};
 use super::routing::{self, EventRules};
 use super::vanilla::{Event, console, engine};
 use crate::config::settings::ServerSettings;
-use crate::domain::{EventKind, Gap, LineBatch, LogItem, LogLine, LogSource, Notice};
+use crate::domain::{EventKind, Gap, LineBatch, LogItem, LogLine, LogSource, Notice, PlayerChat};
 
 /// Reads the lines of one log in order. Pure: it has a memory, but no file, clock or task.
 ///
@@ -25,6 +26,7 @@ pub struct Interpreter {
     source: LogSource,
     rules: Arc<EventRules>,
     memory: Memory,
+    pings: Pings,
 }
 
 /// What a batch means.
@@ -34,6 +36,8 @@ pub struct Interpretation {
     pub notices: Vec<Notice>,
     /// How often each event occurred, relayed or not, by its key; for metrics.
     pub events: Vec<(Arc<str>, u64)>,
+    /// What players said, relayed or not, but for what a pattern took.
+    pub chats: Vec<PlayerChat>,
 }
 
 /// An event at its place in the log.
@@ -49,7 +53,7 @@ impl Interpreter {
     /// The interpreter of one log that has not seen a line yet.
     #[must_use]
     pub fn new(server: ServerSettings, source: LogSource, rules: Arc<EventRules>) -> Self {
-        Self { server: Arc::new(server), source, rules, memory: Memory::default() }
+        Self { server: Arc::new(server), source, rules, memory: Memory::default(), pings: Pings::default() }
     }
 
     /// Goes on where the interpreter stood that gave this [`Interpreter::state`]. A state of another version or a
@@ -74,8 +78,7 @@ impl Interpreter {
                 LogItem::Gap(gap) => self.gap(gap, now, &mut drafts),
             }
         }
-        let (notices, events) = drafts.finish();
-        Interpretation { notices, events }
+        drafts.finish()
     }
 
     fn line(&mut self, line: &LogLine, now: Timestamp, drafts: &mut Drafts<'_>) {
@@ -238,15 +241,17 @@ impl Interpreter {
     }
 
     /// Counts the event and writes its notice, if it is to have one. The answer is what becomes of bare lines behind.
-    fn tell(&self, said: &Said<'_>, capped: bool, drafts: &mut Drafts<'_>) -> Thread {
+    fn tell(&mut self, said: &Said<'_>, capped: bool, drafts: &mut Drafts<'_>) -> Thread {
         drafts.close();
         if said.event.kind != EventKind::RelayEcho
             && let Some(thread) = self.tell_by_pattern(said, capped, drafts)
         {
             return thread;
         }
-        let rule = self.rules.of(said.event.kind);
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.of(said.event.kind);
         drafts.count(&rule.key);
+        let marked = self.hear(said, drafts);
         if !rule.relays(&self.server) {
             return Thread::Silenced;
         }
@@ -254,9 +259,20 @@ impl Interpreter {
         let to = Address { channel, lane: rule.lane, event: Arc::clone(&rule.key) };
         let understood = said.event.fields.is_some();
         let values = Values::Event(&said.event);
-        let source = Source { at: said.at, text: &said.event.text, cut: said.cut, values };
+        let source = Source { at: said.at, text: &said.event.text, cut: said.cut, values, marked };
         drafts.push(&to, rule.content(understood), rule.plain(understood), &source, capped);
         relayed(&to, capped)
+    }
+
+    /// Notes what a player says for the other games, and whom it may ping.
+    fn hear(&mut self, said: &Said<'_>, drafts: &mut Drafts<'_>) -> Option<Marked> {
+        if !matches!(said.event.kind, EventKind::Chat | EventKind::Shout) {
+            return None;
+        }
+        let (player, message) = (said.event.field("player")?, said.event.field("message")?);
+        drafts.chat(player, message, said.at);
+        let names = &self.rules.mentions;
+        (!names.names.is_empty()).then(|| mentions::mark(names, &mut self.pings, player, message, said.at))
     }
 
     /// Does the same by the operator's patterns; `None` when none matches.
@@ -267,7 +283,7 @@ impl Interpreter {
         let Some(content) = &pattern.content else { return Some(Thread::Silenced) };
         let channel = routing::channel(pattern.destination, &self.server.channels);
         let to = Address { channel, lane: pattern.lane, event: Arc::clone(&pattern.event) };
-        let source = Source { at: said.at, text, cut: said.cut, values: Values::Groups(&groups) };
+        let source = Source { at: said.at, text, cut: said.cut, values: Values::Groups(&groups), marked: None };
         drafts.push(&to, content, self.rules.of(EventKind::Unmatched).plain(false), &source, capped);
         Some(relayed(&to, capped))
     }

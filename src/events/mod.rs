@@ -10,6 +10,7 @@ mod interpreter;
 pub mod line_format;
 pub mod markup;
 mod memory;
+mod mentions;
 mod patterns;
 mod pipeline;
 pub mod rich_text;
@@ -19,5 +20,5 @@ mod vanilla;
 
 pub use defaults::{BuiltIn, COMMON, Relayed};
 pub use interpreter::{Interpretation, Interpreter};
-pub use pipeline::Pipeline;
+pub use pipeline::{FanOut, Pipeline};
 pub use routing::{EventRules, RuleError, RuleProblem};

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EventRules, Interpreter};
 use crate::config::settings::ServerSettings;
-use crate::domain::{Clock, LineBatch, LogItem, LogSource, Position, ServerTag};
+use crate::domain::{Clock, LineBatch, LogItem, LogSource, NewChat, PlayerChat, Position, ServerTag};
 use crate::health::ComponentHandle;
 use crate::store::{CommitOutcome, IngestedBatch, Store, StoreError};
 use crate::telemetry::metrics::{EVENTS_PROCESSED, count_error};
@@ -36,7 +36,11 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     health: ComponentHandle,
     tracks: HashMap<LogKey, Track>,
+    fan_out: Option<FanOut>,
 }
+
+/// Writes what a player said down for the other games.
+pub type FanOut = Arc<dyn Fn(&PlayerChat) -> Vec<NewChat> + Send + Sync>;
 
 impl Pipeline {
     /// A pipeline for these servers' logs, each going on from its checkpoint.
@@ -63,7 +67,13 @@ impl Pipeline {
                 tracks.insert((server.tag.clone(), source), Track { interpreter, committed });
             }
         }
-        Ok(Self { store, clock, health, tracks })
+        Ok(Self { store, clock, health, tracks, fan_out: None })
+    }
+
+    /// The same, with what players say going to other games too, committed with their lines.
+    #[must_use]
+    pub fn with_fan_out(self, fan_out: FanOut) -> Self {
+        Self { fan_out: Some(fan_out), ..self }
     }
 
     /// Commits batches until `cancel`, then what is still in the channel, then returns.
@@ -104,7 +114,7 @@ impl Pipeline {
             let track = self.tracks.get_mut(&key).context("A batch came from a log that is not configured")?;
             let Some(batch) = unread_part(batch, &track.committed)? else { continue };
             let now = self.clock.now();
-            let (batch, events) = interpret(track, batch, now);
+            let (batch, events) = interpret(track, batch, now, self.fan_out.as_ref());
             counts.extend(events.into_iter().map(|(event, count)| (key.0.clone(), event, count)));
             ingested.push(batch);
         }
@@ -144,7 +154,12 @@ impl Pipeline {
     }
 }
 
-fn interpret(track: &mut Track, batch: LineBatch, now: Timestamp) -> (IngestedBatch, Vec<(Arc<str>, u64)>) {
+fn interpret(
+    track: &mut Track,
+    batch: LineBatch,
+    now: Timestamp,
+    fan_out: Option<&FanOut>,
+) -> (IngestedBatch, Vec<(Arc<str>, u64)>) {
     let interpretation = track.interpreter.interpret(&batch, now);
     track.committed = batch.end;
     let ingested = IngestedBatch {
@@ -154,6 +169,7 @@ fn interpret(track: &mut Track, batch: LineBatch, now: Timestamp) -> (IngestedBa
         end: batch.end,
         state: track.interpreter.state(),
         notices: interpretation.notices,
+        chats: fan_out.iter().flat_map(|fan_out| interpretation.chats.iter().flat_map(|chat| fan_out(chat))).collect(),
         read_at: now,
     };
     (ingested, interpretation.events)

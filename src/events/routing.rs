@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::defaults::{BuiltIn, COMMON, Relayed};
 use super::patterns::Patterns;
 use super::template::Template;
-use crate::config::settings::{Destination, EventOverride, EventSettings, ServerChannels, ServerSettings};
+use crate::config::settings::{
+    Destination, EventOverride, EventSettings, MentionSettings, ServerChannels, ServerSettings,
+};
 use crate::domain::{ChannelId, EventKind, Lane};
 
 /// What happens with every event, compiled once from `[events.*]` and `[[patterns]]`.
@@ -15,6 +17,7 @@ pub struct EventRules {
     /// In the order of [`EventKind::ALL`].
     rules: Vec<Rule>,
     pub(super) patterns: Patterns,
+    pub(super) mentions: MentionSettings,
 }
 
 /// What happens with one built-in kind.
@@ -66,7 +69,17 @@ impl EventRules {
         let change = |kind| settings.overrides.get(kind).unwrap_or(&unchanged);
         let rules = EventKind::ALL.iter().map(|kind| Rule::new(*kind, change(kind), &mut problems)).collect();
         let patterns = Patterns::new(&settings.patterns, &mut problems);
-        if problems.is_empty() { Ok(Self { rules, patterns }) } else { Err(RuleError { problems }) }
+        if problems.is_empty() {
+            Ok(Self { rules, patterns, mentions: MentionSettings::default() })
+        } else {
+            Err(RuleError { problems })
+        }
+    }
+
+    /// The same, with the names that players may ping. Without this there are none.
+    #[must_use]
+    pub fn with_mentions(self, mentions: MentionSettings) -> Self {
+        Self { mentions, ..self }
     }
 
     pub(super) fn of(&self, kind: EventKind) -> &Rule {

@@ -8,11 +8,13 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use tokio::time::Instant;
 
+use super::inbound::insert_chat;
+use super::outbox::mentions_text;
 use super::{Store, StoreError, to_millis};
-use crate::domain::{FileId, Fingerprint, LogSource, Notice, Position, ServerTag};
+use crate::domain::{FileId, Fingerprint, LogSource, NewChat, Notice, Position, ServerTag};
 use crate::telemetry::metrics::COMMIT_LATENCY;
 
-/// Rows per INSERT: nine values each, of at most 32,766 that SQLite binds.
+/// Rows per INSERT: ten values at most, of at most 32,766 that SQLite binds.
 const ROWS_PER_INSERT: usize = 1000;
 
 /// How far a log has been read, and what the parser remembered there.
@@ -39,6 +41,8 @@ pub struct IngestedBatch {
     pub state: String,
     /// What is to be said, in order.
     pub notices: Vec<Notice>,
+    /// What is to be said in other games, in order.
+    pub chats: Vec<NewChat>,
     /// When the lines were read.
     pub read_at: Timestamp,
 }
@@ -80,28 +84,35 @@ impl Store {
     /// Nothing is stored then. Where [`StoreError::is_transient`], try again.
     pub async fn commit(&self, batches: &[IngestedBatch]) -> Result<Vec<CommitOutcome>, StoreError> {
         let begun = Instant::now();
-        let (outcomes, rows) = self.commit_all(batches).await.map_err(|e| self.in_words(&e))?;
+        let (outcomes, rows, chats) = self.commit_all(batches).await.map_err(|e| self.in_words(&e))?;
         ::metrics::histogram!(COMMIT_LATENCY).record(begun.elapsed().as_secs_f64());
         if rows > 0 {
             self.committed.send_modify(|commits| *commits = commits.wrapping_add(1));
         }
+        if chats > 0 {
+            self.inbound_changed();
+        }
         Ok(outcomes)
     }
 
-    async fn commit_all(&self, batches: &[IngestedBatch]) -> sqlx::Result<(Vec<CommitOutcome>, usize)> {
+    async fn commit_all(&self, batches: &[IngestedBatch]) -> sqlx::Result<(Vec<CommitOutcome>, usize, usize)> {
         let mut tx = self.begin().await?;
         let mut checkpoints = read_checkpoints(&mut tx, batches).await?;
         let outcomes: Vec<_> = batches.iter().map(|batch| advance(&mut checkpoints, batch)).collect();
-        let fresh = batches.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
-        let rows: Vec<_> = fresh.flat_map(|(b, _)| b.notices.iter().map(|n| (n, b.read_at))).collect();
+        let fresh = || batches.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
+        let rows: Vec<_> = fresh().flat_map(|(b, _)| b.notices.iter().map(|n| (n, b.read_at))).collect();
         insert_notices(&mut tx, &rows).await?;
+        let mut chats = 0;
+        for chat in fresh().flat_map(|(batch, _)| &batch.chats) {
+            chats += insert_chat(&mut tx, chat, 0).await?;
+        }
         for (log, (checkpoint, read_at, moved)) in &checkpoints {
             if *moved {
                 write_checkpoint(&mut tx, log, checkpoint, *read_at).await?;
             }
         }
         tx.commit().await?;
-        Ok((outcomes, rows.len()))
+        Ok((outcomes, rows.len(), chats))
     }
 }
 
@@ -210,7 +221,7 @@ async fn write_checkpoint(
 async fn insert_notices(tx: &mut SqliteConnection, rows: &[(&Notice, Timestamp)]) -> sqlx::Result<()> {
     for chunk in rows.chunks(ROWS_PER_INSERT) {
         let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO outbox (server, channel, lane, event, content, plain, occurred_at, created_at) ",
+            "INSERT INTO outbox (server, channel, lane, event, content, plain, mentions, occurred_at, created_at) ",
         );
         insert.push_values(chunk, |mut row, (notice, read_at)| {
             row.push_bind(notice.server.as_str())
@@ -219,6 +230,7 @@ async fn insert_notices(tx: &mut SqliteConnection, rows: &[(&Notice, Timestamp)]
                 .push_bind(&*notice.event)
                 .push_bind(&notice.content)
                 .push_bind(&notice.plain)
+                .push_bind(mentions_text(&notice.mentions))
                 .push_bind(to_millis(notice.occurred_at))
                 .push_bind(to_millis(*read_at));
         });

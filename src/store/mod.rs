@@ -3,6 +3,7 @@
 
 mod error;
 mod housekeeping;
+mod inbound;
 mod ingest;
 mod outbox;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub use error::StoreError;
 pub use housekeeping::OutboxStats;
+pub use inbound::{Edit, Mark, MarkChange, QueuedChat, SaidChat};
 pub use ingest::{CommitOutcome, IngestedBatch, StoredCheckpoint};
 pub use outbox::{NewMessage, OutboxRow, StoredMessage};
 
@@ -38,6 +40,7 @@ pub struct Store {
     readers: SqlitePool,
     nonce_seed: u64,
     committed: Arc<watch::Sender<u64>>,
+    inbound: Arc<watch::Sender<u64>>,
     _lock: Arc<File>,
 }
 
@@ -62,7 +65,8 @@ impl Store {
         let nonce_seed = nonce_seed(&writer).await.map_err(in_words)?;
         let readers = lasting_pool(4).connect_with(options.read_only(true)).await.map_err(in_words)?;
         let committed = Arc::new(watch::Sender::new(0));
-        Ok(Self { path: path.into(), writer, readers, nonce_seed, committed, _lock: Arc::new(lock) })
+        let inbound = Arc::new(watch::Sender::new(0));
+        Ok(Self { path: path.into(), writer, readers, nonce_seed, committed, inbound, _lock: Arc::new(lock) })
     }
 
     /// Changes with every commit that put notices into the outbox.

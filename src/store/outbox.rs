@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::{Store, StoreError, from_millis, to_millis};
-use crate::domain::{ChannelId, Lane};
+use crate::domain::{ChannelId, Lane, Mentions};
 
 /// Text held in memory at a time, however long the rows are.
 const PAGE_BYTES: usize = 1 << 20;
@@ -37,6 +37,8 @@ pub struct OutboxRow {
     pub content: String,
     /// For a file.
     pub plain: String,
+    /// Whom it may ping.
+    pub mentions: Mentions,
     /// When it happened in the game.
     pub occurred_at: Timestamp,
     /// At most this many rows may be in its message.
@@ -54,6 +56,8 @@ pub struct NewMessage {
     pub content: String,
     /// Set where the rows' plain text goes along.
     pub filename: Option<String>,
+    /// Whom it may ping.
+    pub mentions: Mentions,
     /// How many rows.
     pub rows: usize,
     /// The last of them.
@@ -73,6 +77,8 @@ pub struct StoredMessage {
     pub content: String,
     /// Set where the rows' plain text goes along.
     pub filename: Option<String>,
+    /// Whom it may ping.
+    pub mentions: Mentions,
     /// How many rows.
     pub rows: usize,
     /// The first attempt that may have arrived.
@@ -108,7 +114,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         let mut found = sqlx::query(
-            "SELECT id, server, event, content, plain, occurred_at, group_limit FROM outbox
+            "SELECT id, server, event, content, plain, mentions, occurred_at, group_limit FROM outbox
              WHERE state = 'pending' AND channel = $1 AND lane = $2 AND id > $3 ORDER BY id LIMIT $4",
         )
         .bind(channel.get().cast_signed())
@@ -131,7 +137,7 @@ impl Store {
     /// The lane's message that is not finished, if there is one.
     pub async fn open_message(&self, channel: ChannelId, lane: Lane) -> Result<Option<StoredMessage>, StoreError> {
         sqlx::query(
-            "SELECT id, content, filename, row_count, first_attempt_at FROM messages
+            "SELECT id, content, filename, mentions, row_count, first_attempt_at FROM messages
              WHERE state = 'open' AND channel = $1 AND lane = $2 ORDER BY id LIMIT 1",
         )
         .bind(channel.get().cast_signed())
@@ -183,8 +189,8 @@ impl Store {
     async fn try_assign(&self, message: &NewMessage, now: Timestamp) -> sqlx::Result<StoredMessage> {
         let mut tx = self.begin().await?;
         let stored = sqlx::query(
-            "INSERT INTO messages (channel, lane, content, filename, row_count, first_attempt_at)
-             VALUES ($1, $2, $3, $4, $5, $6) RETURNING id, content, filename, row_count, first_attempt_at",
+            "INSERT INTO messages (channel, lane, content, filename, row_count, first_attempt_at, mentions)
+             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id, content, filename, mentions, row_count, first_attempt_at",
         )
         .bind(message.channel.get().cast_signed())
         .bind(message.lane.as_str())
@@ -192,6 +198,7 @@ impl Store {
         .bind(&message.filename)
         .bind(i64::try_from(message.rows).unwrap_or(i64::MAX))
         .bind(to_millis(now))
+        .bind(mentions_text(&message.mentions))
         .try_map(|row| message_of(&row, message.channel, self.nonce_seed))
         .fetch_one(&mut *tx)
         .await?;
@@ -339,6 +346,7 @@ fn row_of(row: &SqliteRow) -> sqlx::Result<OutboxRow> {
         event: row.try_get("event")?,
         content: row.try_get("content")?,
         plain: row.try_get("plain")?,
+        mentions: mentions_of(row)?,
         occurred_at: from_millis(row.try_get("occurred_at")?),
         group_limit: row.try_get("group_limit")?,
     })
@@ -353,6 +361,7 @@ fn message_of(row: &SqliteRow, channel: ChannelId, nonce_seed: u64) -> sqlx::Res
         channel,
         content,
         filename,
+        mentions: mentions_of(row)?,
         rows: usize::try_from(row.try_get::<i64, _>("row_count")?).unwrap_or_default(),
         first_attempt_at: from_millis(row.try_get("first_attempt_at")?),
     })
@@ -364,6 +373,17 @@ fn nonce(seed: u64, id: i64, content: &str, filename: Option<&str>) -> String {
     let bytes = content.bytes().chain([0]).chain(filename.unwrap_or_default().bytes());
     let mark = bytes.fold(seed ^ FNV_BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME));
     format!("{}-{}", base36((mark ^ (mark >> 48)) & NONCE_MARK), base36(id.cast_unsigned()))
+}
+
+/// JSON, or nothing where nobody is pinged.
+pub(super) fn mentions_text(mentions: &Mentions) -> Option<String> {
+    (!mentions.is_empty()).then(|| serde_json::to_string(mentions).expect("numbers become JSON"))
+}
+
+/// Total, so that a row damaged by hand cannot stop the delivery of the others: it pings nobody.
+fn mentions_of(row: &SqliteRow) -> sqlx::Result<Mentions> {
+    let text: Option<String> = row.try_get("mentions")?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
 fn base36(mut number: u64) -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{ChannelId, FileId, Lane, LogSource, Notice, Position, ServerTag};
+use crate::domain::{ChannelId, FileId, Lane, LogSource, Mentions, Notice, Position, ServerTag};
 
 fn at(offset: u64) -> Position {
     Position { generation: 1, file: FileId { device: 1, inode: 2 }, offset, ..Position::default() }
@@ -18,6 +18,7 @@ fn batch(from: Position, to: Position, lines: usize) -> IngestedBatch {
         event: "chat".into(),
         content: format!("line {line} {}", "x".repeat(500)),
         plain: format!("line {line}"),
+        mentions: Mentions::default(),
         occurred_at: Timestamp::UNIX_EPOCH,
     };
     let notices = (0..lines).map(notice).collect();
@@ -29,6 +30,7 @@ fn batch(from: Position, to: Position, lines: usize) -> IngestedBatch {
         end: to,
         state: String::new(),
         notices,
+        chats: Vec::new(),
         read_at,
     }
 }
@@ -98,8 +100,15 @@ async fn the_file_shrinks_after_a_flood_is_delivered_and_old() {
         (last_row, pages) = (row.id, pages + 1);
     }
     assert_eq!(pages, 2, "1.5 MB are not held at once");
-    let message =
-        NewMessage { channel, lane: Lane::Chat, content: "3,000 lines".into(), filename: None, rows: 3000, last_row };
+    let message = NewMessage {
+        channel,
+        lane: Lane::Chat,
+        content: "3,000 lines".into(),
+        filename: None,
+        mentions: Mentions::default(),
+        rows: 3000,
+        last_row,
+    };
     let now = Timestamp::from_second(1_000).unwrap();
     let message = store.assign(&message, now).await.unwrap();
     let read = store.delivered(&message, 7, now).await.unwrap();

@@ -6,9 +6,9 @@ use metrics::{Label, counter, gauge, histogram};
 
 use super::metrics::{
     BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS, EVENTS_PROCESSED, ErrorType,
-    GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST,
-    OVERSIZE_LINES, PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS, RELAY_LATENCY,
-    RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
+    GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING, LINES_READ, LOG_GAPS,
+    LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY,
+    RCON_QUEUE_DEPTH, RCON_RECONNECTS, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
 };
 use crate::domain::{EventKind, Lane, LogSource, ServerTag};
 use crate::health::Component;
@@ -51,6 +51,11 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
         drop(histogram!(RCON_LATENCY, vec![tag()]));
         counter!(RCON_RECONNECTS, vec![tag()]).increment(0);
         gauge!(RCON_QUEUE_DEPTH, vec![tag()]).increment(0.0);
+        gauge!(INBOUND_WAITING, vec![tag()]).increment(0.0);
+        for outcome in ["said", "expired"] {
+            counter!(INBOUND_CHATS, vec![tag(), label("outcome", outcome)]).increment(0);
+        }
+        drop(histogram!(INBOUND_LATENCY));
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use factorio_isr::config::settings::RelaySettings;
 use factorio_isr::delivery::{DeliveryWorker, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope, Schedule};
-use factorio_isr::domain::{ChannelId, Clock, FileId, Lane, LogSource, Notice, Position, ServerTag, SystemClock};
+use factorio_isr::domain::{
+    ChannelId, Clock, FileId, Lane, LogSource, Mentions, Notice, Position, ServerTag, SystemClock,
+};
 use factorio_isr::health::{Component, ComponentState, HealthRegistry, PartStatus};
 use factorio_isr::store::{CommitOutcome, IngestedBatch, Store};
 use factorio_isr::telemetry::metrics::ErrorType;
@@ -190,6 +192,7 @@ impl Relay {
             end: at(offset + 1),
             state: String::new(),
             notices,
+            chats: Vec::new(),
             read_at: Timestamp::now(),
         };
         assert_eq!(self.store.commit(&[batch]).await.unwrap(), [CommitOutcome::Committed]);
@@ -226,7 +229,8 @@ fn channel(id: u64) -> ChannelId {
 
 fn notice(channel: ChannelId, lane: Lane, text: &str) -> Notice {
     let (content, plain) = (text.to_owned(), text.to_owned());
-    Notice { server: prod(), channel, lane, event: "chat".into(), content, plain, occurred_at: Timestamp::now() }
+    let (mentions, occurred_at) = (Mentions::default(), Timestamp::now());
+    Notice { server: prod(), channel, lane, event: "chat".into(), content, plain, mentions, occurred_at }
 }
 
 fn file_lines(message: &OutgoingMessage) -> Vec<String> {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use factorio_isr::config::settings::DiscordSettings;
 use factorio_isr::delivery::{Attachment, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope};
 use factorio_isr::discord::{DiscordSink, Dispatches, GatewayTimes, run_gateway_with};
-use factorio_isr::domain::ChannelId;
+use factorio_isr::domain::{ChannelId, Mentions};
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::sim::discord::{
     ApiError, Fault, FaultKind, GatewayFaults, RateLimits, RetryAfter, Scope, SimDiscord, SimDiscordConfig, SimMessage,
@@ -51,6 +51,7 @@ fn message(content: &str) -> OutgoingMessage {
         channel: ChannelId::new(CHANNEL).unwrap(),
         nonce: NONCE.fetch_add(1, Ordering::Relaxed).to_string(),
         content: content.to_owned(),
+        mentions: Mentions::default(),
         attachment: None,
         first_attempt: None,
         others: Vec::new(),

@@ -8,6 +8,7 @@ mod events;
 mod harness;
 mod http;
 mod logging;
+mod inbound;
 mod losses;
 mod prometheus;
 mod rcon;

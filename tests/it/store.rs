@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use CommitOutcome::{AlreadyCommitted, Committed};
-use factorio_isr::domain::{ChannelId, FileId, Fingerprint, Lane, LogSource, Notice, Position, ServerTag};
+use factorio_isr::domain::{ChannelId, FileId, Fingerprint, Lane, LogSource, Mentions, Notice, Position, ServerTag};
 use factorio_isr::store::{CommitOutcome, IngestedBatch, OutboxRow, Store, StoreError, StoredCheckpoint};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -33,6 +33,7 @@ fn notice(text: &str) -> Notice {
         event: "chat".into(),
         content: text.into(),
         plain: text.into(),
+        mentions: Mentions::default(),
         occurred_at: Timestamp::UNIX_EPOCH,
     }
 }
@@ -45,6 +46,7 @@ fn batch(start: Position, end: Position, texts: &[&str]) -> IngestedBatch {
         end,
         state: format!("at {}", end.offset),
         notices: texts.iter().map(|text| notice(text)).collect(),
+        chats: Vec::new(),
         read_at: Timestamp::UNIX_EPOCH,
     }
 }

@@ -2,15 +2,11 @@
 //! are English on every server.
 
 use super::Event;
-use crate::domain::EventKind;
+use crate::domain::{EventKind, RELAY_PREFIXES};
 use crate::events::rich_text;
 
 /// Who speaks when the server itself does. No player can have this name.
 pub(crate) const SERVER: &str = "<server>";
-
-/// What our own words in the game begin with, behind any colour: `[CHAT] <server>: [Discord] Bob: hello`. A line of
-/// the server that begins so came from Discord and does not go back there.
-pub(crate) const RELAY_PREFIX: &str = "[Discord]";
 
 /// Reads the text behind a tag.
 pub(in crate::events) fn tagged<'a>(tag: &'a str, text: &'a str) -> Event<'a> {
@@ -48,7 +44,9 @@ fn chat(kind: EventKind, text: &str) -> Event<'_> {
     if player != SERVER {
         return Event::new(kind, text, [("player", player), ("message", message)]);
     }
-    let ours = rich_text::readable(message).trim_start().starts_with(RELAY_PREFIX);
+    // `[CHAT] <server>: [Discord] Bob: hello`: it came from Discord and does not go back there.
+    let said = rich_text::readable(message);
+    let ours = RELAY_PREFIXES.iter().any(|prefix| said.trim_start().starts_with(prefix));
     let kind = if ours { EventKind::RelayEcho } else { EventKind::ServerChat };
     Event::new(kind, text, [("message", message)])
 }
@@ -154,6 +152,7 @@ mod tests {
             ("SHOUT", "Bob: HELLO"),
             ("CHAT", "<server>: sup"),
             ("CHAT", "<server>: [Discord] Ann: hi"),
+            ("CHAT", "<server>: [Relay] Ann (Space Age): hi"),
             ("CHAT", "<server>: [color=#7289DA][Discord][Mattie]: test123[/color]"),
             ("CHAT", "Bob: [Discord] I am no echo"),
         ]), @r#"
@@ -169,6 +168,7 @@ mod tests {
         shout player="Bob" message="HELLO"
         server_chat message="sup"
         relay_echo message="[Discord] Ann: hi"
+        relay_echo message="[Relay] Ann (Space Age): hi"
         relay_echo message="[color=#7289DA][Discord][Mattie]: test123[/color]"
         chat player="Bob" message="[Discord] I am no echo"
         "#);

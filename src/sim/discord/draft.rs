@@ -54,6 +54,7 @@ pub(super) struct Draft {
     pub(super) reply_to: Option<u64>,
     pub(super) files: Vec<Upload>,
     pub(super) interaction: Option<SimInvocation>,
+    pub(super) stickers: Vec<String>,
 }
 
 impl Draft {
@@ -70,6 +71,7 @@ impl Draft {
             reply_to: None,
             files: Vec::new(),
             interaction: None,
+            stickers: Vec::new(),
         }
     }
 
@@ -87,6 +89,7 @@ impl Draft {
             reply_to: mentions::snowflake(&json["message_reference"]["message_id"]),
             files: payload.files,
             interaction: None,
+            stickers: Vec::new(),
         };
         draft.check()?;
         Ok(draft)

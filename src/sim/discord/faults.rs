@@ -224,11 +224,13 @@ pub struct GatewayFaults {
     pub acknowledge: bool,
     /// IDENTIFY is answered by a close with this code: 4004, 4013, 4014 are fatal ones.
     pub reject_identify: Option<u16>,
+    /// `MESSAGE_CONTENT` is not switched on in the portal: who asks for it gets a close with 4014.
+    pub content_off: bool,
 }
 
 impl Default for GatewayFaults {
     fn default() -> Self {
-        Self { upgrade: Upgrade::Accept, acknowledge: true, reject_identify: None }
+        Self { upgrade: Upgrade::Accept, acknowledge: true, reject_identify: None, content_off: false }
     }
 }
 

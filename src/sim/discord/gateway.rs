@@ -17,7 +17,7 @@ use super::model::Change;
 use super::objects;
 use super::routes;
 use super::server::Peer;
-use super::sessions::{Command, GUILDS, SOCKET_QUEUE, Socket};
+use super::sessions::{Command, GUILDS, MESSAGE_CONTENT, SOCKET_QUEUE, Socket};
 use super::state::SimState;
 
 /// How long a client may take to answer a close frame.
@@ -120,7 +120,11 @@ impl Connection {
 
     fn identify(&mut self, data: &Value) {
         let known = self.hub.knows(data["token"].as_str().unwrap_or_default());
-        let rejected = self.hub.read(|state| state.gateway_faults.reject_identify);
+        let rejected = self.hub.read(|state| {
+            let asks = data["intents"].as_u64().is_some_and(|intents| intents & MESSAGE_CONTENT != 0);
+            let faults = &state.gateway_faults;
+            faults.reject_identify.or((faults.content_off && asks).then_some(4014))
+        });
         let refusal = match rejected {
             _ if self.session.is_some() => Some(4005),
             _ if !known => Some(4004),

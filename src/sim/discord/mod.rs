@@ -59,7 +59,7 @@ pub use rate_limit::{RateLimits, Scope, Window};
 pub use state::SimState;
 pub use stats::SimStats;
 
-use draft::Draft;
+use draft::{Draft, Upload};
 use hub::Hub;
 use rate_limit::Limiter;
 use server::{CuttableListener, Peer};
@@ -72,6 +72,21 @@ pub struct SimDiscord {
     address: SocketAddr,
     routes: Router,
     running: Arc<Mutex<Option<Running>>>,
+}
+
+/// What a user posts, for [`SimDiscord::post_as`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SimPost<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// The message it answers.
+    pub reply_to: Option<u64>,
+    /// Names and contents of files.
+    pub files: &'a [(&'a str, &'a str)],
+    /// Names of stickers.
+    pub stickers: &'a [&'a str],
+    /// Whether the author is a bot.
+    pub bot: bool,
 }
 
 /// The listening task and the guard whose end ends all connections.
@@ -182,6 +197,34 @@ impl SimDiscord {
             let author = state.user(author);
             state.post(channel, author, Draft::text(text)).map(|message| message.id)
         })
+    }
+
+    /// A user writes something with more to it: a reply, files (name and text), stickers, as a bot.
+    pub fn post_as(&self, channel: u64, author: &str, post: SimPost<'_>) -> Result<u64, ApiError> {
+        self.hub.change(|state| {
+            let author = SimUser { bot: post.bot, ..state.user(author) };
+            let file = |(name, text): &(&str, &str)| Upload {
+                filename: (*name).into(),
+                bytes: text.as_bytes().to_vec().into(),
+            };
+            let draft = Draft {
+                reply_to: post.reply_to,
+                files: post.files.iter().map(file).collect(),
+                stickers: post.stickers.iter().map(ToString::to_string).collect(),
+                ..Draft::text(post.text)
+            };
+            state.post(channel, author, draft).map(|message| message.id)
+        })
+    }
+
+    /// A user changes what they wrote.
+    pub fn edit_message(&self, channel: u64, message: u64, text: &str) -> Result<(), ApiError> {
+        self.hub.change(|state| state.edit(channel, message, |message| text.clone_into(&mut message.content)).map(drop))
+    }
+
+    /// A user deletes what they wrote.
+    pub fn delete_message(&self, channel: u64, message: u64) -> Result<(), ApiError> {
+        self.hub.change(|state| state.delete(channel, message))
     }
 
     /// Switches a fault on. Of several that fit a request, the one set first strikes.

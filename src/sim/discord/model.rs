@@ -142,6 +142,10 @@ pub struct SimMessage {
     pub reply_to: Option<u64>,
     /// The interaction it answers.
     pub interaction: Option<SimInvocation>,
+    /// The names of its stickers.
+    pub stickers: Vec<String>,
+    /// The bot's reactions, as `⏳`.
+    pub reactions: Vec<String>,
 }
 
 /// What happened, for those who watch.

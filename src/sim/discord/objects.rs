@@ -32,12 +32,12 @@ pub(super) fn current_user(bot: &SimBot) -> Value {
 /// Flags: the privileged intent `MESSAGE_CONTENT` is switched on (the form for unverified applications).
 const MESSAGE_CONTENT_LIMITED: u64 = 1 << 19;
 
-pub(super) fn application(bot: &SimBot) -> Value {
+pub(super) fn application(bot: &SimBot, reads: bool) -> Value {
     json!({
         "id": bot.id.to_string(), "name": bot.name, "icon": null, "description": "", "summary": "", "rpc_origins": [],
         "bot_public": true, "bot_require_code_grant": false, "terms_of_service_url": null, "privacy_policy_url": null,
         "owner": user(&SimUser { id: OWNER_ID, name: "owner".into(), bot: false }), "verify_key": "0", "team": null,
-        "flags": MESSAGE_CONTENT_LIMITED, "tags": [], "hook": true, "integration_types_config": { "0": {} },
+        "flags": if reads { MESSAGE_CONTENT_LIMITED } else { 0 }, "tags": [], "hook": true, "integration_types_config": { "0": {} },
         "approximate_guild_count": 1, "approximate_user_install_count": 0, "redirect_uris": [],
         "interactions_endpoint_url": null, "role_connections_verification_url": null,
     })
@@ -165,6 +165,10 @@ pub(super) fn message(message: &SimMessage, base_url: &str, users: &[SimUser]) -
         shown["type"] = json!(19);
         let channel = message.channel.to_string();
         shown["message_reference"] = json!({ "type": 0, "message_id": answered.to_string(), "channel_id": channel });
+    }
+    if !message.stickers.is_empty() {
+        let sticker = |name: &String| json!({ "id": message.id.to_string(), "name": name, "format_type": 1 });
+        shown["sticker_items"] = message.stickers.iter().map(sticker).collect();
     }
     shown
 }

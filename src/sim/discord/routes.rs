@@ -36,7 +36,7 @@ pub(super) fn carry_out(state: &mut SimState, call: Call<'_>) -> Answered {
         ("GET", ["gateway", "bot"]) => json_answer(gateway_bot(state)),
         ("GET", ["users", "@me"]) => json_answer(objects::current_user(&state.bot)),
         ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]) => {
-            json_answer(objects::application(&state.bot))
+            json_answer(objects::application(&state.bot, !state.gateway_faults.content_off))
         }
         ("PUT", ["applications", application, "commands"]) => register(state, id(application)?, None, &call.payload),
         ("PUT", ["applications", application, "guilds", guild, "commands"]) => {
@@ -127,8 +127,19 @@ fn channel_route(state: &mut SimState, call: Call<'_>, channel: u64, rest: &[&st
         }
         ("PATCH", ["messages", message]) => edit_message(state, channel, id(message)?, &call.payload.json),
         ("DELETE", ["messages", message]) => state.delete(channel, id(message)?).map(|()| Answer::NoContent),
+        ("PUT" | "DELETE", ["messages", message, "reactions", emoji, "@me"]) => {
+            let there = call.route.method.as_str() == "PUT";
+            let emoji = emoji_of(emoji).ok_or_else(|| ApiError::new(400, 10014, "Unknown Emoji"))?;
+            state.react(channel, id(message)?, &emoji, there).map(|()| Answer::NoContent)
+        }
         _ => Err(ApiError::not_found()),
     }
+}
+
+/// An emoji in a path: its bytes in percent form.
+fn emoji_of(segment: &str) -> Option<String> {
+    let bytes: Option<Vec<u8>> = segment.split('%').skip(1).map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    String::from_utf8(bytes?).ok().filter(|emoji| !emoji.is_empty())
 }
 
 fn edit_channel(state: &mut SimState, channel: u64, json: &Value) -> Answered {

@@ -252,6 +252,8 @@ impl SimState {
             components: draft.components,
             reply_to: draft.reply_to,
             interaction: draft.interaction,
+            stickers: draft.stickers,
+            reactions: Vec::new(),
         }
     }
 
@@ -281,14 +283,31 @@ impl SimState {
         let mut message = SimMessage::clone(self.find(channel, id)?);
         change(&mut message);
         message.edited = Some(Timestamp::now());
+        let message = self.replace(message);
+        self.announce("MESSAGE_UPDATE", &message);
+        Ok(message)
+    }
+
+    /// Puts a reaction of the bot on a message, or takes it off. Who listens for messages hears nothing of it.
+    pub(super) fn react(&mut self, channel: u64, id: u64, emoji: &str, there: bool) -> Result<(), ApiError> {
+        let mut message = SimMessage::clone(self.find(channel, id)?);
+        message.reactions.retain(|reaction| reaction != emoji);
+        if there {
+            message.reactions.push(emoji.to_owned());
+        }
+        self.replace(message);
+        Ok(())
+    }
+
+    fn replace(&mut self, message: SimMessage) -> Arc<SimMessage> {
         let message = Arc::new(message);
-        let state = self.channels.get_mut(&channel).ok_or_else(ApiError::unknown_channel)?;
-        if let Ok(at) = state.messages.binary_search_by_key(&id, |message| message.id) {
+        if let Some(state) = self.channels.get_mut(&message.channel)
+            && let Ok(at) = state.messages.binary_search_by_key(&message.id, |known| known.id)
+        {
             state.messages[at] = Arc::clone(&message);
         }
-        self.announce("MESSAGE_UPDATE", &message);
         self.tell(Change::Edit(Arc::clone(&message)));
-        Ok(message)
+        message
     }
 
     pub(super) fn delete(&mut self, channel: u64, id: u64) -> Result<(), ApiError> {

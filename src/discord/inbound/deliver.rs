@@ -1,0 +1,134 @@
+//! The store to one game: line by line, in order, for as long as each may wait.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use metrics::{counter, gauge, histogram};
+use tokio::pin;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::Shared;
+use crate::rcon::{ChatText, Command, LinkState, Priority, RconClient, RconError};
+use crate::store::QueuedChat;
+use crate::telemetry::metrics::{INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING};
+
+/// What a game may take before its chat is marked as waiting: a save blocks it for so long now and then.
+const GRACE: Duration = Duration::from_secs(3);
+/// The wait between attempts while a game is down.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What became of a line.
+enum Told {
+    /// It is said, or was sent and nobody can know.
+    Said,
+    /// The game cannot hear it now.
+    NotNow(RconError),
+}
+
+/// Says what waits for `game` until `cancel`.
+pub(super) async fn say_all(shared: &Shared, game: &RconClient, cancel: &CancellationToken) -> anyhow::Result<()> {
+    let (store, server) = (&shared.store, game.server());
+    let mut changes = store.inbound();
+    let mut link = game.link();
+    while !cancel.is_cancelled() {
+        changes.borrow_and_update();
+        gauge!(INBOUND_WAITING, "server" => server.to_string()).set(store.chats_waiting(server).await? as f64);
+        let Some(chat) = store.next_chat(server).await? else {
+            let _stopped = cancel.run_until_cancelled(changes.changed()).await;
+            continue;
+        };
+        if age(&chat, shared.clock.now()) > shared.chat.ttl {
+            store.expire(&chat, shared.clock.now()).await?;
+            counter!(INBOUND_CHATS, "server" => server.to_string(), "outcome" => "expired").increment(1);
+            continue;
+        }
+        link.borrow_and_update();
+        match say(shared, game, &chat).await? {
+            Told::Said => said(shared, game, &chat).await?,
+            Told::NotNow(error) => {
+                debug!(%server, %error, "Chat waits for the game");
+                store.mark_waiting(server, shared.clock.now()).await?;
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    moved = link.changed() => if moved.is_err() { sleep(RETRY).await },
+                    () = sleep(RETRY) => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn age(chat: &QueuedChat, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(chat.written_at).max(SignedDuration::ZERO)).unwrap_or_default()
+}
+
+/// Says the next line of `chat`. Whoever waits for long is marked meanwhile.
+async fn say(shared: &Shared, game: &RconClient, chat: &QueuedChat) -> anyhow::Result<Told> {
+    let Some(text) = chat.lines.get(chat.said).and_then(|line| ChatText::new(line).ok()) else {
+        return Ok(Told::Said);
+    };
+    if let Some(error) = not_connected(game).await {
+        return Ok(Told::NotNow(error));
+    }
+    let sent = game.command(Priority::Person, Command::Say { text }, None);
+    pin!(sent);
+    let outcome = if let Ok(outcome) = timeout(GRACE, &mut sent).await {
+        outcome
+    } else {
+        shared.store.mark_waiting(game.server(), shared.clock.now()).await?;
+        sent.await
+    };
+    Ok(told(game, outcome.err()))
+}
+
+/// Why there is no connection, once it has had a moment to come about.
+async fn not_connected(game: &RconClient) -> Option<RconError> {
+    let mut link = game.link();
+    let settled = link.wait_for(|state| *state != LinkState::Connecting);
+    let state = match timeout(GRACE, settled).await {
+        Ok(Ok(state)) => state.clone(),
+        Ok(Err(_)) => LinkState::Stopping,
+        Err(_) => return Some(RconError::WaitedTooLong(GRACE)),
+    };
+    match state {
+        LinkState::Down(error) => Some(error),
+        LinkState::Stopping => Some(RconError::Stopping),
+        LinkState::Up | LinkState::Connecting => None,
+    }
+}
+
+/// A game that does not answer in time is saving, and says the line behind the save: it is not said twice. One that was
+/// cut off has stopped, or its network has: the line is said again.
+fn told(game: &RconClient, error: Option<RconError>) -> Told {
+    let server = game.server();
+    match error {
+        None => Told::Said,
+        Some(RconError::TimedOut(_)) => {
+            debug!(%server, "A line of chat was sent, and the game does not answer");
+            Told::Said
+        }
+        Some(
+            error @ (RconError::LuaNotAllowed { .. }
+            | RconError::EmptyCommand
+            | RconError::TooLong { .. }
+            | RconError::NotOneLine),
+        ) => {
+            warn!(%server, %error, "A line of chat cannot be said");
+            Told::Said
+        }
+        Some(error) => Told::NotNow(error),
+    }
+}
+
+async fn said(shared: &Shared, game: &RconClient, chat: &QueuedChat) -> anyhow::Result<()> {
+    let now = shared.clock.now();
+    if shared.store.line_said(chat, now).await?.whole {
+        let server = game.server().to_string();
+        histogram!(INBOUND_LATENCY).record(age(chat, now).as_secs_f64());
+        counter!(INBOUND_CHATS, "server" => server, "outcome" => "said").increment(1);
+    }
+    Ok(())
+}

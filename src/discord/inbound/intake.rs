@@ -1,0 +1,299 @@
+//! The gateway's events to the store; and what was written while nobody listened.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+use serenity::all::{Message, MessageUpdateEvent};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::Shared;
+use super::clean::{Names, mentioned};
+use super::directory::Directory;
+use super::format;
+use super::heard::{Heard, first_id_at, written_at};
+use super::routes::{Ears, Verdict};
+use crate::discord::GatewayEvent;
+use crate::discord::rest::Answer;
+use crate::domain::{ChannelId, NewChat};
+use crate::health::{Component, ComponentHandle};
+use crate::store::{Edit, Mark};
+
+/// Events taken at a time.
+const BATCH: usize = 64;
+/// Messages per request; the API's maximum.
+const PAGE: usize = 100;
+/// The wait between attempts to ask Discord for something.
+const RETRY: Duration = Duration::from_secs(5);
+/// An edit later than this is not said.
+const EDIT_WINDOW: SignedDuration = SignedDuration::from_mins(1);
+/// The application's flags: Message Content is switched on, in either of its forms.
+const CONTENT_FLAGS: u64 = (1 << 18) | (1 << 19);
+/// What to do where it is not.
+const NO_CONTENT: &str = "the Message Content intent is missing: chat from Discord does not reach the games; switch it \
+                          on in the developer portal, page Bot, and restart";
+
+#[derive(Debug, Deserialize)]
+struct Application {
+    flags: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Me {
+    id: String,
+}
+
+pub(super) struct Intake {
+    shared: Arc<Shared>,
+    directory: Directory,
+    ears: Ears,
+    own: u64,
+    /// Channels of which something was missed: everything behind this message must be asked for.
+    gaps: BTreeMap<ChannelId, u64>,
+    /// The newest message of a channel with a gap.
+    newest: BTreeMap<ChannelId, u64>,
+    health: ComponentHandle,
+}
+
+impl Intake {
+    pub(super) fn new(shared: Arc<Shared>, directory: Directory) -> Self {
+        let health = shared.health.part(Component::Discord, "message_content");
+        Self {
+            shared,
+            directory,
+            ears: Ears::default(),
+            own: 0,
+            gaps: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            health,
+        }
+    }
+
+    /// Hears until `cancel`.
+    pub(super) async fn run(
+        mut self,
+        events: &mut mpsc::Receiver<GatewayEvent>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        if self.shared.chat.feeds.is_empty() {
+            self.health.remove();
+            cancel.cancelled().await;
+            return Ok(());
+        }
+        let Some(()) = cancel.run_until_cancelled(self.introduce()).await else { return Ok(()) };
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let gaps = !self.gaps.is_empty();
+            let overflowed = events.capacity() == 0;
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                count = events.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        cancel.cancelled().await;
+                        return Ok(());
+                    }
+                    batch.sort_by_key(order);
+                    for event in batch.drain(..) {
+                        self.take(event).await?;
+                    }
+                    if overflowed {
+                        self.note_gaps().await?;
+                    }
+                }
+                () = sleep(RETRY), if gaps => self.close_gaps().await?,
+            }
+        }
+    }
+
+    /// Asks who the bot is: without that, it could take its own words for another's.
+    async fn introduce(&mut self) {
+        loop {
+            let me: Option<Me> = match self.shared.rest.get("/users/@me").await {
+                Ok(answer) if answer.status.is_success() => answer.json(),
+                Ok(_) | Err(_) => None,
+            };
+            if let Some(id) = me.and_then(|me| me.id.parse().ok()) {
+                self.own = id;
+                return;
+            }
+            debug!("Discord does not say who the bot is");
+            sleep(RETRY).await;
+        }
+    }
+
+    async fn take(&mut self, event: GatewayEvent) -> anyhow::Result<()> {
+        match event {
+            GatewayEvent::Ready => {
+                self.check_content().await;
+                self.note_gaps().await?;
+                self.close_gaps().await
+            }
+            GatewayEvent::Message(message) => self.hear(&message).await,
+            GatewayEvent::MessageUpdate(update) => self.edit(&update).await,
+            GatewayEvent::MessageDelete { channel, message } => {
+                if ChannelId::new(channel.get()).is_some_and(|channel| self.shared.chat.feeds.contains_key(&channel)) {
+                    self.shared.store.withdraw(message.get(), self.shared.clock.now()).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Says in health whether Discord lets the bot read.
+    async fn check_content(&self) {
+        let Ok(answer) = self.shared.rest.get("/applications/@me").await else { return };
+        let Some(flags) = answer.json::<Application>().and_then(|application| application.flags) else { return };
+        if flags & CONTENT_FLAGS == 0 {
+            self.health.degraded(NO_CONTENT);
+            warn!("The Message Content intent is missing: switch it on in the developer portal, page Bot, and restart");
+        } else {
+            self.health.healthy();
+        }
+    }
+
+    async fn hear(&mut self, message: &Message) -> anyhow::Result<()> {
+        let Some(heard) = Heard::of(message) else { return Ok(()) };
+        let settings = &self.shared.chat;
+        if !settings.feeds.contains_key(&heard.channel) {
+            return Ok(());
+        }
+        let newest = self.newest.entry(heard.channel).or_default();
+        *newest = heard.id.max(*newest);
+        let seen = (!self.gaps.contains_key(&heard.channel)).then_some((heard.channel, heard.id));
+        let store = &self.shared.store;
+        let games = match self.ears.judge(&heard, settings, self.own) {
+            Verdict::Ignored => Vec::new(),
+            Verdict::Flood { first } => {
+                debug!(channel = %heard.channel, "A message is dropped: its author writes too much at once");
+                if first {
+                    store.mark(heard.channel, heard.id, Mark::Flood, self.shared.clock.now()).await?;
+                }
+                Vec::new()
+            }
+            Verdict::Say(games) => games,
+        };
+        let lines = if games.is_empty() { Vec::new() } else { self.lines(&heard, false).await };
+        let to = |server| NewChat {
+            server,
+            source: Some((heard.channel, heard.id)),
+            lines: lines.clone(),
+            written_at: written_at(heard.id),
+        };
+        let chats: Vec<_> = games.into_iter().filter(|_| !lines.is_empty()).map(to).collect();
+        Ok(self.shared.store.take_in(&chats, seen).await?)
+    }
+
+    async fn edit(&mut self, update: &MessageUpdateEvent) -> anyhow::Result<()> {
+        let Some(heard) = Heard::of_update(update) else { return Ok(()) };
+        let Some(at) = heard.edited else { return Ok(()) };
+        if !matches!(self.ears.judge(&heard, &self.shared.chat, self.own), Verdict::Say(_)) {
+            return Ok(());
+        }
+        let (instead, behind) = (self.lines(&heard, false).await, self.lines(&heard, true).await);
+        if instead.is_empty() {
+            return Ok(());
+        }
+        let in_time = at.duration_since(written_at(heard.id)) <= EDIT_WINDOW;
+        let edit = Edit {
+            channel: heard.channel,
+            message: heard.id,
+            at,
+            instead: &instead,
+            behind: in_time.then_some(behind.as_slice()),
+        };
+        Ok(self.shared.store.take_in_edit(&edit).await?)
+    }
+
+    async fn lines(&mut self, heard: &Heard, edited: bool) -> Vec<String> {
+        let quoted = heard.quote.as_ref().map(|quote| quote.text.as_str()).unwrap_or_default();
+        let (roles, channels) = mentioned(&format!("{}\n{quoted}", heard.text));
+        let names = Names {
+            users: heard.users.clone(),
+            roles: if roles.is_empty() { BTreeMap::new() } else { self.directory.roles(heard.channel).await },
+            channels: self.directory.channels(&channels).await,
+        };
+        format::lines(heard, &names, &self.shared.chat, edited, self.own)
+    }
+
+    /// From every channel, something may be missing behind what was seen last. A channel that was never heard begins
+    /// now.
+    async fn note_gaps(&mut self) -> anyhow::Result<()> {
+        let now = self.shared.clock.now();
+        let oldest = first_id_at(now.saturating_sub(SignedDuration::try_from(self.shared.chat.ttl)?)?);
+        for channel in self.shared.chat.feeds.keys() {
+            match self.shared.store.last_seen(*channel).await? {
+                Some(seen) => {
+                    self.gaps.entry(*channel).or_insert(seen.max(oldest));
+                }
+                None => self.shared.store.take_in(&[], Some((*channel, first_id_at(now)))).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for what was missed. What cannot be asked for now is asked for later.
+    async fn close_gaps(&mut self) -> anyhow::Result<()> {
+        for (channel, after) in self.gaps.clone() {
+            if self.catch_up(channel, after).await? {
+                self.gaps.remove(&channel);
+                let seen = self.newest.remove(&channel).unwrap_or(after).max(after);
+                self.shared.store.take_in(&[], Some((channel, seen))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything behind `after` is taken in, or can never be.
+    async fn catch_up(&mut self, channel: ChannelId, mut after: u64) -> anyhow::Result<bool> {
+        loop {
+            let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
+            let page = match self.shared.rest.get(&path).await {
+                Ok(answer) if answer.status.is_success() => messages(&answer),
+                Ok(answer) if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => {
+                    warn!(%channel, "Cannot read what was written while away: grant View Channel and Read Message History");
+                    return Ok(true);
+                }
+                Ok(_) | Err(_) => None,
+            };
+            let Some(page) = page else { return Ok(false) };
+            if let Some(messages) = Some(page.len()).filter(|count| *count > 0) {
+                info!(%channel, messages, "Reading what was written in Discord meanwhile");
+            }
+            for message in &page {
+                self.hear(message).await?;
+                after = after.max(message.id.get());
+            }
+            if page.len() < PAGE {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// A session first, then messages by age, and what happened to each in its order: serenity hands events on by tasks of
+/// their own, which may overtake each other.
+fn order(event: &GatewayEvent) -> (u64, u8) {
+    match event {
+        GatewayEvent::Ready => (0, 0),
+        GatewayEvent::Message(message) => (message.id.get(), 1),
+        GatewayEvent::MessageUpdate(update) => (update.id.get(), 2),
+        GatewayEvent::MessageDelete { message, .. } => (message.get(), 3),
+    }
+}
+
+/// A page of messages, oldest first. One that this version cannot read is left out.
+fn messages(answer: &Answer) -> Option<Vec<Message>> {
+    let listed: Vec<Value> = answer.json()?;
+    let read =
+        |value| serde_json::from_value::<Message>(value).inspect_err(|error| warn!(%error, "Cannot read a message"));
+    let mut messages: Vec<Message> = listed.into_iter().filter_map(|value| read(value).ok()).collect();
+    messages.sort_by_key(|message| message.id);
+    Some(messages)
+}

@@ -1,0 +1,111 @@
+//! Who is heard where: channels and games, bots, floods, and no loops. Pure.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::heard::{Author, Heard, written_at};
+use crate::config::settings::ChatSettings;
+use crate::domain::ServerTag;
+
+/// How long the words that went into a game are known when a bot repeats them.
+const ECHO_WINDOW: SignedDuration = SignedDuration::from_mins(1);
+/// People whose last messages are remembered; beyond, those are forgotten who have been silent.
+const PEOPLE: usize = 1024;
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is said in these games.
+    Say(Vec<ServerTag>),
+    /// Nobody hears it: no game is fed by its channel, a bot that is not allowed, our own words, an echo.
+    Ignored,
+    /// Its author writes too much at once; `first` of those that are dropped.
+    Flood {
+        /// Whether the one before was said.
+        first: bool,
+    },
+}
+
+/// Judges messages, in their order.
+#[derive(Debug, Default)]
+pub struct Ears {
+    people: HashMap<u64, VecDeque<Admitted>>,
+    /// Words that went into games, with their time.
+    said: VecDeque<(String, Timestamp)>,
+}
+
+/// A person's message and whether it was said.
+#[derive(Debug, Clone, Copy)]
+struct Admitted {
+    message: u64,
+    said: bool,
+}
+
+impl Ears {
+    /// What becomes of `heard`, where the bot itself is `own`. The same message again gets the same answer.
+    pub fn judge(&mut self, heard: &Heard, settings: &ChatSettings, own: u64) -> Verdict {
+        let Some(games) = settings.feeds.get(&heard.channel) else { return Verdict::Ignored };
+        if self.is_deaf_to(heard, settings, own) {
+            return Verdict::Ignored;
+        }
+        let flood = self.flood(heard, settings.flood_messages, settings.flood_window);
+        if let Some(first) = flood {
+            return Verdict::Flood { first };
+        }
+        self.remember(heard);
+        Verdict::Say(games.clone())
+    }
+
+    /// Our own words, bots that are not allowed, and bots that repeat what went into a game: another relay.
+    fn is_deaf_to(&self, heard: &Heard, settings: &ChatSettings, own: u64) -> bool {
+        match heard.author {
+            Author::Person(_) => false,
+            author if author.id() == own || heard.application == Some(own) => true,
+            author => !settings.allowed_bots.contains(&author.id()) || self.repeats(heard),
+        }
+    }
+
+    /// Whether a line of a bot ends with words that went into a game of late.
+    fn repeats(&self, heard: &Heard) -> bool {
+        let now = written_at(heard.id);
+        let recent = || self.said.iter().filter(|(_, at)| now.duration_since(*at).abs() < ECHO_WINDOW);
+        heard.text.lines().map(letters).any(|line| recent().any(|(said, _)| line.ends_with(said.as_str())))
+    }
+
+    fn remember(&mut self, heard: &Heard) {
+        let now = written_at(heard.id);
+        self.said.retain(|(_, at)| now.duration_since(*at).abs() < ECHO_WINDOW);
+        let words = heard.text.lines().map(letters).filter(|line| !line.is_empty());
+        self.said.extend(words.map(|line| (line, now)));
+    }
+
+    /// `None` where the message is within the limit.
+    fn flood(&mut self, heard: &Heard, most: usize, window: Duration) -> Option<bool> {
+        let now = written_at(heard.id);
+        let recent =
+            |id: u64| SignedDuration::try_from(window).is_ok_and(|w| now.duration_since(written_at(id)).abs() < w);
+        if self.people.len() >= PEOPLE {
+            self.people.retain(|_, messages| messages.back().is_some_and(|last| recent(last.message)));
+        }
+        let messages = self.people.entry(heard.author.id()).or_default();
+        if let Some(known) = messages.iter().find(|known| known.message == heard.id) {
+            return (!known.said).then_some(false);
+        }
+        messages.retain(|known| recent(known.message));
+        let said = messages.iter().filter(|known| known.said).count() < most;
+        let first = messages.back().is_none_or(|last| last.said);
+        messages.push_back(Admitted { message: heard.id, said });
+        (!said).then_some(first)
+    }
+}
+
+/// Letters and digits alone, in lower case: what is left of words through any template and any escaping.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+#[path = "routes_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::config::settings::EmojiStyle;
+use crate::discord::inbound::heard::first_id_at;
+use crate::domain::{ChannelId, ChatTemplate};
+
+const OWN: u64 = 99;
+
+fn tag(name: &str) -> ServerTag {
+    ServerTag::new(name).unwrap()
+}
+
+fn settings() -> ChatSettings {
+    let channel = |id| ChannelId::new(id).unwrap();
+    ChatSettings {
+        feeds: [(channel(1), vec![tag("a"), tag("b")]), (channel(2), vec![tag("b")])].into(),
+        template: ChatTemplate::from_discord("[Discord] {name}: {text}").unwrap(),
+        emoji: EmojiStyle::Keep,
+        max_lines: 5,
+        max_length: 300,
+        allowed_bots: BTreeSet::from([50, 60, OWN]),
+        flood_messages: 2,
+        flood_window: Duration::from_secs(10),
+        games: BTreeMap::new(),
+        server_template: ChatTemplate::from_game("[Relay] {text}").unwrap(),
+        ttl: Duration::from_mins(5),
+    }
+}
+
+fn message(channel: u64, author: Author, second: i64, text: &str) -> Heard {
+    Heard {
+        id: first_id_at(Timestamp::from_second(1_800_000_000 + second).unwrap()) + author.id(),
+        channel: ChannelId::new(channel).unwrap(),
+        author,
+        application: None,
+        name: "Ann".to_owned(),
+        text: text.to_owned(),
+        users: BTreeMap::new(),
+        files: Vec::new(),
+        stickers: Vec::new(),
+        quote: None,
+        edited: None,
+    }
+}
+
+fn verdict(ears: &mut Ears, heard: &Heard) -> Verdict {
+    ears.judge(heard, &settings(), OWN)
+}
+
+fn says(author: Author) -> Verdict {
+    verdict(&mut Ears::default(), &message(2, author, 0, "hello"))
+}
+
+#[test]
+fn channels_feed_games_many_to_many() {
+    let said_in = |channel| verdict(&mut Ears::default(), &message(channel, Author::Person(1), 0, "hi"));
+    assert_eq!(said_in(1), Verdict::Say(vec![tag("a"), tag("b")]));
+    assert_eq!(said_in(2), Verdict::Say(vec![tag("b")]));
+    assert_eq!(said_in(3), Verdict::Ignored);
+}
+
+#[test]
+fn bots_and_webhooks_are_heard_only_where_they_are_allowed() {
+    assert_eq!(says(Author::Person(1)), Verdict::Say(vec![tag("b")]));
+    assert_eq!(says(Author::Bot(1)), Verdict::Ignored);
+    assert_eq!(says(Author::Webhook(1)), Verdict::Ignored);
+    assert_eq!(says(Author::Bot(50)), Verdict::Say(vec![tag("b")]));
+    assert_eq!(says(Author::Webhook(60)), Verdict::Say(vec![tag("b")]));
+}
+
+#[test]
+fn the_bot_never_hears_itself() {
+    assert_eq!(says(Author::Bot(OWN)), Verdict::Ignored, "whatever the list says");
+    let webhook = Heard { application: Some(OWN), ..message(2, Author::Webhook(60), 0, "hello") };
+    assert_eq!(verdict(&mut Ears::default(), &webhook), Verdict::Ignored);
+}
+
+#[test]
+fn another_relay_that_repeats_what_went_into_the_game_is_not_heard() {
+    let mut ears = Ears::default();
+    verdict(&mut ears, &message(2, Author::Person(1), 0, "my_base is **big**\nreally"));
+    let bot = |second, text| message(2, Author::Bot(50), second, text);
+    assert_eq!(
+        verdict(&mut ears, &bot(1, "🖥️ **Server**: [chat] Ann: my\\_base is \\*\\*big\\*\\*")),
+        Verdict::Ignored
+    );
+    assert_eq!(verdict(&mut ears, &bot(2, "joined the game\n<Ann> REALLY!")), Verdict::Ignored);
+    assert_ne!(verdict(&mut ears, &bot(3, "Ann left the game")), Verdict::Ignored);
+    assert_eq!(
+        verdict(&mut ears, &bot(4, "Discord | Ann left the game")),
+        Verdict::Ignored,
+        "its own words, come back"
+    );
+    assert_ne!(verdict(&mut ears, &bot(70, "Ann: really")), Verdict::Ignored, "long ago");
+}
+
+#[test]
+fn who_writes_too_much_is_marked_once_and_heard_again_later() {
+    let mut ears = Ears::default();
+    let mut at = |author, second| verdict(&mut ears, &message(2, Author::Person(author), second, "spam"));
+    let heard = Verdict::Say(vec![tag("b")]);
+    assert_eq!([at(1, 0), at(1, 1)], [heard.clone(), heard.clone()]);
+    assert_eq!(at(1, 2), Verdict::Flood { first: true });
+    assert_eq!(at(1, 3), Verdict::Flood { first: false });
+    assert_eq!(at(2, 3), heard, "others are heard");
+    assert_eq!(at(1, 10), heard, "the first was 10 s ago");
+    assert_eq!(at(1, 10), heard, "the same message again is judged the same");
+}

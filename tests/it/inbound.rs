@@ -1,0 +1,320 @@
+//! Chat from Discord into the games, as members, players and the operator see it: the real gateway client, store and
+//! RCON actors against the simulator.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factorio_isr::config::settings::{ChatSettings, DiscordSettings, EmojiStyle};
+use factorio_isr::discord::{Dispatches, GatewayTimes, Inbound, run_gateway_with};
+use factorio_isr::domain::{ChannelId, ChatTemplate, ManualClock, NewChat, ServerTag};
+use factorio_isr::health::{Component, ComponentState, HealthRegistry};
+use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
+use factorio_isr::sim::discord::{GatewayFaults, SimDiscord, SimDiscordConfig, SimPost};
+use factorio_isr::sim::rcon::{Game, SimRcon};
+use factorio_isr::store::Store;
+use factorio_isr::supervisor::Backoff;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const PASSWORD: &str = "hunter2";
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(DEADLINE, future).await.expect("in time")
+}
+
+fn tag(name: &str) -> ServerTag {
+    ServerTag::new(name).unwrap()
+}
+
+fn channel(id: u64) -> ChannelId {
+    ChannelId::new(id).unwrap()
+}
+
+fn settings(feeds: &[(u64, &[&str])]) -> ChatSettings {
+    let tags = |tags: &[&str]| tags.iter().map(|name| tag(name)).collect();
+    ChatSettings {
+        feeds: feeds.iter().map(|(id, games)| (channel(*id), tags(games))).collect(),
+        template: ChatTemplate::from_discord("[Discord] {name}: {text}").unwrap(),
+        emoji: EmojiStyle::Keep,
+        max_lines: 5,
+        max_length: 300,
+        allowed_bots: [].into(),
+        flood_messages: 50,
+        flood_window: Duration::from_secs(10),
+        games: BTreeMap::new(),
+        server_template: ChatTemplate::from_game("[Relay] {name} ({server}): {text}").unwrap(),
+        ttl: Duration::from_mins(5),
+    }
+}
+
+/// Games and a Discord, which outlive the relay.
+struct World {
+    dir: TempDir,
+    discord: SimDiscord,
+    games: BTreeMap<&'static str, SimRcon>,
+    clock: ManualClock,
+}
+
+/// The relay's part of it.
+struct Relay {
+    store: Store,
+    health: HealthRegistry,
+    clients: Vec<RconClient>,
+    cancel: CancellationToken,
+    tasks: Vec<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl World {
+    async fn new(games: &[&'static str]) -> Self {
+        let discord = SimDiscord::start(SimDiscordConfig::default()).await.unwrap();
+        let mut sims = BTreeMap::new();
+        for game in games {
+            sims.insert(*game, SimRcon::start(PASSWORD, Game::default(), |_| {}).await.unwrap());
+        }
+        let clock = ManualClock::new(Timestamp::now());
+        Self { dir: tempfile::tempdir().unwrap(), discord, games: sims, clock }
+    }
+
+    fn channels(&self) -> [u64; 2] {
+        let ids: Vec<u64> = SimDiscordConfig::default().channels.iter().map(|channel| channel.id).collect();
+        [ids[0], ids[1]]
+    }
+
+    async fn relay(&self, chat: ChatSettings) -> Relay {
+        let config = SimDiscordConfig::default();
+        let discord = DiscordSettings {
+            token: config.token.into(),
+            api_base: Some(self.discord.base_url()),
+            guild_ids: Vec::new(),
+        };
+        let (health, cancel) = (HealthRegistry::new(), CancellationToken::new());
+        let store = Store::open(&self.dir.path().join("isr.db")).await.unwrap();
+        let (mut clients, mut tasks) = (Vec::new(), Vec::new());
+        for (name, sim) in &self.games {
+            let (first, max) = (Duration::from_millis(5), Duration::from_millis(40));
+            let times = RconTimes { backoff: Backoff { first, max, ..Backoff::default() }, ..RconTimes::default() };
+            let target = RconTarget {
+                server: tag(name),
+                host: sim.address().ip().to_string(),
+                port: sim.address().port(),
+                password: SecretString::from(PASSWORD),
+                allow_lua: false,
+            };
+            let (client, actor) = connect(target, times, &health);
+            tasks.push(tokio::spawn(actor.run(cancel.clone())));
+            clients.push(client);
+        }
+        let mut dispatches = Dispatches::default();
+        let events = dispatches.messages(Inbound::INTENTS);
+        let clock = Arc::new(self.clock.clone());
+        let inbound =
+            Inbound::new((chat, &discord), store.clone(), clients.clone(), events, (clock, health.clone())).unwrap();
+        tasks.push(tokio::spawn(inbound.run(cancel.clone())));
+        let part = health.component(Component::Discord);
+        let times = GatewayTimes {
+            retry_first: Duration::from_millis(50),
+            retry_longest: Duration::from_millis(200),
+            ..GatewayTimes::default()
+        };
+        tasks.push(tokio::spawn(run_gateway_with(discord, dispatches, part, cancel.clone(), times)));
+        let relay = Relay { store, health, clients, cancel, tasks };
+        relay.is_listening(&self.discord).await;
+        relay
+    }
+
+    /// What a game was told, waiting until it is so much.
+    async fn told(&self, game: &str, count: usize) -> Vec<String> {
+        let sim = &self.games[game];
+        within(sim.until(|seen| seen.answered >= count as u64)).await;
+        assert!(sim.seen().lua_commands().is_empty());
+        sim.seen().commands
+    }
+
+    async fn reactions(&self, channel: u64, message: u64, wanted: &[&str]) {
+        let reached = self.discord.wait_for(DEADLINE, |state| {
+            let found = state.messages(channel).find(|known| known.id == message);
+            found.is_some_and(|message| message.reactions == wanted)
+        });
+        assert!(reached.await, "{wanted:?}");
+    }
+}
+
+impl Relay {
+    /// Connected to Discord and to the games.
+    async fn is_listening(&self, discord: &SimDiscord) {
+        let content = |states: &factorio_isr::health::States| {
+            let part = |name: &str| &states.get(&(Component::Discord, name.to_owned())).unwrap().state;
+            *part("message_content") != ComponentState::Starting && part("").works()
+        };
+        within(self.health.subscribe().wait_for(content)).await.unwrap();
+        for client in &self.clients {
+            within(client.link().wait_for(|state| *state != LinkState::Connecting)).await.unwrap();
+        }
+        assert!(discord.stats().identifies > 0);
+    }
+
+    async fn stop(self) {
+        self.cancel.cancel();
+        for task in self.tasks {
+            within(task).await.unwrap().unwrap();
+        }
+        self.store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_in_a_channel_is_said_in_its_games_in_order() {
+    let world = World::new(&["a", "b"]).await;
+    let [general, other] = world.channels();
+    let relay = world.relay(settings(&[(general, &["a", "b"]), (other, &["b"])])).await;
+    world.discord.say(general, "Ann", "hello\n/c game.print(1)").unwrap();
+    world.discord.say(other, "Bob", "only b [gps=1,2]").unwrap();
+    let post = SimPost { text: "I am a bot", bot: true, ..SimPost::default() };
+    world.discord.post_as(general, "Robot", post).unwrap();
+    world.discord.say(general, "Ann", "last").unwrap();
+    insta::assert_snapshot!(world.told("a", 3).await.join("\n"), @"
+    [Discord] Ann: hello
+    [Discord] Ann: /c game.print(1)
+    [Discord] Ann: last
+    ");
+    insta::assert_snapshot!(world.told("b", 4).await.join("\n"), @"
+    [Discord] Ann: hello
+    [Discord] Ann: /c game.print(1)
+    [Discord] Bob: only b ［gps=1,2］
+    [Discord] Ann: last
+    ");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_files_stickers_and_names_are_readable() {
+    let world = World::new(&["a"]).await;
+    let [general, other] = world.channels();
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    let first = world.discord.say(general, "Bob", "first words").unwrap();
+    world.told("a", 1).await;
+    let text = format!("look at <#{other}>");
+    let post = SimPost {
+        text: &text,
+        reply_to: Some(first),
+        files: &[("map.png", "x")],
+        stickers: &["Wave"],
+        ..SimPost::default()
+    };
+    world.discord.post_as(general, "Ann", post).unwrap();
+    let name = SimDiscordConfig::default().channels[1].name.clone();
+    let said = world.told("a", 5).await;
+    assert_eq!(
+        said[1..],
+        [
+            "[Discord] Ann: ↪ Bob: \"first words\"".to_owned(),
+            format!("[Discord] Ann: look at #{name}"),
+            "[Discord] Ann: (file: map.png)".to_owned(),
+            "[Discord] Ann: (sticker: Wave)".to_owned(),
+        ]
+    );
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_follows_what_was_said_and_replaces_what_waits() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = world.channels();
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    let said = world.discord.say(general, "Ann", "helo").unwrap();
+    world.told("a", 1).await;
+    world.discord.edit_message(general, said, "hello").unwrap();
+    assert_eq!(world.told("a", 2).await[1], "[Discord] Ann: * hello");
+
+    world.games["a"].stop();
+    let waiting = world.discord.say(general, "Ann", "wrold").unwrap();
+    let gone = world.discord.say(general, "Ann", "never mind").unwrap();
+    world.reactions(general, waiting, &["⏳"]).await;
+    world.reactions(general, gone, &["⏳"]).await;
+    world.discord.edit_message(general, waiting, "world").unwrap();
+    world.discord.delete_message(general, gone).unwrap();
+    let last = world.discord.say(general, "Ann", "last").unwrap();
+    world.reactions(general, last, &["⏳"]).await;
+    world.games["a"].start_again().await.unwrap();
+    assert_eq!(world.told("a", 4).await[2..], ["[Discord] Ann: world", "[Discord] Ann: last"]);
+    world.reactions(general, waiting, &[]).await;
+    world.reactions(general, last, &[]).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chat_for_a_game_that_stays_down_gets_a_cross() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = world.channels();
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    world.games["a"].stop();
+    let late = world.discord.say(general, "Ann", "too late").unwrap();
+    world.reactions(general, late, &["⏳"]).await;
+    world.clock.advance(Duration::from_secs(301));
+    world.reactions(general, late, &["❌"]).await;
+    world.games["a"].start_again().await.unwrap();
+    let chat = NewChat {
+        server: tag("a"),
+        source: None,
+        lines: vec!["[Relay] Bob (b): in time".to_owned()],
+        written_at: Timestamp::now() + Duration::from_secs(301),
+    };
+    relay.store.take_in(&[chat], None).await.unwrap();
+    assert_eq!(world.told("a", 1).await, ["[Relay] Bob (b): in time"]);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_while_the_relay_was_away_is_said_once() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = world.channels();
+    let chat = || settings(&[(general, &["a"])]);
+    world.discord.say(general, "Ann", "before its first start").unwrap();
+    let relay = world.relay(chat()).await;
+    world.discord.say(general, "Ann", "one").unwrap();
+    world.told("a", 1).await;
+    relay.stop().await;
+    for n in 0..120 {
+        world.discord.say(general, "Ann", &format!("away {n}")).unwrap();
+    }
+    let relay = world.relay(ChatSettings { flood_messages: 500, ..chat() }).await;
+    world.discord.say(general, "Ann", "back").unwrap();
+    let said = world.told("a", 122).await;
+    let expected: Vec<_> = (0..120).map(|n| format!("[Discord] Ann: away {n}")).collect();
+    assert_eq!(said[1..121], expected);
+    assert_eq!(said[121..], ["[Discord] Ann: back"]);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_cut_and_marked() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = world.channels();
+    let relay = world.relay(ChatSettings { flood_messages: 2, ..settings(&[(general, &["a"])]) }).await;
+    let ids: Vec<u64> = (0..4).map(|n| world.discord.say(general, "Ann", &format!("spam {n}")).unwrap()).collect();
+    world.discord.say(general, "Bob", "calm").unwrap();
+    assert_eq!(world.told("a", 3).await, ["[Discord] Ann: spam 0", "[Discord] Ann: spam 1", "[Discord] Bob: calm"]);
+    world.reactions(general, ids[2], &["🐌"]).await;
+    assert!(world.discord.messages(general).iter().all(|message| message.id == ids[2] || message.reactions.is_empty()));
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_message_content_intent_the_operator_is_told() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = world.channels();
+    world.discord.set_gateway_faults(GatewayFaults { content_off: true, ..GatewayFaults::default() });
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    let state = relay.health.state(Component::Discord).unwrap();
+    assert!(state.works(), "{state:?}");
+    assert!(state.reason().unwrap().contains("switch it on in the developer portal"), "{state:?}");
+    relay.stop().await;
+}
