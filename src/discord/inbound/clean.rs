@@ -155,7 +155,9 @@ fn emoji_at(text: &str) -> Option<(usize, Option<String>)> {
     let ends: Vec<usize> = text.char_indices().take(EMOJI_CHARS).map(|(at, c)| at + c.len_utf8()).collect();
     ends.into_iter().rev().find_map(|end| {
         let emoji = emojis::get(&text[..end])?;
-        let name = emoji.shortcode().map_or_else(|| emoji.name().to_lowercase().replace(' ', "_"), ToOwned::to_owned);
+        let emoji = emoji.with_skin_tone(emojis::SkinTone::Default).unwrap_or(emoji);
+        let spelled = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+        let name = emoji.shortcode().map_or_else(|| emoji.name().chars().map(spelled).collect(), ToOwned::to_owned);
         Some((end, Some(name)))
     })
 }
@@ -205,7 +207,7 @@ mod tests {
     fn emoji_are_named_where_the_operator_wants_it() {
         let named =
             lines("🚀 go 👍🏽! 👨\u{200d}👩\u{200d}👧 1\u{fe0f}\u{20e3} é 漢 12", &Names::default(), EmojiStyle::Name);
-        insta::assert_snapshot!(named.join("|"), @"");
+        insta::assert_snapshot!(named.join("|"), @":rocket: go :+1:! :family_man_woman_girl: :one: é 漢 12");
     }
 
     #[test]
