@@ -10,9 +10,9 @@ use std::time::Duration;
 use factorio_isr::config::settings::{ChatSettings, DiscordSettings, EmojiStyle};
 use factorio_isr::discord::{Dispatches, GatewayTimes, Inbound, run_gateway_with};
 use factorio_isr::domain::{ChannelId, ChatTemplate, ManualClock, NewChat, ServerTag};
-use factorio_isr::health::{Component, ComponentState, HealthRegistry};
+use factorio_isr::health::{Component, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
-use factorio_isr::sim::discord::{GatewayFaults, SimDiscord, SimDiscordConfig, SimPost};
+use factorio_isr::sim::discord::{GatewayFaults, SimChannel, SimDiscord, SimDiscordConfig, SimPost};
 use factorio_isr::sim::rcon::{Game, SimRcon};
 use factorio_isr::store::Store;
 use factorio_isr::supervisor::Backoff;
@@ -24,6 +24,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const DEADLINE: Duration = Duration::from_secs(30);
+const CHANNELS: [u64; 2] = [501, 502];
 const PASSWORD: &str = "hunter2";
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -55,6 +56,11 @@ fn settings(feeds: &[(u64, &[&str])]) -> ChatSettings {
     }
 }
 
+fn config() -> SimDiscordConfig {
+    let channels = vec![SimChannel::new(501, "general"), SimChannel::new(502, "other")];
+    SimDiscordConfig { channels, ..SimDiscordConfig::default() }
+}
+
 /// Games and a Discord, which outlive the relay.
 struct World {
     dir: TempDir,
@@ -74,7 +80,7 @@ struct Relay {
 
 impl World {
     async fn new(games: &[&'static str]) -> Self {
-        let discord = SimDiscord::start(SimDiscordConfig::default()).await.unwrap();
+        let discord = SimDiscord::start(config()).await.unwrap();
         let mut sims = BTreeMap::new();
         for game in games {
             sims.insert(*game, SimRcon::start(PASSWORD, Game::default(), |_| {}).await.unwrap());
@@ -83,15 +89,9 @@ impl World {
         Self { dir: tempfile::tempdir().unwrap(), discord, games: sims, clock }
     }
 
-    fn channels(&self) -> [u64; 2] {
-        let ids: Vec<u64> = SimDiscordConfig::default().channels.iter().map(|channel| channel.id).collect();
-        [ids[0], ids[1]]
-    }
-
     async fn relay(&self, chat: ChatSettings) -> Relay {
-        let config = SimDiscordConfig::default();
         let discord = DiscordSettings {
-            token: config.token.into(),
+            token: config().token.into(),
             api_base: Some(self.discord.base_url()),
             guild_ids: Vec::new(),
         };
@@ -151,8 +151,9 @@ impl Relay {
     /// Connected to Discord and to the games.
     async fn is_listening(&self, discord: &SimDiscord) {
         let content = |states: &factorio_isr::health::States| {
-            let part = |name: &str| &states.get(&(Component::Discord, name.to_owned())).unwrap().state;
-            *part("message_content") != ComponentState::Starting && part("").works()
+            let works =
+                |name: &str| states.get(&(Component::Discord, name.to_owned())).is_some_and(|part| part.state.works());
+            works("message_content") && works("")
         };
         within(self.health.subscribe().wait_for(content)).await.unwrap();
         for client in &self.clients {
@@ -173,7 +174,7 @@ impl Relay {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_in_a_channel_is_said_in_its_games_in_order() {
     let world = World::new(&["a", "b"]).await;
-    let [general, other] = world.channels();
+    let [general, other] = CHANNELS;
     let relay = world.relay(settings(&[(general, &["a", "b"]), (other, &["b"])])).await;
     world.discord.say(general, "Ann", "hello\n/c game.print(1)").unwrap();
     world.discord.say(other, "Bob", "only b [gps=1,2]").unwrap();
@@ -197,7 +198,7 @@ async fn what_is_written_in_a_channel_is_said_in_its_games_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_files_stickers_and_names_are_readable() {
     let world = World::new(&["a"]).await;
-    let [general, other] = world.channels();
+    let [general, other] = CHANNELS;
     let relay = world.relay(settings(&[(general, &["a"])])).await;
     let first = world.discord.say(general, "Bob", "first words").unwrap();
     world.told("a", 1).await;
@@ -210,13 +211,12 @@ async fn replies_files_stickers_and_names_are_readable() {
         ..SimPost::default()
     };
     world.discord.post_as(general, "Ann", post).unwrap();
-    let name = SimDiscordConfig::default().channels[1].name.clone();
     let said = world.told("a", 5).await;
     assert_eq!(
         said[1..],
         [
             "[Discord] Ann: ↪ Bob: \"first words\"".to_owned(),
-            format!("[Discord] Ann: look at #{name}"),
+            "[Discord] Ann: look at #other".to_owned(),
             "[Discord] Ann: (file: map.png)".to_owned(),
             "[Discord] Ann: (sticker: Wave)".to_owned(),
         ]
@@ -227,7 +227,7 @@ async fn replies_files_stickers_and_names_are_readable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_follows_what_was_said_and_replaces_what_waits() {
     let world = World::new(&["a"]).await;
-    let [general, _] = world.channels();
+    let [general, _] = CHANNELS;
     let relay = world.relay(settings(&[(general, &["a"])])).await;
     let said = world.discord.say(general, "Ann", "helo").unwrap();
     world.told("a", 1).await;
@@ -253,7 +253,7 @@ async fn an_edit_follows_what_was_said_and_replaces_what_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chat_for_a_game_that_stays_down_gets_a_cross() {
     let world = World::new(&["a"]).await;
-    let [general, _] = world.channels();
+    let [general, _] = CHANNELS;
     let relay = world.relay(settings(&[(general, &["a"])])).await;
     world.games["a"].stop();
     let late = world.discord.say(general, "Ann", "too late").unwrap();
@@ -275,7 +275,7 @@ async fn chat_for_a_game_that_stays_down_gets_a_cross() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_while_the_relay_was_away_is_said_once() {
     let world = World::new(&["a"]).await;
-    let [general, _] = world.channels();
+    let [general, _] = CHANNELS;
     let chat = || settings(&[(general, &["a"])]);
     world.discord.say(general, "Ann", "before its first start").unwrap();
     let relay = world.relay(chat()).await;
@@ -297,7 +297,7 @@ async fn what_was_written_while_the_relay_was_away_is_said_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_cut_and_marked() {
     let world = World::new(&["a"]).await;
-    let [general, _] = world.channels();
+    let [general, _] = CHANNELS;
     let relay = world.relay(ChatSettings { flood_messages: 2, ..settings(&[(general, &["a"])]) }).await;
     let ids: Vec<u64> = (0..4).map(|n| world.discord.say(general, "Ann", &format!("spam {n}")).unwrap()).collect();
     world.discord.say(general, "Bob", "calm").unwrap();
@@ -310,7 +310,7 @@ async fn a_flood_is_cut_and_marked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_message_content_intent_the_operator_is_told() {
     let world = World::new(&["a"]).await;
-    let [general, _] = world.channels();
+    let [general, _] = CHANNELS;
     world.discord.set_gateway_faults(GatewayFaults { content_off: true, ..GatewayFaults::default() });
     let relay = world.relay(settings(&[(general, &["a"])])).await;
     let state = relay.health.state(Component::Discord).unwrap();
