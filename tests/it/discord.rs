@@ -14,8 +14,8 @@ use factorio_isr::discord::{DiscordSink, Dispatches, GatewayTimes, run_gateway_w
 use factorio_isr::domain::{ChannelId, Mentions};
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::sim::discord::{
-    ApiError, Fault, FaultKind, GatewayFaults, RateLimits, RetryAfter, Scope, SimDiscord, SimDiscordConfig, SimMessage,
-    SimState, Upgrade, Window,
+    ApiError, Fault, FaultKind, GatewayFaults, Ping, RateLimits, RetryAfter, Scope, SimDiscord, SimDiscordConfig,
+    SimMessage, SimState, Upgrade, Window,
 };
 use factorio_isr::telemetry::metrics::ErrorType;
 use jiff::{SignedDuration, Timestamp};
@@ -110,6 +110,14 @@ async fn a_message_arrives_as_written_and_pings_nobody() {
     assert_eq!(arrived.allowed_mentions, Some(json!({ "parse": [], "users": [], "roles": [] })));
     assert_eq!(arrived.flags, 4, "links unfold nothing");
     assert_eq!(arrived.nonce, Some(json!(sent.nonce)));
+}
+
+#[tokio::test]
+async fn exactly_those_are_pinged_whom_the_message_names() {
+    let (sim, sink) = sim_and_sink().await;
+    let mentions = Mentions { users: [900].into(), roles: [22].into() };
+    sink.deliver(&OutgoingMessage { mentions, ..message("@everyone <@900> <@901> <@&22> <@&23>") }).await;
+    assert_eq!(sim.messages(CHANNEL)[0].pinged, [Ping::User(900), Ping::Role(22)]);
 }
 
 #[tokio::test]

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use factorio_isr::config::settings::{ChatSettings, DiscordSettings, EmojiStyle};
 use factorio_isr::discord::{Dispatches, GatewayTimes, Inbound, run_gateway_with};
-use factorio_isr::domain::{ChannelId, ChatTemplate, ManualClock, NewChat, ServerTag};
+use factorio_isr::domain::{ChannelId, ChatTemplate, LogSource, ManualClock, NewChat, Position, ServerTag};
 use factorio_isr::health::{Component, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
 use factorio_isr::sim::discord::{GatewayFaults, SimChannel, SimDiscord, SimDiscordConfig, SimPost};
 use factorio_isr::sim::rcon::{Game, SimRcon};
-use factorio_isr::store::Store;
+use factorio_isr::store::{IngestedBatch, Store};
 use factorio_isr::supervisor::Backoff;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -317,4 +317,46 @@ async fn without_the_message_content_intent_the_operator_is_told() {
     assert!(state.works(), "{state:?}");
     assert!(state.reason().unwrap().contains("switch it on in the developer portal"), "{state:?}");
     relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_game_that_saves_says_the_line_once_and_the_next_behind_it() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = CHANNELS;
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    world.games["a"].set_saving(true);
+    let first = world.discord.say(general, "Ann", "one").unwrap();
+    world.discord.say(general, "Ann", "two").unwrap();
+    world.reactions(general, first, &["⏳"]).await;
+    world.games["a"].set_saving(false);
+    assert_eq!(world.told("a", 2).await, ["[Discord] Ann: one", "[Discord] Ann: two"]);
+    world.reactions(general, first, &[]).await;
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_player_says_waits_for_the_other_games_as_soon_as_its_line_is_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
+    let chat = NewChat {
+        server: tag("b"),
+        source: None,
+        lines: vec!["[Relay] Bob (a): hi".to_owned()],
+        written_at: Timestamp::now(),
+    };
+    let batch = IngestedBatch {
+        server: tag("a"),
+        source: LogSource::Console,
+        start: Position::default(),
+        end: Position { generation: 1, offset: 9, ..Position::default() },
+        state: String::new(),
+        notices: Vec::new(),
+        chats: vec![chat.clone()],
+        read_at: Timestamp::now(),
+    };
+    for _ in 0..2 {
+        store.commit(std::slice::from_ref(&batch)).await.unwrap();
+    }
+    assert_eq!(store.chats_waiting(&tag("b")).await.unwrap(), 1, "a batch read twice is said once");
+    assert_eq!(store.next_chat(&tag("b")).await.unwrap().unwrap().lines, chat.lines);
 }

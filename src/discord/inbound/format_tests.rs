@@ -50,8 +50,8 @@ fn files(count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("{n}.png")).collect()
 }
 
-fn quote(author: u64, text: &str) -> Option<Quote> {
-    Some(Quote { author, name: "Bob".to_owned(), text: text.to_owned() })
+fn quote(author: u64, text: &str) -> Quote {
+    Quote { author, name: "Bob".to_owned(), text: text.to_owned() }
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn files_and_stickers_are_named() {
 
 #[test]
 fn a_reply_quotes_the_first_words() {
-    let reply = |author, text: &str| said(&Heard { quote: quote(author, text), ..heard("yes") });
+    let reply = |author, text: &str| said(&Heard { quote: Some(quote(author, text)), ..heard("yes") });
     insta::assert_snapshot!([
         reply(5, "first words\nand more"),
         reply(5, "the quick brown fox jumps over the lazy dog"),
@@ -110,7 +110,7 @@ fn a_reply_quotes_the_first_words() {
 
 #[test]
 fn an_edit_is_marked_and_quotes_nothing() {
-    let edited = Heard { quote: quote(5, "first"), ..heard("new\ntext") };
+    let edited = Heard { quote: Some(quote(5, "first")), ..heard("new\ntext") };
     let said = lines(&edited, &Names::default(), &settings(), true, 99);
     assert_eq!(said, ["[Discord] Ann: * new", "[Discord] Ann: text"]);
 }
