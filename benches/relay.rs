@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use factorio_isr::config::settings::{ServerChannels, ServerSettings, StartAt};
+use factorio_isr::config::settings::{PermissionSettings, ServerChannels, ServerSettings, StartAt};
 use factorio_isr::domain::{ChannelId, LineBatch, LogItem, LogLine, LogSource, Position, ServerTag, SystemClock};
 use factorio_isr::events::{EventRules, Interpreter, Pipeline};
 use factorio_isr::health::{Component, HealthRegistry};
@@ -50,6 +50,7 @@ fn server(console_log: PathBuf) -> ServerSettings {
         start_at: StartAt::Beginning,
         timezone: TimeZone::UTC,
         channels: ServerChannels { default, routes: std::collections::BTreeMap::new() },
+        permissions: PermissionSettings::default(),
         rcon: None,
     }
 }

@@ -16,11 +16,11 @@ use super::chat::{BotIds, MentionName, SnowflakeId};
 use super::problem::Problems;
 #[cfg(test)]
 use super::section::Need;
-use super::section::{Key, Table, sections};
-use super::settings::{Destination, EmojiStyle, LogFormat, StartAt};
+use super::section::{CommandName, Key, Table, sections};
+use super::settings::{Destination, EmojiStyle, Level, LogFormat, StartAt};
 #[cfg(test)]
 use super::source::join;
-use super::value::{GuildIds, SecretFile};
+use super::value::{GuildIds, MemberIds, SecretFile};
 use crate::domain::{ChannelId, EventKind, Lane, ServerTag};
 
 /// Reads the whole tree. `None` means that problems were added.
@@ -37,6 +37,8 @@ sections! {
         http: HttpSection = section;
         metrics: MetricsSection = section;
         database: DatabaseSection = section;
+        permissions: PermissionsSection = section;
+        commands: CommandsSection = section;
         relay: RelaySection = section;
         log: LogSection = section;
         chat: ChatSection = section;
@@ -79,6 +81,36 @@ sections! {
     DatabaseSection {
         /// The SQLite file with what is read and what is not delivered yet.
         path: PathBuf = "factorio-isr.db";
+    }
+
+    /// `[permissions]` and `[servers.TAG.permissions]`: roles and users that may use more than the questions.
+    PermissionsSection {
+        /// Those who may kick, mute and speak as the server.
+        moderator: MemberIds = optional;
+        /// Those who may do everything.
+        admin: MemberIds = optional;
+    }
+
+    /// `[commands]`: the slash commands.
+    CommandsSection {
+        /// The server meant by those who never named one.
+        default_server: ServerTag = optional;
+        /// Questions a member may ask within `query_window`. 1 to 1000.
+        query_limit: usize = 5;
+        /// 1s to 1h.
+        query_window: Duration = "30s";
+        /// Commands above `everyone` a member may give within `action_window`. 1 to 1000.
+        action_limit: usize = 3;
+        /// 1s to 1h.
+        action_window: Duration = "1m";
+        /// How long the buttons of a dangerous command work. 5s to 10m.
+        confirm_within: Duration = "1m";
+        /// Whether `/factorio rcon` works.
+        rcon: bool = false;
+        /// What it may send, with the slash; `*` is everything.
+        rcon_allow: Vec<String> = optional;
+        /// Other levels than the built-in ones.
+        levels: BTreeMap<CommandName, Level> = section;
     }
 
     /// `[relay]`
@@ -154,6 +186,7 @@ sections! {
         /// The zone of this server's timestamps.
         timezone: TimeZone = optional;
         channels: ChannelsSection = section;
+        permissions: PermissionsSection = section;
         rcon: RconSection = optional;
         /// The Discord channels whose chat is said in this game. Absent: the channel its own chat goes to.
         chat_from: Vec<ChannelId> = optional;
@@ -174,9 +207,11 @@ sections! {
         server: ChannelId = optional;
         /// Deaths, research, rockets.
         game: ChannelId = optional;
+        /// What people did by slash commands.
+        audit: ChannelId = optional;
     }
 
-    /// `[servers.TAG.rcon]`: for a later release.
+    /// `[servers.TAG.rcon]`
     RconSection {
         /// Where the game's RCON listens.
         host: String = "127.0.0.1";
@@ -266,6 +301,7 @@ mod tests {
                 ("servers", "prod") => "TAG",
                 ("events", "chat") => "KIND",
                 ("mentions.users" | "mentions.roles" | "mentions.aliases", _) => "NAME",
+                ("commands.levels", "kick") => "COMMAND",
                 _ => key,
             };
             let path = join(path, key);

@@ -31,6 +31,36 @@ use problem::Problems;
 use resolve::Resolved;
 use source::Source;
 
+/// The names of the slash commands, as keys of `[commands.levels]`: the registry is held to this list.
+pub const COMMAND_NAMES: [&str; 26] = [
+    "servers",
+    "connect",
+    "status",
+    "players",
+    "version",
+    "seed",
+    "evolution",
+    "admins",
+    "health",
+    "kick",
+    "ban",
+    "unban",
+    "mute",
+    "unmute",
+    "promote",
+    "demote",
+    "whitelist",
+    "save",
+    "broadcast",
+    "whisper",
+    "clock",
+    "speed",
+    "research",
+    "rcon",
+    "help",
+    "online",
+];
+
 /// A configuration without errors.
 #[derive(Debug, Clone)]
 pub struct Loaded {

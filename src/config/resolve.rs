@@ -11,14 +11,17 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::environment::Environment;
 use super::file::{
-    ChannelsSection, DiscordSection, EventSection, File, LogSection, RconSection, RelaySection, ServerSection,
+    ChannelsSection, CommandsSection, DiscordSection, EventSection, File, LogSection, PermissionsSection, RconSection,
+    RelaySection, ServerSection,
 };
 use super::problem::Problems;
 use super::secret::Sought;
 use super::settings::{
-    DatabaseSettings, DiscordSettings, EventOverride, EventSettings, HttpSettings, LogSettings, MetricsSettings,
-    RconSettings, RelaySettings, ServerChannels, ServerSettings, Settings,
+    CommandSettings, DatabaseSettings, DiscordSettings, EventOverride, EventSettings, HttpSettings, LogSettings,
+    MetricsSettings, PermissionSettings, RateSettings, RconSettings, RelaySettings, ServerChannels, ServerSettings,
+    Settings,
 };
+use super::value::MemberIds;
 use super::{Loaded, chat, duration, patterns};
 use crate::domain::{EventKind, Route, ServerTag};
 
@@ -52,6 +55,8 @@ fn settings(
     let relay = file.relay.map(|section| relay(&section, problems));
     let log = file.log.and_then(|section| log(section, problems));
     let chat_from = chat::sources(file.servers.iter().flatten());
+    let tags = file.servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
+    let commands = file.commands.and_then(|section| commands(section, &tags, problems));
     let servers = file.servers.map(|sections| resolver.servers(sections, problems))?;
     let chat = file.chat.and_then(|section| chat::resolve(section, &servers, &chat_from, ttl?, problems));
     let mentions = file.mentions.map(|section| chat::mentions(section, problems));
@@ -62,6 +67,8 @@ fn settings(
         discord: discord?,
         servers,
         events: events?,
+        permissions: permissions(file.permissions?),
+        commands: commands?,
         relay: relay?,
         chat: chat?,
         mentions: mentions?,
@@ -139,6 +146,7 @@ impl Resolver<'_> {
             start_at: section.start_at,
             timezone: section.timezone.unwrap_or_else(|| self.zone.clone()),
             channels: channels(&section.channels?)?,
+            permissions: permissions(section.permissions?),
             rcon,
         })
     }
@@ -202,6 +210,7 @@ fn channels(section: &ChannelsSection) -> Option<ServerChannels> {
         (Route::Alerts, section.alerts),
         (Route::Server, section.server),
         (Route::Game, section.game),
+        (Route::Audit, section.audit),
     ];
     let routes = routes.into_iter().filter_map(|(route, channel)| Some((route, channel?))).collect();
     Some(ServerChannels { default: section.default?, routes })
@@ -215,18 +224,52 @@ fn overrides(sections: BTreeMap<EventKind, EventSection>) -> BTreeMap<EventKind,
     sections.into_iter().map(resolve).collect()
 }
 
-fn relay(section: &RelaySection, problems: &mut Problems<'_>) -> RelaySettings {
-    let mut within = |key: &str, value: Duration, least: &str, most: &str| {
-        let bound = |text| duration::parse(text).expect("bounds are durations");
-        if value < bound(least) || value > bound(most) {
-            problems.add(&format!("relay.{key}"), format!("out of range: {least} to {most}"));
+fn permissions(section: PermissionsSection) -> PermissionSettings {
+    let ids = |ids: Option<MemberIds>| ids.map(|ids| ids.0).unwrap_or_default();
+    PermissionSettings { moderator: ids(section.moderator), admin: ids(section.admin) }
+}
+
+fn commands(section: CommandsSection, tags: &[ServerTag], problems: &mut Problems<'_>) -> Option<CommandSettings> {
+    within("commands.query_window", section.query_window, "1s", "1h", problems);
+    within("commands.action_window", section.action_window, "1s", "1h", problems);
+    within("commands.confirm_within", section.confirm_within, "5s", "10m", problems);
+    for (key, limit) in [("query_limit", section.query_limit), ("action_limit", section.action_limit)] {
+        if !(1..=1000).contains(&limit) {
+            problems.add(&format!("commands.{key}"), "out of range: 1 to 1000");
         }
-    };
-    within("max_replay_age", section.max_replay_age, "1s", "365d");
-    within("poll_interval", section.poll_interval, "10ms", "1m");
-    within("park_retry", section.park_retry, "1s", "1d");
-    within("keep_delivered", section.keep_delivered, "0s", "30d");
-    within("inbound_ttl", section.inbound_ttl, "1s", "1h");
+    }
+    if let Some(tag) = section.default_server.as_ref().filter(|tag| !tags.contains(tag)) {
+        problems.add("commands.default_server", format!("there is no table `[servers.{tag}]`"));
+    }
+    let rcon_allow = section.rcon_allow.unwrap_or_default();
+    let is_command = |text: &str| text == "*" || (text.starts_with('/') && !text.contains(char::is_whitespace));
+    for (index, _) in rcon_allow.iter().enumerate().filter(|(_, text)| !is_command(text)) {
+        problems.add(&format!("commands.rcon_allow[{index}]"), "expected a command's first word as `/players`, or `*`");
+    }
+    Some(CommandSettings {
+        default_server: section.default_server,
+        queries: RateSettings { limit: section.query_limit, window: section.query_window },
+        actions: RateSettings { limit: section.action_limit, window: section.action_window },
+        confirm_within: section.confirm_within,
+        rcon: section.rcon,
+        rcon_allow,
+        levels: section.levels?.into_iter().map(|(name, level)| (name.0, level)).collect(),
+    })
+}
+
+fn within(key: &str, value: Duration, least: &str, most: &str, problems: &mut Problems<'_>) {
+    let bound = |text| duration::parse(text).expect("bounds are durations");
+    if value < bound(least) || value > bound(most) {
+        problems.add(key, format!("out of range: {least} to {most}"));
+    }
+}
+
+fn relay(section: &RelaySection, problems: &mut Problems<'_>) -> RelaySettings {
+    within("relay.max_replay_age", section.max_replay_age, "1s", "365d", problems);
+    within("relay.poll_interval", section.poll_interval, "10ms", "1m", problems);
+    within("relay.park_retry", section.park_retry, "1s", "1d", problems);
+    within("relay.keep_delivered", section.keep_delivered, "0s", "30d", problems);
+    within("relay.inbound_ttl", section.inbound_ttl, "1s", "1h", problems);
     if !(1..=100).contains(&section.max_backlog_messages) {
         problems.add("relay.max_backlog_messages", "out of range: 1 to 100");
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
 
+use super::COMMAND_NAMES;
 use super::problem::{Problems, suggestion};
 use super::source::join;
 use super::value::Scalar;
@@ -95,6 +96,20 @@ impl Name for EventKind {
     fn parse(text: &str) -> Result<Self, (String, String)> {
         let keys: Vec<_> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
         Self::from_key(text).ok_or_else(|| ("unknown event".to_owned(), suggestion(text, &keys)))
+    }
+}
+
+/// The name of a slash command.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CommandName(pub String);
+
+impl Name for CommandName {
+    #[cfg(test)]
+    const PLACEHOLDER: &'static str = "COMMAND";
+
+    fn parse(text: &str) -> Result<Self, (String, String)> {
+        let known = COMMAND_NAMES.contains(&text).then(|| Self(text.to_owned()));
+        known.ok_or_else(|| ("unknown command".to_owned(), suggestion(text, &COMMAND_NAMES)))
     }
 }
 

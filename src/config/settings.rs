@@ -21,6 +21,10 @@ pub struct Settings {
     pub servers: Vec<ServerSettings>,
     /// `[events.*]` and `[[patterns]]`
     pub events: EventSettings,
+    /// `[permissions]`
+    pub permissions: PermissionSettings,
+    /// `[commands]`
+    pub commands: CommandSettings,
     /// `[relay]`
     pub relay: RelaySettings,
     /// `[chat]`
@@ -65,6 +69,8 @@ pub struct ServerSettings {
     pub timezone: TimeZone,
     /// `channels`
     pub channels: ServerChannels,
+    /// `permissions`: who may more on this server, beside those of `[permissions]`.
+    pub permissions: PermissionSettings,
     /// `rcon`, where given.
     pub rcon: Option<RconSettings>,
 }
@@ -94,6 +100,69 @@ impl ServerChannels {
     pub fn of(&self, route: Route) -> ChannelId {
         self.routes.get(&route).copied().unwrap_or(self.default)
     }
+}
+
+/// What a member of the Discord server may do; each level includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Ask.
+    Everyone,
+    /// Act on players and chat.
+    Moderator,
+    /// Change the game and its lists.
+    Admin,
+}
+
+impl Level {
+    /// All levels, the least first.
+    pub const ALL: [Self; 3] = [Self::Everyone, Self::Moderator, Self::Admin];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Everyone => "everyone",
+            Self::Moderator => "moderator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// `[permissions]` and `servers.TAG.permissions`: ids of roles and users.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PermissionSettings {
+    /// `moderator`
+    pub moderator: Vec<u64>,
+    /// `admin`
+    pub admin: Vec<u64>,
+}
+
+/// So many within such a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateSettings {
+    /// How many.
+    pub limit: usize,
+    /// Within which time.
+    pub window: Duration,
+}
+
+/// `[commands]`
+#[derive(Debug, Clone)]
+pub struct CommandSettings {
+    /// `default_server`: the server meant by those who never named one.
+    pub default_server: Option<ServerTag>,
+    /// `query_limit` and `query_window`: for each member.
+    pub queries: RateSettings,
+    /// `action_limit` and `action_window`: for each member, commands above `everyone`.
+    pub actions: RateSettings,
+    /// `confirm_within`: how long the buttons of a dangerous command work.
+    pub confirm_within: Duration,
+    /// `rcon`: whether `/factorio rcon` works.
+    pub rcon: bool,
+    /// `rcon_allow`: the commands it may send, with their slash; `*` = every one.
+    pub rcon_allow: Vec<String>,
+    /// `levels`: other levels than the built-in ones, by the command's name.
+    pub levels: BTreeMap<String, Level>,
 }
 
 /// `servers.TAG.rcon`: checked now, used by the RCON room.

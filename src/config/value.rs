@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::duration;
-use super::settings::{Destination, LogFormat, StartAt};
-use crate::domain::{ChannelId, Lane, Route};
+use super::settings::{Destination, Level, LogFormat, StartAt};
+use crate::domain::{ChannelId, Lane, Route, ServerTag};
 
 /// A value without keys below it.
 pub(super) trait Scalar: Sized {
@@ -185,9 +185,38 @@ impl Scalar for GuildIds {
     }
 }
 
+/// Roles or users, or both: an id or a list of ids.
+#[derive(Debug)]
+pub(super) struct MemberIds(pub Vec<u64>);
+
+impl Scalar for MemberIds {
+    const EXPECTED: &'static str = "the id of a role or a user, or a list of them";
+
+    fn parse(value: &Value) -> Option<Self> {
+        GuildIds::parse(value).map(|ids| Self(ids.0))
+    }
+}
+
+impl Scalar for ServerTag {
+    const EXPECTED: &'static str = "the name of a `[servers.TAG]` table";
+
+    fn parse(value: &Value) -> Option<Self> {
+        ServerTag::new(word(value)?).ok()
+    }
+}
+
+impl Scalar for Level {
+    const EXPECTED: &'static str = "`everyone`, `moderator` or `admin`";
+
+    fn parse(value: &Value) -> Option<Self> {
+        let word = word(value)?;
+        Self::ALL.into_iter().find(|level| level.as_str() == word)
+    }
+}
+
 impl Scalar for Destination {
     const EXPECTED: &'static str =
-        "a channel id, or one of `default`, `chat`, `joins`, `admin`, `alerts`, `server`, `game`";
+        "a channel id, or one of `default`, `chat`, `joins`, `admin`, `alerts`, `server`, `game`, `audit`";
 
     fn parse(value: &Value) -> Option<Self> {
         let route = word(value).and_then(|word| Route::ALL.into_iter().find(|route| route.as_str() == word));

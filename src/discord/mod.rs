@@ -1,15 +1,19 @@
 //! Discord: the sink that messages go into, and the gateway connection. Opens no file and knows no log.
 
+pub mod commands;
 mod dispatch;
 mod error_class;
 mod gateway;
 pub mod inbound;
+mod interactions;
+mod permissions;
 mod preflight;
 mod rest;
 mod session;
 mod sink;
 mod watchdog;
 
+pub use commands::Commands;
 pub use dispatch::{Dispatches, GatewayEvent};
 pub use error_class::classify;
 pub use gateway::{GatewayTimes, run_gateway, run_gateway_with};

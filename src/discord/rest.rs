@@ -131,7 +131,7 @@ impl Rest {
     }
 
     /// `PUT /api/v10{path}` without a body
-    pub(crate) async fn put(&self, path: &str) -> Result<Answer, Unanswered> {
+    pub(crate) async fn put_empty(&self, path: &str) -> Result<Answer, Unanswered> {
         // Without a length, some proxies refuse it.
         self.request(path, self.http.put(self.url(path)).header(CONTENT_LENGTH, 0)).await
     }
@@ -141,12 +141,32 @@ impl Rest {
         self.request(path, self.http.delete(self.url(path))).await
     }
 
+    /// `PUT /api/v10{path}`
+    pub(crate) async fn put(&self, path: &str, payload: &(impl Serialize + Sync)) -> Result<Answer, Unanswered> {
+        self.request(path, self.http.put(self.url(path)).json(payload)).await
+    }
+
+    /// `PATCH /api/v10{path}` with `payload` as JSON, or as `payload_json` beside a file.
+    pub(crate) async fn patch(
+        &self,
+        path: &str,
+        payload: &(impl Serialize + Sync),
+        file: Option<&Attachment>,
+    ) -> Result<Answer, Unanswered> {
+        let request = self.http.patch(self.url(path));
+        let request = match file {
+            None => request.json(payload),
+            Some(file) => request.multipart(form(payload, file)?).timeout(UPLOAD_TIMEOUT),
+        };
+        self.request(path, request).await
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}/api/v10{path}", self.base)
     }
 
     async fn request(&self, path: &str, request: RequestBuilder) -> Result<Answer, Unanswered> {
-        let started = Instant::now();
+        let (started, path) = (Instant::now(), without_token(path));
         let request = match self.patience {
             Some(patience) => request.timeout(patience),
             None => request,
@@ -206,6 +226,13 @@ impl From<reqwest::Error> for Unanswered {
     }
 }
 
+/// The path as a log may show it: those of interactions and webhooks carry a token.
+fn without_token(path: &str) -> &str {
+    let is_secret = path.starts_with("/interactions/") || path.starts_with("/webhooks/");
+    let end = path.match_indices('/').nth(2).map(|(at, _)| at).filter(|_| is_secret);
+    end.map_or(path, |end| &path[..end])
+}
+
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
@@ -257,5 +284,12 @@ mod tests {
         let quarter_megabit_per_second = 32 * 1024;
         assert!(upload_timeout(largest) > Duration::from_secs(largest as u64 / quarter_megabit_per_second));
         assert_eq!(upload_timeout(1000), UPLOAD_TIMEOUT);
+    }
+
+    #[test]
+    fn paths_in_logs_have_no_tokens() {
+        assert_eq!(without_token("/interactions/12/secret/callback"), "/interactions/12");
+        assert_eq!(without_token("/webhooks/12/secret/messages/@original"), "/webhooks/12");
+        assert_eq!(without_token("/channels/12/messages"), "/channels/12/messages");
     }
 }

@@ -19,12 +19,14 @@ pub enum Route {
     Server,
     /// Deaths, research, rockets, where a mod prints them.
     Game,
+    /// What people did by slash commands. Unlike the others, nothing is said without a channel of its own.
+    Audit,
 }
 
 impl Route {
     /// All routes.
-    pub const ALL: [Self; 7] =
-        [Self::Default, Self::Chat, Self::Joins, Self::Admin, Self::Alerts, Self::Server, Self::Game];
+    pub const ALL: [Self; 8] =
+        [Self::Default, Self::Chat, Self::Joins, Self::Admin, Self::Alerts, Self::Server, Self::Game, Self::Audit];
 
     /// The key in the configuration.
     #[must_use]
@@ -37,6 +39,7 @@ impl Route {
             Self::Alerts => "alerts",
             Self::Server => "server",
             Self::Game => "game",
+            Self::Audit => "audit",
         }
     }
 }

@@ -218,7 +218,7 @@ async fn write_checkpoint(
     Ok(())
 }
 
-async fn insert_notices(tx: &mut SqliteConnection, rows: &[(&Notice, Timestamp)]) -> sqlx::Result<()> {
+pub(super) async fn insert_notices(tx: &mut SqliteConnection, rows: &[(&Notice, Timestamp)]) -> sqlx::Result<()> {
     for chunk in rows.chunks(ROWS_PER_INSERT) {
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO outbox (server, channel, lane, event, content, plain, mentions, occurred_at, created_at) ",

@@ -1,11 +1,13 @@
 //! One SQLite file: how far each log has been read, and what is still to be said. A batch of lines moves the
 //! checkpoint and fills the outbox in one transaction, so neither can be without the other.
 
+mod audit;
 mod error;
 mod housekeeping;
 mod inbound;
 mod ingest;
 mod outbox;
+mod preferences;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +23,7 @@ use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Sqlite, SqlitePool, Transaction};
 use tokio::sync::watch;
 
+pub use audit::AuditEntry;
 pub use error::StoreError;
 pub use housekeeping::OutboxStats;
 pub use inbound::{Edit, Mark, MarkChange, QueuedChat, SaidChat};

@@ -76,6 +76,8 @@ metrics! {
     RELAY_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_relay_latency_seconds" [], "Seconds from the reading of a line to its delivery.";
     GATEWAY_RECONNECTS: Kind::Counter, "factorio_isr_gateway_reconnects_total" [], "New or resumed gateway sessions after the first.";
     GATEWAY_EVENTS_DROPPED: Kind::Counter, "factorio_isr_gateway_events_dropped_total" ["kind"], "Events of Discord dropped because too many waited.";
+    SLASH_COMMANDS: Kind::Counter, "factorio_isr_slash_commands_total" ["command", "outcome"], "Slash commands by how they ended.";
+    SLASH_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_slash_command_seconds" ["command"], "Seconds a slash command took to be done, the game included.";
 
     TASK_RESTARTS: Kind::Counter, "factorio_isr_task_restarts_total" ["task"], "Times the supervisor started a task again.";
     CONFIG_RELOAD_SUCCESS: Kind::Gauge, "factorio_isr_config_last_reload_successful" [], "1 when the configuration was last read without error.";

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use factorio_isr::config::settings::{
-    Destination, EventOverride, EventSettings, PatternSettings, ServerChannels, ServerSettings, StartAt,
+    Destination, EventOverride, EventSettings, PatternSettings, PermissionSettings, ServerChannels, ServerSettings,
+    StartAt,
 };
 use factorio_isr::domain::{
     ChannelId, EventKind, Gap, Lane, LineBatch, LogItem, LogLine, LogSource, Notice, Position, Route, ServerTag,
@@ -36,6 +37,7 @@ fn server() -> ServerSettings {
         start_at: StartAt::End,
         timezone: TimeZone::UTC,
         channels: ServerChannels { default: channel(0), routes },
+        permissions: PermissionSettings::default(),
         rcon: None,
     }
 }

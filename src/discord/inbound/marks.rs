@@ -105,7 +105,7 @@ fn in_path(mark: Mark) -> &'static str {
 async fn ask(shared: &Shared, change: &MarkChange) -> Reacted {
     let emoji = in_path(change.mark);
     let path = format!("/channels/{}/messages/{}/reactions/{emoji}/@me", change.channel, change.message);
-    let answer = if change.wanted { shared.rest.put(&path).await } else { shared.rest.delete(&path).await };
+    let answer = if change.wanted { shared.rest.put_empty(&path).await } else { shared.rest.delete(&path).await };
     match answer {
         Err(error) => {
             debug!(%error, "A reaction waits for Discord");

@@ -1,0 +1,124 @@
+//! Commands that do something to players, to the chat or to the save. All are the game's own and keep achievements.
+
+use async_trait::async_trait;
+
+use crate::config::settings::Level;
+use crate::rcon::{ChatText, Command, Reason, SaveName};
+
+use super::SlashCommand;
+use super::call::Options;
+use super::desk::{Failure, Order};
+use super::options::{Kind, Names, OptionSpec};
+use super::texts;
+use super::view::Shown;
+
+const REASON: OptionSpec = OptionSpec::optional("reason", Kind::Text(200), "Why; the player sees it");
+const MESSAGE: OptionSpec = OptionSpec::required("message", Kind::Text(500), "What to say");
+
+/// A command of the game whose answer is shown as it is.
+macro_rules! native {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $level:ident, dangerous: $danger:literal, $says:literal, [$($option:expr),*], |$order:ident| $command:expr;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl $name {
+            fn command($order: &Order<'_>) -> Result<Command, Failure> {
+                Ok($command)
+            }
+        }
+
+        #[async_trait]
+        impl SlashCommand for $name {
+            fn name(&self) -> &'static str {
+                $word
+            }
+
+            fn description(&self) -> &'static str {
+                $says
+            }
+
+            fn level(&self) -> Level {
+                Level::$level
+            }
+
+            fn options(&self) -> &'static [OptionSpec] {
+                const OPTIONS: &[OptionSpec] = &[$($option),*];
+                OPTIONS
+            }
+
+            fn is_dangerous(&self, _: &Options) -> bool {
+                $danger
+            }
+
+            fn check(&self, order: &Order<'_>) -> Result<(), Failure> {
+                Self::command(order).map(drop)
+            }
+
+            async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
+                let answer = order.ask(Self::command(order)?).await?;
+                Ok(Shown::answer(title($word), &answer))
+            }
+        }
+    )*};
+}
+
+native! {
+    /// `/kick`
+    Kick = "kick", Moderator, dangerous: false, "Throw a player out of the game",
+        [OptionSpec::player(Names::OnlinePlayers), REASON],
+        |order| Command::Kick { player: order.player()?, reason: reason(order) };
+    /// `/ban`
+    Ban = "ban", Moderator, dangerous: true, "Throw a player out for good",
+        [OptionSpec::player(Names::KnownPlayers), REASON],
+        |order| Command::Ban { player: order.player()?, reason: reason(order) };
+    /// `/unban`
+    Unban = "unban", Moderator, dangerous: false, "Let a banned player in again",
+        [OptionSpec::player(Names::Banned)],
+        |order| Command::Unban { player: order.player()? };
+    /// `/mute`
+    Mute = "mute", Moderator, dangerous: false, "Stop a player from chatting",
+        [OptionSpec::player(Names::OnlinePlayers)],
+        |order| Command::Mute { player: order.player()? };
+    /// `/unmute`
+    Unmute = "unmute", Moderator, dangerous: false, "Let a muted player chat again",
+        [OptionSpec::player(Names::KnownPlayers)],
+        |order| Command::Unmute { player: order.player()? };
+    /// `/promote`
+    Promote = "promote", Admin, dangerous: true, "Make a player an admin of the game",
+        [OptionSpec::player(Names::KnownPlayers)],
+        |order| Command::Promote { player: order.player()? };
+    /// `/demote`
+    Demote = "demote", Admin, dangerous: true, "Take a player's admin rights in the game",
+        [OptionSpec::player(Names::Admins)],
+        |order| Command::Demote { player: order.player()? };
+    /// `/server-save`
+    Save = "save", Moderator, dangerous: false, "Save the map",
+        [OptionSpec::optional("name", Kind::Text(100), "A save of its own under this name")],
+        |order| Command::ServerSave { name: save_name(order)? };
+    /// Plain server chat.
+    Broadcast = "broadcast", Moderator, dangerous: false, "Say something to all players",
+        [MESSAGE],
+        |order| Command::Say { text: message(order)? };
+    /// `/whisper`
+    Whisper = "whisper", Moderator, dangerous: false, "Say something to one player",
+        [OptionSpec::player(Names::OnlinePlayers), MESSAGE],
+        |order| Command::Whisper { player: order.player()?, text: message(order)? };
+}
+
+fn title(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+fn reason(order: &Order<'_>) -> Option<Reason> {
+    order.options.text("reason").and_then(Reason::new)
+}
+
+fn message(order: &Order<'_>) -> Result<ChatText, Failure> {
+    ChatText::new(order.text("message")?).map_err(|error| Failure::Input(texts::not_understood(error)))
+}
+
+fn save_name(order: &Order<'_>) -> Result<Option<SaveName>, Failure> {
+    let name = order.options.text("name").map(SaveName::new).transpose();
+    name.map_err(|error| Failure::Input(texts::not_understood(error)))
+}

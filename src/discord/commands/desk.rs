@@ -1,0 +1,196 @@
+//! What commands work with: the servers, the store, the health of the program.
+
+use std::time::Duration;
+
+use crate::config::Settings;
+use crate::config::settings::{CommandSettings, Level, PermissionSettings};
+use crate::domain::{ChannelId, Route, ServerTag};
+use crate::health::HealthRegistry;
+use crate::rcon::{CommandLine, LinkState, PlayerName, Priority, RconClient, RconError};
+use crate::store::Store;
+
+use super::super::permissions::{Caller, level_of};
+use super::call::Options;
+use super::suggest::Cache;
+use super::{SlashCommand, texts};
+
+/// How long a save may hold up its answer, and a command that waits behind one.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A configured server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) tag: ServerTag,
+    pub(super) name: String,
+    pub(super) rcon: Option<RconClient>,
+    pub(super) allow_lua: bool,
+    pub(super) audit: Option<ChannelId>,
+    permissions: PermissionSettings,
+}
+
+impl Server {
+    /// The game's words.
+    pub(super) async fn ask(&self, command: impl Into<CommandLine>) -> Result<String, Failure> {
+        let rcon = self.rcon.as_ref().ok_or_else(|| Failure::NoRcon(self.name.clone()))?;
+        let reply = rcon.command(Priority::Person, command, Some(PATIENCE)).await.map_err(Failure::Rcon)?;
+        Ok(reply.text)
+    }
+
+    /// Whether it is not known if the game can answer: then the answer may take long.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.rcon.as_ref().is_some_and(|rcon| *rcon.link().borrow() == LinkState::Connecting)
+    }
+}
+
+/// Why a command was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// What was typed cannot be used, for this reason.
+    Input(String),
+    /// The operator has switched it off, or not allowed it.
+    Forbidden(String),
+    /// The server of this name has no RCON.
+    NoRcon(String),
+    /// Only Lua could.
+    NeedsLua,
+    /// RCON failed.
+    Rcon(RconError),
+    /// The database failed.
+    Store,
+}
+
+impl From<RconError> for Failure {
+    fn from(error: RconError) -> Self {
+        match error {
+            RconError::LuaNotAllowed { .. } => Self::NeedsLua,
+            RconError::EmptyCommand | RconError::TooLong { .. } | RconError::NotOneLine => {
+                Self::Input(error.public_message())
+            }
+            other => Self::Rcon(other),
+        }
+    }
+}
+
+impl Failure {
+    /// What the caller is told.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Input(text) | Self::Forbidden(text) => text.clone(),
+            Self::NoRcon(server) => texts::no_rcon(server),
+            Self::NeedsLua | Self::Rcon(RconError::LuaNotAllowed { .. }) => texts::needs_lua(),
+            Self::Rcon(error) => error.public_message(),
+            Self::Store => texts::not_remembered(),
+        }
+    }
+
+    /// For the audit and for metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Input(_) => "bad_input",
+            Self::Forbidden(_) | Self::NeedsLua => "denied",
+            Self::NoRcon(_) | Self::Rcon(_) | Self::Store => "failed",
+        }
+    }
+
+    /// Whether it may have had its effect all the same.
+    pub(super) fn may_have_run(&self) -> bool {
+        matches!(self, Self::Rcon(error) if error.may_have_run())
+    }
+}
+
+/// Everything commands need.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) servers: Vec<Server>,
+    pub(super) settings: CommandSettings,
+    pub(super) store: Store,
+    pub(super) health: HealthRegistry,
+    pub(super) suggestions: Cache,
+    permissions: PermissionSettings,
+}
+
+impl Desk {
+    pub(super) fn new(settings: &Settings, rcon: &[RconClient], store: Store, health: HealthRegistry) -> Self {
+        let servers = settings.servers.iter().map(|server| Server {
+            tag: server.tag.clone(),
+            name: server.name.clone(),
+            rcon: rcon.iter().find(|client| *client.server() == server.tag).cloned(),
+            allow_lua: server.rcon.as_ref().is_some_and(|rcon| rcon.allow_lua),
+            audit: server.channels.routes.get(&Route::Audit).copied(),
+            permissions: server.permissions.clone(),
+        });
+        Self {
+            servers: servers.collect(),
+            settings: settings.commands.clone(),
+            permissions: settings.permissions.clone(),
+            store,
+            health,
+            suggestions: Cache::default(),
+        }
+    }
+
+    pub(super) fn server(&self, tag: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| server.tag.as_str() == tag)
+    }
+
+    /// The tags, as a sentence lists them.
+    pub(super) fn tags(&self) -> String {
+        self.servers.iter().map(|server| format!("`{}`", server.tag)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The level a command asks for.
+    pub(super) fn level(&self, command: &dyn SlashCommand) -> Level {
+        self.settings.levels.get(command.name()).copied().unwrap_or_else(|| command.level())
+    }
+
+    /// Whether `caller` may use `command`, on `server` where it is about one.
+    pub(super) fn permits(&self, caller: &Caller, command: &dyn SlashCommand, server: Option<&Server>) -> bool {
+        let here = server.map(|server| &server.permissions);
+        let lists: Vec<_> = [Some(&self.permissions), here].into_iter().flatten().collect();
+        level_of(caller, &lists) >= self.level(command)
+    }
+
+    /// The server meant: the one named, else the caller's last choice, else the default or only one.
+    pub(super) async fn resolve(&self, guild: u64, caller: u64, named: Option<&str>) -> Result<&Server, Failure> {
+        if let Some(tag) = named {
+            let unknown = || Failure::Input(texts::unknown_server(tag, &self.tags()));
+            return self.server(tag).ok_or_else(unknown);
+        }
+        let chosen = self.store.preferred_server(guild, caller).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "The server a member chose cannot be read");
+            None
+        });
+        let only = || if let [only] = &self.servers[..] { Some(only) } else { None };
+        let chosen = chosen.and_then(|tag| self.server(tag.as_str()));
+        let default = || self.settings.default_server.as_ref().and_then(|tag| self.server(tag.as_str()));
+        chosen.or_else(default).or_else(only).ok_or_else(|| Failure::Input(texts::which_server(&self.tags())))
+    }
+}
+
+/// One command to be done.
+pub(super) struct Order<'a> {
+    pub(super) desk: &'a Desk,
+    /// Absent where the command is about none.
+    pub(super) server: Option<&'a Server>,
+    pub(super) options: &'a Options,
+    pub(super) guild: u64,
+    pub(super) caller: &'a Caller,
+}
+
+impl Order<'_> {
+    pub(super) fn server(&self) -> Result<&Server, Failure> {
+        self.server.ok_or_else(|| Failure::Input(texts::which_server(&self.desk.tags())))
+    }
+
+    pub(super) async fn ask(&self, command: impl Into<CommandLine>) -> Result<String, Failure> {
+        self.server()?.ask(command).await
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<&str, Failure> {
+        self.options.text(name).ok_or_else(|| Failure::Input(texts::missing_option(name)))
+    }
+
+    pub(super) fn player(&self) -> Result<PlayerName, Failure> {
+        PlayerName::new(self.text("player")?).map_err(|error| Failure::Input(texts::not_understood(error)))
+    }
+}

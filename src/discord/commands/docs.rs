@@ -1,0 +1,30 @@
+//! The table of commands in the documentation.
+
+use std::fmt::Write as _;
+
+use super::options::SERVER;
+use super::{COMMANDS, Scope, typed};
+
+/// The document of all commands, as `docs/commands.md` holds it.
+#[must_use]
+pub fn table() -> String {
+    let mut out = String::from(
+        "# Slash commands\n\n\
+         Generated from the registry in `src/discord/commands`; a test holds it to the code.\n\n\
+         Commands marked *asks back* show buttons before they act. Those marked *Lua* work only where \
+         `servers.TAG.rcon.allow_lua = true`, since Lua disables achievements on the save.\n\n\
+         | command | options | level | what it does |\n|---|---|---|---|\n",
+    );
+    for command in COMMANDS {
+        let named = command.options().iter().any(|option| option.name == SERVER.name);
+        let server = (command.scope() != Scope::Program && !named).then_some(&SERVER);
+        let options: Vec<String> =
+            command.options().iter().chain(server).map(|option| format!("`{}`", option.shown())).collect();
+        let marks = [(command.may_ask_back(), " *asks back*"), (command.may_need_lua(), " *Lua*")];
+        let marks: String = marks.into_iter().filter_map(|(marked, mark)| marked.then_some(mark)).collect();
+        let (typed, level, says) = (typed(command), command.level().as_str(), command.description());
+        writeln!(out, "| `{typed}` | {} | {level} | {says}{marks} |", options.join(" "))
+            .expect("a String takes every text");
+    }
+    out
+}

@@ -1,0 +1,112 @@
+//! How often each member may call. Pure.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::settings::{Level, RateSettings};
+
+/// Members remembered before those are forgotten who called long ago.
+const REMEMBERED: usize = 1000;
+
+/// A call that was counted, to give it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ticket {
+    member: u64,
+    action: bool,
+    at: Instant,
+}
+
+/// The calls of the last windows.
+#[derive(Debug)]
+pub(super) struct Rates {
+    queries: RateSettings,
+    actions: RateSettings,
+    calls: HashMap<(u64, bool), VecDeque<Instant>>,
+}
+
+impl Rates {
+    pub(super) fn new(queries: RateSettings, actions: RateSettings) -> Self {
+        Self { queries, actions, calls: HashMap::new() }
+    }
+
+    fn settings(&self, action: bool) -> RateSettings {
+        if action { self.actions } else { self.queries }
+    }
+
+    /// Counts a call, or says how long to wait.
+    pub(super) fn take(&mut self, member: u64, level: Level, now: Instant) -> Result<Ticket, Duration> {
+        let action = level > Level::Everyone;
+        let RateSettings { limit, window } = self.settings(action);
+        self.forget(now);
+        let calls = self.calls.entry((member, action)).or_default();
+        calls.retain(|at| now.saturating_duration_since(*at) < window);
+        if calls.len() >= limit
+            && let Some(oldest) = calls.front()
+        {
+            return Err(window.saturating_sub(now.saturating_duration_since(*oldest)));
+        }
+        calls.push_back(now);
+        Ok(Ticket { member, action, at: now })
+    }
+
+    /// Gives a call back that had no effect.
+    pub(super) fn refund(&mut self, ticket: &Ticket) {
+        if let Some(calls) = self.calls.get_mut(&(ticket.member, ticket.action))
+            && let Some(place) = calls.iter().position(|at| *at == ticket.at)
+        {
+            calls.remove(place);
+        }
+    }
+
+    fn forget(&mut self, now: Instant) {
+        if self.calls.len() < REMEMBERED {
+            return;
+        }
+        let longest = self.queries.window.max(self.actions.window);
+        self.calls.retain(|_, calls| calls.back().is_some_and(|at| now.saturating_duration_since(*at) < longest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn rates() -> Rates {
+        let rate = |limit, window| RateSettings { limit, window: seconds(window) };
+        Rates::new(rate(2, 30), rate(1, 60))
+    }
+
+    #[test]
+    fn a_window_holds_so_many_and_slides() {
+        let (mut rates, start) = (rates(), Instant::now());
+        let mut take = |after| rates.take(7, Level::Everyone, start + seconds(after)).map(drop);
+        assert_eq!(take(0), Ok(()));
+        assert_eq!(take(10), Ok(()));
+        assert_eq!(take(12), Err(seconds(18)));
+        assert_eq!(take(30), Ok(()));
+        assert_eq!(take(31), Err(seconds(9)));
+    }
+
+    #[test]
+    fn members_and_kinds_are_counted_apart() {
+        let (mut rates, now) = (rates(), Instant::now());
+        assert!(rates.take(7, Level::Admin, now).is_ok());
+        assert_eq!(rates.take(7, Level::Moderator, now), Err(seconds(60)));
+        assert!(rates.take(7, Level::Everyone, now).is_ok());
+        assert!(rates.take(8, Level::Admin, now).is_ok());
+    }
+
+    #[test]
+    fn what_did_not_run_is_given_back() {
+        let (mut rates, now) = (rates(), Instant::now());
+        let ticket = rates.take(7, Level::Admin, now).unwrap();
+        rates.refund(&ticket);
+        assert!(rates.take(7, Level::Admin, now).is_ok());
+    }
+}

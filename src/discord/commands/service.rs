@@ -1,0 +1,440 @@
+//! A call's way: permission, rate limit, confirmation, the game, the answer, the audit.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::{counter, histogram};
+use serenity::all::{CommandInteraction, ComponentInteraction, Interaction};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error, info_span, warn};
+
+use crate::config::Settings;
+use crate::domain::{Lane, Notice};
+use crate::health::{Component, HealthRegistry};
+use crate::rcon::RconClient;
+use crate::store::{AuditEntry, Store};
+use crate::telemetry::metrics::{ErrorType, SLASH_COMMANDS, SLASH_LATENCY, count_error};
+
+use super::super::interactions::{Interactions, Message};
+use super::call::{Called, Options, Origin};
+use super::confirm::{Press, Waiting};
+use super::desk::{Desk, Failure, Order, Server};
+use super::rate::{Rates, Ticket};
+use super::view::{Tone, buttons, private};
+use super::{COMMANDS, Scope, SlashCommand, registration, suggest, texts};
+
+/// How long the game may take before the answer is deferred: Discord waits 3 s, the way included.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// Calls under way at once, those that wait for a button included.
+const MOST_JOBS: usize = 1000;
+/// How long calls may take to end when the program stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// How a call may end, as in metrics and the audit.
+const OUTCOMES: [&str; 8] =
+    ["done", "refused", "denied", "bad_input", "failed", "rate_limited", "cancelled", "expired"];
+
+/// A call that is allowed, with all it needs to be done.
+pub(super) struct Job {
+    pub(super) origin: Origin,
+    command: &'static dyn SlashCommand,
+    options: Options,
+    /// The index of the server it is about.
+    server: Option<usize>,
+    ticket: Ticket,
+}
+
+impl Job {
+    /// The command as typed.
+    fn typed(&self) -> String {
+        format!("{}{}", super::typed(self.command), self.options)
+    }
+}
+
+/// The slash commands, at work.
+pub struct Commands {
+    service: Arc<Service>,
+}
+
+struct Service {
+    interactions: Interactions,
+    desk: Desk,
+    guilds: Vec<u64>,
+    rates: Mutex<Rates>,
+    waiting: Mutex<Waiting>,
+}
+
+impl Commands {
+    /// Commands for `settings`, which ask the games by `rcon` and keep what they must in `store`.
+    ///
+    /// # Errors
+    /// When the token or `discord.api_base` cannot be used at all.
+    pub fn new(settings: &Settings, rcon: &[RconClient], store: Store, health: HealthRegistry) -> anyhow::Result<Self> {
+        for command in COMMANDS {
+            for outcome in OUTCOMES {
+                counter!(SLASH_COMMANDS, "command" => command.name(), "outcome" => outcome).increment(0);
+            }
+            drop(histogram!(SLASH_LATENCY, "command" => command.name()));
+        }
+        let (queries, actions) = (settings.commands.queries, settings.commands.actions);
+        let service = Service {
+            interactions: Interactions::new(&settings.discord)?,
+            desk: Desk::new(settings, rcon, store, health),
+            guilds: settings.discord.guild_ids.clone(),
+            rates: Mutex::new(Rates::new(queries, actions)),
+            waiting: Mutex::default(),
+        };
+        Ok(Self { service: Arc::new(service) })
+    }
+
+    /// Registers the commands, then answers what comes by `events` until `cancel`; calls that are under way then get
+    /// 3 s to end.
+    ///
+    /// # Errors
+    /// Never: what fails is answered, logged and counted.
+    pub async fn run(self, mut events: mpsc::Receiver<Interaction>, cancel: CancellationToken) -> anyhow::Result<()> {
+        let mut jobs = JoinSet::new();
+        let (service, stop) = (Arc::clone(&self.service), cancel.clone());
+        jobs.spawn(async move { service.register(&stop).await });
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                Some(event) = events.recv() => self.start(event, &mut jobs, &cancel),
+                Some(ended) = jobs.join_next() => {
+                    if ended.is_err_and(|end| end.is_panic()) {
+                        count_error(Component::Discord.as_str(), ErrorType::Panic);
+                        error!("A slash command panicked; the log has the place");
+                    }
+                }
+                else => cancel.cancelled().await,
+            }
+        }
+        if timeout(STOP_PATIENCE, async { while jobs.join_next().await.is_some() {} }).await.is_err() {
+            warn!("Slash commands that are under way are given up");
+        }
+        Ok(())
+    }
+
+    fn start(&self, event: Interaction, jobs: &mut JoinSet<()>, cancel: &CancellationToken) {
+        if jobs.len() >= MOST_JOBS {
+            warn!("A slash command is dropped: too many are under way");
+            return;
+        }
+        let (service, cancel) = (Arc::clone(&self.service), cancel.clone());
+        jobs.spawn(async move {
+            match event {
+                Interaction::Command(call) => service.call(&call, &cancel).await,
+                Interaction::Autocomplete(call) => service.typing(&call).await,
+                Interaction::Component(press) => service.press(&press).await,
+                _ => {}
+            }
+        });
+    }
+}
+
+impl Service {
+    async fn register(&self, cancel: &CancellationToken) {
+        registration::register(self.interactions.rest(), &self.desk.store, &self.guilds, cancel).await;
+    }
+
+    fn count(command: &dyn SlashCommand, outcome: &'static str) {
+        counter!(SLASH_COMMANDS, "command" => command.name(), "outcome" => outcome).increment(1);
+    }
+
+    async fn call(&self, call: &CommandInteraction, cancel: &CancellationToken) {
+        let Some(origin) = Origin::of_call(call).filter(|origin| self.guilds.contains(&origin.guild)) else {
+            return self.turn_away(call).await;
+        };
+        let key = origin.key.clone();
+        let Some(called) = Called::of(call) else {
+            return self.interactions.answer(&key, &private(texts::unknown_command())).await;
+        };
+        let span = info_span!("slash_command", command = called.command.name());
+        let work = async {
+            match self.admit(origin, called).await {
+                Err(text) => self.interactions.answer(&key, &private(text)).await,
+                Ok(job) if job.command.is_dangerous(&job.options) => self.ask_back(job, cancel).await,
+                Ok(job) => self.answer(&job).await,
+            }
+        };
+        work.instrument(span).await;
+    }
+
+    /// Somebody who calls from where nothing is set up, or from a private chat.
+    async fn turn_away(&self, call: &CommandInteraction) {
+        let key = super::super::interactions::Key {
+            id: call.id.get(),
+            application: call.application_id.get(),
+            token: call.token.clone(),
+        };
+        self.interactions.answer(&key, &private(texts::not_here())).await;
+    }
+
+    /// Checks all that can be checked without the game; a refusal costs nothing.
+    async fn admit(&self, origin: Origin, called: Called) -> Result<Job, String> {
+        let Called { command, options, .. } = called;
+        let server = match self.server_of(&origin, command, &options).await {
+            Ok(server) => server,
+            Err(failure) => return Err(self.refuse(&origin, (command, &options), None, &failure).await),
+        };
+        let refused = self.check(&origin, command, &options, server);
+        if let Err(failure) = refused {
+            return Err(self.refuse(&origin, (command, &options), server, &failure).await);
+        }
+        let level = self.desk.level(command);
+        let ticket = self.rates().take(origin.caller.id, level, Instant::now()).map_err(|wait| {
+            Self::count(command, "rate_limited");
+            texts::too_often(wait)
+        })?;
+        self.remember(&origin, &options, server).await;
+        let index = server.and_then(|server| self.desk.servers.iter().position(|other| other.tag == server.tag));
+        Ok(Job { origin, command, options, server: index, ticket })
+    }
+
+    async fn server_of(
+        &self,
+        origin: &Origin,
+        command: &dyn SlashCommand,
+        options: &Options,
+    ) -> Result<Option<&Server>, Failure> {
+        if command.scope() == Scope::Program {
+            return Ok(None);
+        }
+        self.desk.resolve(origin.guild, origin.caller.id, options.text("server")).await.map(Some)
+    }
+
+    fn check(
+        &self,
+        origin: &Origin,
+        command: &dyn SlashCommand,
+        options: &Options,
+        server: Option<&Server>,
+    ) -> Result<(), Failure> {
+        if !self.desk.permits(&origin.caller, command, server) {
+            let level = self.desk.level(command);
+            return Err(Failure::Forbidden(texts::denied(&super::typed(command), level)));
+        }
+        if let Some(server) = server.filter(|_| command.scope() == Scope::Game) {
+            if server.rcon.is_none() {
+                return Err(Failure::NoRcon(server.name.clone()));
+            }
+            if command.needs_lua(options) && !server.allow_lua {
+                return Err(Failure::NeedsLua);
+            }
+        }
+        let order = Order { desk: &self.desk, server, options, guild: origin.guild, caller: &origin.caller };
+        command.check(&order)
+    }
+
+    /// Counts and audits a call that is not done; the text for its caller.
+    async fn refuse(
+        &self,
+        origin: &Origin,
+        (command, options): (&'static dyn SlashCommand, &Options),
+        server: Option<&Server>,
+        failure: &Failure,
+    ) -> String {
+        Self::count(command, failure.outcome());
+        let typed = format!("{}{options}", super::typed(command));
+        self.audit(origin, command, typed, server, (failure.outcome(), &failure.text())).await;
+        failure.text()
+    }
+
+    /// A server that is named is meant from then on.
+    async fn remember(&self, origin: &Origin, options: &Options, server: Option<&Server>) {
+        let Some(server) = server.filter(|_| options.text("server").is_some()) else { return };
+        if let Err(error) = self.desk.store.prefer_server(origin.guild, origin.caller.id, &server.tag).await {
+            warn!(%error, "The server a member chose cannot be stored");
+        }
+    }
+
+    fn rates(&self) -> std::sync::MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn server(&self, job: &Job) -> Option<&Server> {
+        job.server.and_then(|index| self.desk.servers.get(index))
+    }
+
+    /// Does the job; says so at once where the game is quick, else later.
+    async fn answer(&self, job: &Job) {
+        let slow = self.server(job).is_some_and(Server::is_connecting);
+        let patience = if slow { Duration::ZERO } else { PATIENCE };
+        let mut work = pin!(self.work(job));
+        match timeout(patience, &mut work).await {
+            Ok(message) => self.interactions.answer(&job.origin.key, &message).await,
+            Err(_) => self.answer_later(job, work).await,
+        }
+    }
+
+    async fn answer_later(&self, job: &Job, work: impl Future<Output = Message>) {
+        let ((), message) = tokio::join!(self.interactions.defer(&job.origin.key), work);
+        self.interactions.edit(&job.origin.key, &message).await;
+    }
+
+    async fn work(&self, job: &Job) -> Message {
+        let (begun, server) = (Instant::now(), self.server(job));
+        let (desk, options, origin) = (&self.desk, &job.options, &job.origin);
+        let order = Order { desk, server, options, guild: origin.guild, caller: &origin.caller };
+        let result = job.command.run(&order).await;
+        histogram!(SLASH_LATENCY, "command" => job.command.name()).record(begun.elapsed().as_secs_f64());
+        let (outcome, answer, message) = match result {
+            Ok(shown) => {
+                let outcome = if shown.tone == Tone::Fine { "done" } else { "refused" };
+                (outcome, shown.plain(), shown.message(server.map_or("", |server| &server.name)))
+            }
+            Err(failure) => {
+                if !failure.may_have_run() {
+                    self.rates().refund(&job.ticket);
+                }
+                (failure.outcome(), failure.text(), private(failure.text()))
+            }
+        };
+        Self::count(job.command, outcome);
+        self.audit(origin, job.command, job.typed(), server, (outcome, &answer)).await;
+        message
+    }
+
+    /// Keeps what was done beyond asking, and posts it where the server has a channel for it.
+    async fn audit(
+        &self,
+        origin: &Origin,
+        command: &dyn SlashCommand,
+        typed: String,
+        server: Option<&Server>,
+        (outcome, answer): (&str, &str),
+    ) {
+        if self.desk.level(command) == crate::config::settings::Level::Everyone {
+            return;
+        }
+        let at = Timestamp::now();
+        let entry = AuditEntry {
+            at,
+            guild: origin.guild,
+            channel: origin.channel,
+            member: origin.caller.id,
+            member_name: origin.caller.name.clone(),
+            server: server.map(|server| server.tag.to_string()).unwrap_or_default(),
+            command: typed,
+            outcome: outcome.to_owned(),
+            answer: answer.to_owned(),
+        };
+        let notice = server.and_then(|server| notice(server, &entry));
+        if let Err(error) = self.desk.store.audit(&entry, notice.as_ref()).await {
+            error!(%error, "What somebody did by a slash command cannot be stored");
+        }
+    }
+
+    async fn ask_back(&self, job: Job, cancel: &CancellationToken) {
+        let (key, within) = (job.origin.key.clone(), self.desk.settings.confirm_within);
+        let place = self.server(&job).map_or("", |server| &server.name);
+        let question = texts::confirm(&job.typed(), place, within);
+        let added = self.waiting().add(job);
+        let id = match added {
+            Ok(id) => id,
+            Err(job) => {
+                self.rates().refund(&job.ticket);
+                return self.interactions.answer(&key, &private(texts::too_often(within))).await;
+            }
+        };
+        let message = Message { components: buttons(&id), ..private(question) };
+        self.interactions.answer(&key, &message).await;
+        if cancel.run_until_cancelled(sleep(within)).await.is_none() {
+            return;
+        }
+        let expired = self.waiting().take(&id);
+        if let Some(job) = expired {
+            self.give_up(&job, "expired");
+            self.interactions.edit(&key, &private(texts::expired())).await;
+        }
+    }
+
+    fn give_up(&self, job: &Job, outcome: &'static str) {
+        self.rates().refund(&job.ticket);
+        Self::count(job.command, outcome);
+    }
+
+    async fn press(&self, press: &ComponentInteraction) {
+        let Some(origin) = Origin::of_press(press) else { return };
+        let Some(button) = Press::of(&press.data.custom_id) else { return };
+        let caller = self.waiting().caller(button.id());
+        match caller {
+            None => return self.interactions.update(&origin.key, &private(texts::expired())).await,
+            Some((id, name)) if id != origin.caller.id => {
+                return self.interactions.answer(&origin.key, &private(texts::not_your_button(&name))).await;
+            }
+            Some(_) => {}
+        }
+        let taken = self.waiting().take(button.id());
+        match (taken, button) {
+            (None, _) => self.interactions.update(&origin.key, &private(texts::expired())).await,
+            (Some(job), Press::Cancel(_)) => {
+                self.give_up(&job, "cancelled");
+                self.interactions.update(&origin.key, &private(texts::cancelled())).await;
+            }
+            (Some(job), Press::Confirm(_)) => self.confirmed(Job { origin, ..job }).await,
+        }
+    }
+
+    /// The caller's roles may have changed since the question.
+    async fn confirmed(&self, job: Job) {
+        let server = self.server(&job);
+        if let Err(failure) = self.check(&job.origin, job.command, &job.options, server) {
+            self.rates().refund(&job.ticket);
+            let text = self.refuse(&job.origin, (job.command, &job.options), server, &failure).await;
+            return self.interactions.update(&job.origin.key, &private(text)).await;
+        }
+        self.interactions.update(&job.origin.key, &private(texts::confirming())).await;
+        let message = self.work(&job).await;
+        self.interactions.edit(&job.origin.key, &message).await;
+    }
+
+    async fn typing(&self, call: &CommandInteraction) {
+        let Some(origin) = Origin::of_call(call).filter(|origin| self.guilds.contains(&origin.guild)) else { return };
+        let Some(Called { command, options, focused: Some((option, typed)) }) = Called::of(call) else { return };
+        let names = self.names(&origin, command, &options, (&option, &typed)).await;
+        self.interactions.suggest(&origin.key, &names).await;
+    }
+
+    /// Nothing is suggested to those who may not use the command.
+    async fn names(
+        &self,
+        origin: &Origin,
+        command: &dyn SlashCommand,
+        options: &Options,
+        (option, typed): (&str, &str),
+    ) -> Vec<String> {
+        let Some(source) = suggest::source(command, option) else { return Vec::new() };
+        let server = self.server_of(origin, command, options).await.ok().flatten();
+        if !self.desk.permits(&origin.caller, command, server) {
+            return Vec::new();
+        }
+        suggest::suggest(&self.desk, server, source, options, typed).await
+    }
+}
+
+fn notice(server: &Server, entry: &AuditEntry) -> Option<Notice> {
+    let AuditEntry { member_name, command, outcome, answer, .. } = entry;
+    let answer: String = answer.lines().next().unwrap_or_default().chars().take(300).collect();
+    let said = if answer.is_empty() { outcome.clone() } else { format!("{outcome}, {}", super::view::code(&answer)) };
+    let plain = format!("{member_name} used {command} on {}: {outcome}, {answer}", server.name);
+    Some(Notice {
+        server: server.tag.clone(),
+        channel: server.audit?,
+        lane: Lane::Chat,
+        event: "audit".into(),
+        content: texts::audit(member_name, command, &server.name, &said),
+        plain: plain.replace(char::is_control, " "),
+        occurred_at: entry.at,
+        mentions: crate::domain::Mentions::default(),
+    })
+}

@@ -1,0 +1,124 @@
+//! Answers to interactions: the one callback Discord waits 3 s for, and what is said afterwards.
+
+use serde_json::{Value, json};
+use tracing::{debug, warn};
+
+use crate::config::settings::DiscordSettings;
+use crate::delivery::Attachment;
+use crate::health::Component;
+use crate::telemetry::metrics::{ErrorType, count_error};
+
+use super::rest::{Answer, Rest, Unanswered};
+
+/// Flag EPHEMERAL: only the caller sees it.
+const EPHEMERAL: u64 = 64;
+
+/// What an interaction is answered with. Its token is a secret for 15 minutes: `Debug` hides it.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) id: u64,
+    pub(super) application: u64,
+    pub(super) token: String,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What is said: embeds and components as Discord takes them, and a text file where the answer is long.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Message {
+    pub(super) content: String,
+    pub(super) embeds: Vec<Value>,
+    pub(super) components: Vec<Value>,
+    pub(super) file: Option<Attachment>,
+    /// Whether only the caller sees it.
+    pub(super) private: bool,
+}
+
+impl Message {
+    fn json(&self) -> Value {
+        json!({
+            "content": self.content,
+            "embeds": self.embeds,
+            "components": self.components,
+            "allowed_mentions": { "parse": [] },
+            "flags": if self.private { EPHEMERAL } else { 0 },
+        })
+    }
+
+    /// As an edit: flags are fixed from the first answer on.
+    fn edit(&self) -> Value {
+        let mut json = self.json();
+        if let Some(fields) = json.as_object_mut() {
+            fields.remove("flags");
+        }
+        json
+    }
+}
+
+/// Answers interactions. Failures are logged and counted: nobody could do more about them.
+#[derive(Debug)]
+pub(super) struct Interactions {
+    rest: Rest,
+}
+
+impl Interactions {
+    pub(super) fn new(settings: &DiscordSettings) -> anyhow::Result<Self> {
+        Ok(Self { rest: Rest::new(settings)? })
+    }
+
+    pub(super) fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    /// The answer, at once.
+    pub(super) async fn answer(&self, key: &Key, message: &Message) {
+        self.callback(key, 4, message.json(), message.file.as_ref()).await;
+    }
+
+    /// "thinks": the answer follows by [`Self::edit`], for the caller's eyes only, since it may be an error.
+    pub(super) async fn defer(&self, key: &Key) {
+        self.callback(key, 5, json!({ "flags": EPHEMERAL }), None).await;
+    }
+
+    /// Changes the message whose button was pressed.
+    pub(super) async fn update(&self, key: &Key, message: &Message) {
+        self.callback(key, 7, message.edit(), message.file.as_ref()).await;
+    }
+
+    /// What may be chosen for the option being typed: names that are their own values.
+    pub(super) async fn suggest(&self, key: &Key, names: &[String]) {
+        let choices: Vec<Value> = names.iter().map(|name| json!({ "name": name, "value": name })).collect();
+        self.callback(key, 8, json!({ "choices": choices }), None).await;
+    }
+
+    /// Replaces the first answer, or gives the one that was deferred.
+    pub(super) async fn edit(&self, key: &Key, message: &Message) {
+        let path = format!("/webhooks/{}/{}/messages/@original", key.application, key.token);
+        note(self.rest.patch(&path, &message.edit(), message.file.as_ref()).await);
+    }
+
+    async fn callback(&self, key: &Key, kind: u8, data: Value, file: Option<&Attachment>) {
+        let path = format!("/interactions/{}/{}/callback", key.id, key.token);
+        note(self.rest.post(&path, &json!({ "type": kind, "data": data }), file).await);
+    }
+}
+
+fn note(answer: Result<Answer, Unanswered>) {
+    let kind = match answer {
+        Ok(answer) if answer.status.is_success() => return,
+        Ok(answer) => {
+            let code = answer.json::<Value>().and_then(|body| body["code"].as_u64());
+            warn!(status = answer.status.as_u16(), code, "Discord refuses the answer to a slash command");
+            if answer.status.is_server_error() { ErrorType::ServerError } else { ErrorType::Payload }
+        }
+        Err(error) => {
+            debug!(%error, "The answer to a slash command may not have arrived");
+            ErrorType::Network
+        }
+    };
+    count_error(Component::Discord.as_str(), kind);
+}
