@@ -17,7 +17,7 @@ use crate::config::settings::ServerSettings;
 use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
-use crate::discord::{DiscordSink, Dispatches, run_gateway};
+use crate::discord::{Commands, DiscordSink, Dispatches, Inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, LogSource, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::health::{Component, HealthRegistry, Lifecycle};
@@ -64,8 +64,6 @@ pub struct Relay {
     supervisor: Supervisor,
     store: Store,
     address: SocketAddr,
-    /// A connection ends when nobody holds its client any more.
-    _games: Vec<RconClient>,
 }
 
 impl Relay {
@@ -84,7 +82,6 @@ impl Relay {
             store: Store::open(&settings.database.path).await?,
             health: HealthRegistry::new(),
             supervisor: Supervisor::new(lifecycle.clone()),
-            games: Vec::new(),
         };
         metrics.preregister(&series(settings), &pattern_events(settings));
         parts.start_http(listener, &metrics, &lifecycle);
@@ -94,7 +91,7 @@ impl Relay {
         ::metrics::gauge!(CONFIG_RELOAD_SUCCESS).set(1.0);
         ::metrics::gauge!(CONFIG_RELOAD_TIMESTAMP).set(Timestamp::now().as_millisecond() as f64 / 1000.0);
         info!(servers = settings.servers.len(), "Listening on http://{address}");
-        Ok(Self { supervisor: parts.supervisor, store: parts.store, address, _games: parts.games })
+        Ok(Self { supervisor: parts.supervisor, store: parts.store, address })
     }
 
     /// Where the endpoints are.
@@ -147,7 +144,6 @@ struct Parts<'a> {
     store: Store,
     health: HealthRegistry,
     supervisor: Supervisor,
-    games: Vec<RconClient>,
 }
 
 impl Parts<'_> {
@@ -167,8 +163,9 @@ impl Parts<'_> {
     async fn start_relay(&mut self, rules: Arc<EventRules>) -> anyhow::Result<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         self.start_delivery(Arc::clone(&clock))?;
-        self.start_gateway();
-        self.start_rcon();
+        let games = self.start_rcon();
+        let dispatches = self.start_conversation(games, Arc::clone(&clock))?;
+        self.start_gateway(dispatches);
         let batches = self.start_pipeline(&rules, clock).await?;
         self.start_tails(&batches);
         Ok(())
@@ -188,16 +185,18 @@ impl Parts<'_> {
         Ok(())
     }
 
-    fn start_gateway(&mut self) {
+    fn start_gateway(&mut self, dispatches: Dispatches) {
         let discord = self.settings.discord.clone();
         let health = self.health.component(Component::Discord);
         let spec = TaskSpec::restart("gateway", Stage::Intake);
         self.supervisor.spawn(spec, Some(health.clone()), move |cancel| {
-            run_gateway(discord.clone(), Dispatches::default(), health.clone(), cancel)
+            run_gateway(discord.clone(), dispatches.clone(), health.clone(), cancel)
         });
     }
 
-    fn start_rcon(&mut self) {
+    /// A connection to each game that has RCON.
+    fn start_rcon(&mut self) -> Vec<RconClient> {
+        let mut games = Vec::new();
         for server in &self.settings.servers {
             let Some(settings) = &server.rcon else { continue };
             let target = RconTarget::of(&server.tag, settings);
@@ -205,8 +204,28 @@ impl Parts<'_> {
             let health = self.health.server_part(Component::Rcon, &server.tag, "rcon");
             let spec = TaskSpec::restart(format!("rcon {}", server.tag), Stage::Intake);
             self.supervisor.spawn(spec, Some(health), move |cancel| actor.clone().run(cancel));
-            self.games.push(client);
+            games.push(client);
         }
+        games
+    }
+
+    /// What people in Discord may do: slash commands always, chat into the games where a game can be reached. Only the
+    /// latter needs the privileged intent.
+    fn start_conversation(&mut self, games: Vec<RconClient>, clock: Arc<dyn Clock>) -> anyhow::Result<Dispatches> {
+        let mut dispatches = Dispatches::default();
+        let (store, health) = (self.store.clone(), self.health.clone());
+        let commands = Commands::new(self.settings, &games, store.clone(), health.clone())?;
+        let interactions = dispatches.interactions();
+        self.supervisor.spawn_once("commands", Stage::Intake, None, move |cancel| commands.run(interactions, cancel));
+        if games.is_empty() {
+            return Ok(dispatches);
+        }
+        let events = dispatches.messages(Inbound::INTENTS);
+        let what = (self.settings.chat.clone(), &self.settings.discord);
+        let inbound = Inbound::new(what, store, games, events, (clock, health))?;
+        let spec = TaskSpec::restart("inbound", Stage::Intake);
+        self.supervisor.spawn(spec, None, move |cancel| inbound.clone().run(cancel));
+        Ok(dispatches)
     }
 
     async fn start_pipeline(
