@@ -18,10 +18,12 @@ use factorio_isr::domain::{ChannelId, LineBatch, LogItem, LogLine, LogSource, Po
 use factorio_isr::events::{EventRules, Interpreter, Pipeline};
 use factorio_isr::health::{Component, HealthRegistry};
 use factorio_isr::sim::discord::{Change, RateLimits, SimChannel, SimDiscord, SimDiscordConfig};
+use factorio_isr::sim::rcon::{Game, RconEvent, SimRcon};
 use factorio_isr::store::Store;
 use factorio_isr::tail::{self, TailConfig, Wakes};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -156,12 +158,51 @@ async fn read_and_commit(text: &str) -> Duration {
 async fn report() {
     println!("\nappend to POST, one line every 20 ms, no rate limit in the way:");
     latency(500).await;
+    println!("\nDiscord and the game, one at a time:");
+    round_trips(300).await;
     println!("\nstart-up (process start to /ready), median of 9:");
     start_up(9).await;
     println!("\nresident memory at rest:");
     for logs in [1, 100, 1000] {
         memory(logs).await;
     }
+}
+
+/// From a message in Discord to the game's chat, and from a slash command to its answer.
+async fn round_trips(count: usize) {
+    let (said, mut heard) = mpsc::unbounded_channel();
+    let hook = move |event| {
+        if matches!(event, RconEvent::Chat { .. }) {
+            said.send(Instant::now()).ok();
+        }
+    };
+    let game = SimRcon::start("bench", Game::default(), hook).await.expect("started");
+    let site = Site::with_rcon(1, Some(game.address().port())).await;
+    let (_process, _) = site.run().await;
+    assert!(site.sim.wait_for(Duration::from_mins(1), |state| state.commands() != &json!([])).await, "registered");
+
+    let (mut chat, mut commands) = (Vec::new(), Vec::new());
+    let options = json!([{ "type": 1, "name": "players", "options": [] }]);
+    // Each by another user: one alone would soon be told to slow down.
+    for user in (0..count).map(|number| format!("User{number}")) {
+        let asked = Instant::now();
+        site.sim.say(CHANNEL, &user, "hello").expect("said");
+        chat.push(heard.recv().await.expect("heard").duration_since(asked));
+        let asked = Instant::now();
+        let call = site.sim.interact(CHANNEL, &user, "factorio", &options).expect("called");
+        while site.sim.interaction_reply(call).is_none_or(|reply| reply.embeds == json!([])) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        commands.push(asked.elapsed());
+    }
+    percentiles("message to game chat", chat);
+    percentiles("slash command to answer", commands);
+}
+
+fn percentiles(what: &str, mut latencies: Vec<Duration>) {
+    latencies.sort_unstable();
+    let at = |part: usize| ms(latencies[(latencies.len() - 1) * part / 100]);
+    println!("  {what}: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms ({} times)", at(50), at(99), at(100), latencies.len());
 }
 
 struct Site {
@@ -171,6 +212,10 @@ struct Site {
 
 impl Site {
     async fn new(logs: usize) -> Self {
+        Self::with_rcon(logs, None).await
+    }
+
+    async fn with_rcon(logs: usize, rcon: Option<u16>) -> Self {
         let config = SimDiscordConfig {
             token: TOKEN.to_owned(),
             channels: vec![SimChannel::new(CHANNEL, "bench")],
@@ -182,12 +227,15 @@ impl Site {
             sim: SimDiscord::start(config).await.expect("started"),
         };
         let mut config = format!(
-            "[discord]\napi_base = \"{}\"\n[http]\nhost = \"127.0.0.1\"\nport = 0\n[database]\npath = \"isr.db\"\n",
+            "[discord]\napi_base = \"{}\"\nguild_id = 100\n[http]\nhost = \"127.0.0.1\"\nport = 0\n[database]\npath = \"isr.db\"\n",
             site.sim.base_url()
         );
         for log in 0..logs {
             fs::write(site.log(log), "").expect("written");
             config.push_str(&server_table(log));
+            if let Some(port) = rcon {
+                config.push_str(&format!("[servers.s{log}.rcon]\nport = {port}\npassword = \"bench\"\n"));
+            }
         }
         fs::write(site.dir.path().join("config.toml"), config).expect("written");
         site
@@ -262,9 +310,7 @@ async fn latency(count: usize) {
         while !matches!(changes.recv().await, Ok(Change::Message(_))) {}
         latencies.push(written.elapsed());
     }
-    latencies.sort_unstable();
-    let at = |part: usize| latencies[(count - 1) * part / 100].as_secs_f64() * 1000.0;
-    println!("  p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms ({count} lines)", at(50), at(99), at(100));
+    percentiles("append to POST", latencies);
 }
 
 async fn start_up(times: usize) {

@@ -17,7 +17,7 @@ use crate::config::settings::ServerSettings;
 use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
-use crate::discord::{Commands, DiscordSink, Dispatches, Inbound, run_gateway};
+use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, LogSource, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::health::{Component, HealthRegistry, Lifecycle};
@@ -72,7 +72,7 @@ impl Relay {
     /// # Errors
     /// When the port is taken, the database cannot be opened, or a rule of the events is wrong.
     pub async fn assemble(settings: &Settings) -> anyhow::Result<Self> {
-        let rules = Arc::new(EventRules::new(&settings.events)?);
+        let rules = Arc::new(EventRules::new(&settings.events)?.with_mentions(settings.mentions.clone()));
         let metrics = MetricsExporter::install()?;
         let listener = bind(settings).await?;
         let address = listener.local_addr().context("The bound port has no address")?;
@@ -220,12 +220,20 @@ impl Parts<'_> {
         if games.is_empty() {
             return Ok(dispatches);
         }
-        let events = dispatches.messages(Inbound::INTENTS);
+        let events = self.heard_messages(&mut dispatches);
         let what = (self.settings.chat.clone(), &self.settings.discord);
         let inbound = Inbound::new(what, store, games, events, (clock, health))?;
         let spec = TaskSpec::restart("inbound", Stage::Intake);
         self.supervisor.spawn(spec, None, move |cancel| inbound.clone().run(cancel));
         Ok(dispatches)
+    }
+
+    /// Chat between games needs no Discord: only where a channel feeds a game is the privileged intent asked for.
+    fn heard_messages(&self, dispatches: &mut Dispatches) -> mpsc::Receiver<GatewayEvent> {
+        if self.settings.chat.feeds.is_empty() {
+            return mpsc::channel(1).1;
+        }
+        dispatches.messages(Inbound::INTENTS)
     }
 
     async fn start_pipeline(
@@ -236,7 +244,11 @@ impl Parts<'_> {
         let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
         let health = self.health.component(Component::Pipeline);
         let servers = &self.settings.servers;
-        let pipeline = Pipeline::new(self.store.clone(), servers, rules, clock, health.clone()).await?;
+        let mut pipeline = Pipeline::new(self.store.clone(), servers, rules, clock, health.clone()).await?;
+        let chat = self.settings.chat.clone();
+        if !chat.games.is_empty() {
+            pipeline = pipeline.with_fan_out(Arc::new(move |said| inbound::format::for_other_games(said, &chat)));
+        }
         self.supervisor
             .spawn_once("pipeline", Stage::Pipeline, Some(health), move |cancel| pipeline.run(receiver, cancel));
         Ok(sender)

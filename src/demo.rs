@@ -67,7 +67,8 @@ fn announce(page: &str, relay: &str) {
     let text = format!(
         "\n  factorio-isr demo: two simulated Factorio servers, a stand-in for Discord, the real relay between them\n\n  \
          what players see    {page}\n  relay, status       {relay}/\n  readiness           {relay}/ready\n  \
-         metrics             {relay}/metrics\n\n  Ctrl-C stops it.\n\n"
+         metrics             {relay}/metrics\n\n  On the page, write into a chat channel, or press / for the slash commands. \
+         Ctrl-C stops it.\n\n"
     );
     // Where standard output is closed, the log still has the addresses.
     std::io::stdout().write_all(text.as_bytes()).ok();
@@ -87,7 +88,10 @@ fn channel_id(place: Place, channel: usize) -> u64 {
 }
 
 /// The roles the page's user may take on: id, name, permissions (32 = Manage Server).
-const ROLES: [(u64, &str, u64); 2] = [(201, "moderator", 0), (202, "admin", 32)];
+const ROLES: [(u64, &str, u64); 2] = [(MODERATOR, "moderator", 0), (ADMIN, "admin", 32)];
+const GUILD: u64 = 100;
+const MODERATOR: u64 = 201;
+const ADMIN: u64 = 202;
 
 fn stand_in(port: u16) -> SimDiscordConfig {
     let channel = |place: Place, at: usize| SimChannel {
@@ -100,7 +104,7 @@ fn stand_in(port: u16) -> SimDiscordConfig {
     SimDiscordConfig {
         port,
         token: TOKEN.to_owned(),
-        guild: SimGuild { id: 100, name: "The Factory".to_owned() },
+        guild: SimGuild { id: GUILD, name: "The Factory".to_owned() },
         channels: all.collect(),
         roles: ROLES.map(|(id, name, permissions)| SimRole { id, name: name.to_owned(), permissions }).to_vec(),
         keep_messages: Some(500),
@@ -159,7 +163,8 @@ fn game(place: Place) -> Game {
 fn configuration(folder: &Path, api_base: &str, rcon: [u16; 2]) -> String {
     let database = quoted(&folder.join("factorio-isr.db"));
     let general = format!(
-        "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{api_base}\"\n\n\
+        "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{api_base}\"\nguild_id = {GUILD}\n\n\
+         [permissions]\nmoderator = [{MODERATOR}]\nadmin = [{ADMIN}]\n\n\
          [http]\nhost = \"127.0.0.1\"\nport = 0\n\n[log]\nlevel = \"warn,factorio_isr=info\"\n\n\
          [database]\npath = {database}\n"
     );

@@ -21,7 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tail", &["domain", "config", "health", "telemetry"]),
     ("events", &["domain", "config", "store", "health", "telemetry"]),
     ("delivery", &["domain", "config", "store", "health", "telemetry"]),
-    ("discord", &["domain", "config", "delivery", "health", "telemetry"]),
+    ("discord", &["domain", "config", "delivery", "store", "rcon", "health", "telemetry"]),
     // The backoff between attempts is the supervisor's.
     ("rcon", &["domain", "config", "supervisor", "health", "telemetry"]),
     ("sim", &["domain"]),

@@ -52,6 +52,13 @@ impl Site {
         self
     }
 
+    /// Adds a line to `[discord]`.
+    pub fn discord_key(mut self, line: &str) -> Self {
+        self.discord.push_str(line);
+        self.discord.push('\n');
+        self
+    }
+
     /// Adds any TOML.
     pub fn extra(mut self, toml: &str) -> Self {
         self.extra += toml;

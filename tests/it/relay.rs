@@ -247,5 +247,37 @@ async fn a_game_that_does_not_answer_over_rcon_is_named_and_blocks_nothing() {
     assert!(body.contains("\"ready\":true"), "{body}");
     game.start_again().await.unwrap();
     relay.wait_for("/ready", |_, body| body.contains("\"rcon\":\"healthy\"")).await;
-    assert_eq!(game.seen().commands, Vec::<String>::new());
+    assert_eq!(game.seen().lua_commands(), Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chat_and_commands_go_to_the_game_and_its_answers_come_back() {
+    let sim = discord().await;
+    let game = SimRcon::start("rcon-secret-41", Game::default(), |_| {}).await.unwrap();
+    game.game().join("Ann");
+    let rcon = format!("rcon = {{ port = {}, password = \"rcon-secret-41\" }}", game.address().port());
+    let site = Site::new(&sim.base_url())
+        .server_with("prod", &format!("default = {JOINS}, chat = {CHAT}"), &rcon)
+        .discord_key("guild_id = 100");
+    let relay = site.start();
+    relay.wait_for("/ready", |status, body| status == 200 && body.contains("\"rcon\":\"healthy\"")).await;
+
+    sim.say(CHAT, "Bob", "/ban Ann [gps=1,2]\nplease").unwrap();
+    game.until(|seen| seen.commands.len() == 2).await;
+    insta::assert_snapshot!(game.seen().commands.join("\n"), @r"
+    [Discord] Bob: /ban Ann ［gps=1,2］
+    [Discord] Bob: please
+    ");
+
+    assert!(sim.wait_for(DEADLINE, |state| state.commands() != &serde_json::json!([])).await);
+    let options = serde_json::json!([{ "type": 1, "name": "players", "options": [] }]);
+    let call = sim.interact(CHAT, "Bob", "factorio", &options).unwrap();
+    let answered = || sim.interaction_reply(call).is_some_and(|reply| reply.embeds.to_string().contains("Ann"));
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    let asked = std::time::Instant::now();
+    while !answered() {
+        assert!(asked.elapsed() < DEADLINE, "{:?}", sim.interaction_reply(call));
+        tick.tick().await;
+    }
+    assert_eq!(game.seen().lua_commands(), Vec::<&str>::new());
 }

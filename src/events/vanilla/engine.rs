@@ -159,7 +159,7 @@ mod tests {
             "4802.763 Info AppManager.cpp:287: Saving to _autosave4 (blocking).",
             "4802.763 Info AppManager.cpp:287: Saving to my (old) save (non-blocking).",
             "  10.806 Info AppManager.cpp:394: Saving game as C:\\factorio\\saves\\world.zip",
-            "  16.011 Info MainLoop.cpp:437: Saving map as /home/factorio/saves/probe.zip",
+            "  16.011 Info MainLoop.cpp:437: Saving map as /opt/factorio/saves/probe.zip",
             "4202.780 Info AppManagerStates.cpp:1802: Saving finished",
             "  13.326 Refusing connection for address (IP ADDR:({192.0.2.203:54445})), username (engineer_7). PasswordMismatch",
             "  13.326 Refusing connection for address (IP ADDR:({192.0.2.203:54445})), username (engineer_7). SomethingElse",
