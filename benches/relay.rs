@@ -234,7 +234,8 @@ impl Site {
             fs::write(site.log(log), "").expect("written");
             config.push_str(&server_table(log));
             if let Some(port) = rcon {
-                config.push_str(&format!("[servers.s{log}.rcon]\nport = {port}\npassword = \"bench\"\n"));
+                let table = format!("[servers.s{log}.rcon]\nport = {port}\npassword = \"bench\"\n");
+                config.push_str(&table);
             }
         }
         fs::write(site.dir.path().join("config.toml"), config).expect("written");
