@@ -169,7 +169,7 @@ impl RconClient {
     async fn send(&self, priority: Priority, line: CommandLine, limit: Duration) -> Result<Reply, RconError> {
         self.check(&line)?;
         match &*self.shared.link.borrow() {
-            LinkState::Down(error) => return Err(error.clone()),
+            LinkState::Down(error) => return Err(error.clone().before_sending()),
             LinkState::Stopping => return Err(RconError::Stopping),
             LinkState::Connecting | LinkState::Up => {}
         }
@@ -177,12 +177,16 @@ impl RconClient {
         let (answer, answered) = oneshot::channel();
         self.shared.queue.push(priority, Request { line, timeout: limit, started, answer })?;
         let patience = self.shared.times.queue;
-        if timeout(patience, &mut start).await.is_err() {
+        let sent = if let Ok(started) = timeout(patience, &mut start).await {
+            started.is_ok()
+        } else {
             start.close();
             // It may have been sent between the end of the patience and this line.
             start.try_recv().map_err(|_| RconError::WaitedTooLong(patience))?;
-        }
-        answered.await.unwrap_or(Err(RconError::Crashed))
+            true
+        };
+        let answer = answered.await.unwrap_or(Err(RconError::Crashed));
+        if sent { answer } else { answer.map_err(RconError::before_sending) }
     }
 
     /// The achievement guard.

@@ -33,6 +33,9 @@ pub enum RconError {
     /// The protocol's code fell over; the connection is given up.
     #[error("The RCON connection failed inside: it is made anew")]
     Crashed,
+    /// The connection failed so before the command was sent: the game never heard it.
+    #[error("{0}")]
+    NotSent(Box<RconError>),
     /// As many commands wait as may.
     #[error("Too many RCON commands wait: the game answers more slowly than it is asked")]
     QueueFull,
@@ -102,6 +105,7 @@ impl RconError {
                 "The connection to the game broke. Whether the command ran is not known."
             }
             Self::Garbage(_) => "The game's answer could not be read. Whether the command ran is not known.",
+            Self::NotSent(_) => "The game does not answer now; the command was not sent.",
             Self::QueueFull => "Too many commands are waiting for this server. Try again in a moment.",
             Self::WaitedTooLong(_) => "The game was busy for too long; the command was not sent. Try again later.",
             Self::LuaNotAllowed { command } => {
@@ -121,6 +125,11 @@ impl RconError {
         matches!(self, Self::TimedOut(_) | Self::CutMidReply | Self::Closed | Self::Garbage(_) | Self::Crashed)
     }
 
+    /// The same, of a command that was still waiting when it happened.
+    pub(super) fn before_sending(self) -> Self {
+        if self.may_have_run() { Self::NotSent(Box::new(self)) } else { self }
+    }
+
     /// The kind to count it as; `None` for what is the caller's own mistake.
     #[must_use]
     pub fn error_type(&self) -> Option<ErrorType> {
@@ -131,6 +140,7 @@ impl RconError {
             }
             Self::Garbage(_) => Some(ErrorType::Payload),
             Self::Crashed => Some(ErrorType::Panic),
+            Self::NotSent(error) => error.error_type(),
             Self::QueueFull | Self::WaitedTooLong(_) => Some(ErrorType::RateLimited),
             Self::LuaNotAllowed { .. }
             | Self::EmptyCommand

@@ -248,6 +248,10 @@ async fn a_login_that_is_never_answered_times_out() {
     sim.set_fault(Fault::HangLogin);
     let linked = Linked::new(target(&sim), RconTimes { connect: IMPATIENT, ..times() });
     linked.link(|state| *state == LinkState::Down(RconError::TimedOut(IMPATIENT))).await;
+    let error = linked.ask(Command::Kick { player: bob(), reason: None }).await.unwrap_err();
+    assert!(!error.may_have_run(), "{error:?}");
+    insta::assert_snapshot!(error.public_message(), @"The game does not answer now; the command was not sent.");
+    assert_eq!(sim.seen().commands, Vec::<String>::new());
     sim.set_fault(Fault::None);
     linked.link(|state| *state == LinkState::Up).await;
 }

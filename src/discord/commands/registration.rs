@@ -79,15 +79,19 @@ async fn register_all(rest: &Rest, store: &Store, guilds: &[u64]) -> Result<(), 
     let mut result = Ok(());
     for (guild, commands, print) in work {
         let path = format!("/applications/{application}/guilds/{guild}/commands");
-        match accepted(rest.put(&path, commands).await) {
-            Ok(_) => store.registered(application, guild, print).await.map_err(|error| error.to_string())?,
+        let answer = rest.put(&path, commands).await;
+        let gone = answer.as_ref().is_ok_and(|answer| matches!(answer.status.as_u16(), 403 | 404));
+        match accepted(answer) {
+            Ok(_) => {
+                store.registered(application, guild, print).await.map_err(|error| error.to_string())?;
+                info!(guild, removed = print.is_none(), "Slash commands are sent to Discord");
+            }
             // A guild that is no longer wanted and no longer there has no commands any more.
-            Err(_) if print.is_none() => {
+            Err(_) if print.is_none() && gone => {
                 store.registered(application, guild, None).await.map_err(|error| error.to_string())?;
             }
             Err(reason) => result = Err(format!("guild {guild}: {reason}")),
         }
-        info!(guild, removed = print.is_none(), "Slash commands are sent to Discord");
     }
     result
 }

@@ -49,6 +49,9 @@ pub(super) struct Job {
     ticket: Ticket,
 }
 
+/// Characters of an answer that the audit keeps.
+const MOST_KEPT: usize = 4000;
+
 impl Job {
     /// The command as typed.
     fn typed(&self) -> String {
@@ -186,7 +189,8 @@ impl Service {
         if let Err(failure) = refused {
             return Err(self.refuse(&origin, (command, &options), server, &failure).await);
         }
-        let level = self.desk.level(command);
+        // Who lets everybody kick does not make kicking a question.
+        let level = self.desk.level(command).max(command.level());
         let ticket = self.rates().take(origin.caller.id, level, Instant::now()).map_err(|wait| {
             Self::count(command, "rate_limited");
             texts::too_often(wait)
@@ -313,7 +317,7 @@ impl Service {
         server: Option<&Server>,
         (outcome, answer): (&str, &str),
     ) {
-        if self.desk.level(command) == crate::config::settings::Level::Everyone {
+        if self.desk.level(command).max(command.level()) == crate::config::settings::Level::Everyone {
             return;
         }
         let at = Timestamp::now();
@@ -326,7 +330,7 @@ impl Service {
             server: server.map(|server| server.tag.to_string()).unwrap_or_default(),
             command: typed,
             outcome: outcome.to_owned(),
-            answer: answer.to_owned(),
+            answer: answer.chars().take(MOST_KEPT).collect(),
         };
         let notice = server.and_then(|server| notice(server, &entry));
         if let Err(error) = self.desk.store.audit(&entry, notice.as_ref()).await {

@@ -82,11 +82,15 @@ impl Shown {
         if !place.is_empty() {
             embed["footer"] = json!({ "text": place });
         }
-        let bytes = Bytes::from(self.answer.clone().into_bytes());
+        let end = self.answer.floor_char_boundary(MOST_IN_FILE);
+        let bytes = Bytes::copy_from_slice(&self.answer.as_bytes()[..end]);
         let file = long.then(|| Attachment { filename: "answer.txt".to_owned(), bytes });
         Message { embeds: vec![embed], file, private: self.tone == Tone::Refused, ..Message::default() }
     }
 }
+
+/// Bytes of a file: Discord takes 10 MiB.
+const MOST_IN_FILE: usize = 8 << 20;
 
 /// A text for the caller alone, as an error or a question.
 pub(super) fn private(text: String) -> Message {

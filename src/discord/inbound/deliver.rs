@@ -100,14 +100,15 @@ async fn not_connected(game: &RconClient) -> Option<RconError> {
     }
 }
 
-/// A game that does not answer in time is saving, and says the line behind the save: it is not said twice. One that was
-/// cut off has stopped, or its network has: the line is said again.
+/// A game that does not answer in time is saving, and says the line behind the save: it is not said twice. Nor is one
+/// whose answer could not be read: it was heard. One that was cut off has stopped, or its network has: the line is said
+/// again.
 fn told(game: &RconClient, error: Option<RconError>) -> Told {
     let server = game.server();
     match error {
         None => Told::Said,
-        Some(RconError::TimedOut(_)) => {
-            debug!(%server, "A line of chat was sent, and the game does not answer");
+        Some(error @ (RconError::TimedOut(_) | RconError::Garbage(_) | RconError::Crashed)) => {
+            debug!(%server, %error, "A line of chat was sent, and the answer is unknown");
             Told::Said
         }
         Some(
