@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factorio_isr::sim::discord::{
-    ApiError, Fault, FaultKind, Scope, SimChannel, SimDiscord, SimDiscordConfig, SimMessage,
+    ApiError, Fault, FaultKind, Ping, Scope, SimChannel, SimDiscord, SimDiscordConfig, SimMessage,
 };
 use factorio_isr::sim::factorio::check_exactly_once;
 use factorio_isr::sim::rcon::{Game, SimRcon};
@@ -280,4 +280,47 @@ async fn chat_and_commands_go_to_the_game_and_its_answers_come_back() {
         tick.tick().await;
     }
     assert_eq!(game.seen().lua_commands(), Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_in_one_game_is_heard_in_the_other_and_comes_back_from_neither() {
+    let sim = discord().await;
+    let (here, there) = (game().await, game().await);
+    let site = Site::new(&sim.base_url())
+        .server_with("here", &format!("default = {CHAT}"), &rcon_of(&here))
+        .server_with("there", &format!("default = {JOINS}"), &rcon_of(&there))
+        .extra("[chat]\nserver_to_server = true");
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("here", &format!("{now} [CHAT] Bob: anybody there?\n"));
+    there.until(|seen| !seen.commands.is_empty()).await;
+    insta::assert_snapshot!(there.seen().commands.join("\n"), @"[Relay] Bob (here): anybody there?");
+    // The other game's log has it too, as the game writes what it is told.
+    let echo = there.seen().commands[0].clone();
+    site.append("there", &format!("{now} [CHAT] <server>: {echo}\n{now} [CHAT] Ann: yes\n"));
+    here.until(|seen| !seen.commands.is_empty()).await;
+    insta::assert_snapshot!(here.seen().commands.join("\n"), @"[Relay] Ann (there): yes");
+    let joins = wait_for_messages(&sim, JOINS, |messages| !messages.is_empty()).await;
+    assert_eq!(relayed_lines(&joins), ["**Ann**: yes"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_pings_exactly_who_the_operator_allows() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT).extra("[mentions.users]\nalice = 4242");
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [CHAT] Bob: @Alice @everyone <@1> come\n"));
+    let chat = wait_for_messages(&sim, CHAT, |messages| !messages.is_empty()).await;
+    assert_eq!(chat[0].pinged, [Ping::User(4242)], "{}", chat[0].content);
+}
+
+async fn game() -> SimRcon {
+    SimRcon::start("rcon-secret-41", Game::default(), |_| {}).await.unwrap()
+}
+
+fn rcon_of(game: &SimRcon) -> String {
+    format!("rcon = {{ port = {}, password = \"rcon-secret-41\" }}", game.address().port())
 }
