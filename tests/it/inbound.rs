@@ -308,9 +308,11 @@ async fn a_flood_is_cut_and_marked() {
     let [general, _] = CHANNELS;
     let relay = world.relay(ChatSettings { flood_messages: 2, ..settings(&[(general, &["a"])]) }).await;
     let ids: Vec<u64> = (0..4).map(|n| world.discord.say(general, "Ann", &format!("spam {n}")).unwrap()).collect();
+    // The flood first: who writes in the same breath may come first.
+    world.reactions(general, ids[2], &["🐌"]).await;
+    world.told("a", 2).await;
     world.discord.say(general, "Bob", "calm").unwrap();
     assert_eq!(world.told("a", 3).await, ["[Discord] Ann: spam 0", "[Discord] Ann: spam 1", "[Discord] Bob: calm"]);
-    world.reactions(general, ids[2], &["🐌"]).await;
     assert!(world.discord.messages(general).iter().all(|message| message.id == ids[2] || message.reactions.is_empty()));
     relay.stop().await;
 }

@@ -28,6 +28,9 @@ use crate::store::{Edit, Mark};
 
 /// Events taken at a time.
 const BATCH: usize = 64;
+/// Serenity runs a task for each event, so those of one breath may be swapped. So long they are gathered, to be put in
+/// order by their ids.
+const SETTLE: Duration = Duration::from_millis(10);
 /// Messages per request; the API's maximum.
 const PAGE: usize = 100;
 /// The wait between attempts to ask Discord for something.
@@ -98,6 +101,10 @@ impl Intake {
                     if count == 0 {
                         cancel.cancelled().await;
                         return Ok(());
+                    }
+                    sleep(SETTLE).await;
+                    while let Ok(event) = events.try_recv() {
+                        batch.push(event);
                     }
                     batch.sort_by_key(order);
                     for event in batch.drain(..) {
