@@ -9,7 +9,7 @@ use super::file::{ChatSection, MentionsSection, ServerSection};
 use super::problem::Problems;
 use super::section::Name;
 use super::settings::{ChatSettings, EmojiStyle, MentionSettings, MentionTarget, ServerSettings};
-use super::value::{Scalar, snowflake};
+use super::value::{Scalar, snowflake, snowflakes};
 use crate::domain::{ChannelId, ChatTemplate, ChatTemplateError, Route, ServerTag};
 
 /// The id of a user or a role.
@@ -32,12 +32,7 @@ impl Scalar for BotIds {
     const EXPECTED: &'static str = "the id of a bot or a webhook, or a list of them";
 
     fn parse(value: &Value) -> Option<Self> {
-        let ids = match value {
-            Value::Array(_, ids) => ids.iter().map(snowflake).collect(),
-            Value::String(_, ids) => ids.split(',').map(|id| snowflake(&Value::from(id))).collect(),
-            one => Some(vec![snowflake(one)?]),
-        };
-        ids.map(Self)
+        snowflakes(value).map(Self)
     }
 }
 

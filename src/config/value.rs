@@ -160,6 +160,15 @@ pub(super) fn snowflake(value: &Value) -> Option<u64> {
     integer(value)?.try_into().ok().filter(|id| *id != 0)
 }
 
+/// One id, or several: a list, or as text with commas between, as a variable has it.
+pub(super) fn snowflakes(value: &Value) -> Option<Vec<u64>> {
+    match value {
+        Value::Array(_, ids) => ids.iter().map(snowflake).collect(),
+        Value::String(_, ids) => ids.split(',').map(|id| snowflake(&Value::from(id))).collect(),
+        one => Some(vec![snowflake(one)?]),
+    }
+}
+
 impl Scalar for ChannelId {
     const EXPECTED: &'static str = "a channel id, the number Discord gives by \"Copy Channel ID\"";
 
@@ -176,12 +185,7 @@ impl Scalar for GuildIds {
     const EXPECTED: &'static str = "a Discord server's id or a list of them";
 
     fn parse(value: &Value) -> Option<Self> {
-        let ids = match value {
-            Value::Array(_, ids) => ids.iter().map(snowflake).collect(),
-            Value::String(_, ids) => ids.split(',').map(|id| snowflake(&Value::from(id))).collect(),
-            one => Some(vec![snowflake(one)?]),
-        };
-        ids.map(Self)
+        snowflakes(value).map(Self)
     }
 }
 
@@ -193,7 +197,7 @@ impl Scalar for MemberIds {
     const EXPECTED: &'static str = "the id of a role or a user, or a list of them";
 
     fn parse(value: &Value) -> Option<Self> {
-        GuildIds::parse(value).map(|ids| Self(ids.0))
+        snowflakes(value).map(Self)
     }
 }
 
