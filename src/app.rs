@@ -20,6 +20,7 @@ use crate::delivery::DeliveryWorker;
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, LogSource, SystemClock};
 use crate::events::{EventRules, Pipeline};
+use crate::game::{GameBoard, Keeper, Sampler};
 use crate::health::{Component, HealthRegistry, Lifecycle};
 use crate::http::{self, HttpState};
 use crate::rcon::{self, RconClient, RconTarget, RconTimes};
@@ -32,6 +33,9 @@ use crate::telemetry::{MetricsExporter, ServerSeries, logging};
 /// Batches between the tails and the pipeline; each is at most about 256 KiB. When they are all taken, the tails
 /// wait and the files are the buffer.
 const BATCHES_IN_FLIGHT: usize = 32;
+
+/// Samples between a sampler and its keeper: one is the rule, as the next is taken half a minute later.
+const SAMPLES_IN_FLIGHT: usize = 16;
 
 /// How long the database may take to close. The stages before take up to 9 s, and service managers kill after 10 s.
 const CLOSING: Duration = Duration::from_millis(800);
@@ -164,6 +168,7 @@ impl Parts<'_> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         self.start_delivery(Arc::clone(&clock))?;
         let games = self.start_rcon();
+        self.start_games(&games);
         let dispatches = self.start_conversation(games, Arc::clone(&clock))?;
         self.start_gateway(dispatches);
         let batches = self.start_pipeline(&rules, clock).await?;
@@ -207,6 +212,22 @@ impl Parts<'_> {
             games.push(client);
         }
         games
+    }
+
+    /// How the games are: a keeper for each server, and a sampler where the game can be asked.
+    fn start_games(&mut self, games: &[RconClient]) {
+        let board = GameBoard::new(self.settings.servers.iter().map(|server| server.tag.clone()));
+        for server in &self.settings.servers {
+            let Some(handle) = board.handle(&server.tag) else { continue };
+            let (sender, taken) = mpsc::channel(SAMPLES_IN_FLIGHT);
+            let keeper = Keeper::new(server.tag.clone(), self.store.clone(), handle, taken);
+            let spec = TaskSpec::restart(format!("game {}", server.tag), Stage::Pipeline);
+            self.supervisor.spawn(spec, None, move |cancel| keeper.clone().run(cancel));
+            let Some(rcon) = games.iter().find(|rcon| *rcon.server() == server.tag) else { continue };
+            let sampler = Sampler::new(rcon.clone(), sender);
+            let spec = TaskSpec::restart(format!("sampler {}", server.tag), Stage::Intake);
+            self.supervisor.spawn(spec, None, move |cancel| sampler.clone().run(cancel));
+        }
     }
 
     /// What people in Discord may do: slash commands always, chat into the games where a game can be reached. Only the

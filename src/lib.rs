@@ -13,6 +13,7 @@
 //! | [`store`] | one SQLite file: checkpoints and the outbox, in one transaction |
 //! | [`delivery`] | the outbox to a sink: order, folding, retries, dead letters |
 //! | [`discord`] | the sink that is Discord, and its gateway |
+//! | [`game`] | how each game is: samples, sessions, alerts |
 //! | [`rcon`] | asks the games and tells them: commands, answers, and the guard of achievements |
 //! | [`supervisor`] | named tasks, restarts, ordered stop |
 //! | [`health`], [`http`], [`telemetry`] | what an operator sees |
@@ -28,6 +29,7 @@ pub mod demo;
 pub mod discord;
 pub mod domain;
 pub mod events;
+pub mod game;
 pub mod health;
 pub mod http;
 pub mod rcon;

@@ -139,6 +139,16 @@ event_kinds! {
     Stopping = "stopping",
     /// The engine said good-bye.
     Stopped = "stopped",
+    /// A player died, where a mod tells.
+    Death = "death",
+    /// A technology is being researched, where a mod tells.
+    ResearchStarted = "research_started",
+    /// A technology is done, where a mod tells.
+    ResearchFinished = "research_finished",
+    /// A rocket was launched, where a mod tells.
+    RocketLaunched = "rocket_launched",
+    /// The enemies have evolved, where a mod tells.
+    Evolution = "evolution",
     /// An engine line of no interest. Never relayed.
     EngineOther = "engine_other",
     /// Bytes of a log were destroyed before anyone could read them.

@@ -3,6 +3,7 @@
 mod chat;
 mod clock;
 mod event;
+mod happening;
 mod log;
 mod notice;
 mod server_tag;
@@ -10,6 +11,7 @@ mod server_tag;
 pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, Route};
+pub use happening::Happening;
 pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, Position};
 pub use notice::{ChannelId, Lane, Mentions, Notice};
 pub use server_tag::{InvalidServerTag, ServerTag};

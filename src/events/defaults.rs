@@ -93,6 +93,11 @@ impl BuiltIn {
             | EventKind::SaveFinished
             | EventKind::Stopping
             | EventKind::Stopped => life(kind),
+            EventKind::Death
+            | EventKind::ResearchStarted
+            | EventKind::ResearchFinished
+            | EventKind::RocketLaunched
+            | EventKind::Evolution => of_mods(kind),
             EventKind::JoinRefused => {
                 Self::new(Route::Admin, "🚫", "🚫 **{player}** could not join: {reason}", &["player", "reason"])
                     .plain("{player} could not join: {reason}")
@@ -142,6 +147,21 @@ const fn life(kind: EventKind) -> BuiltIn {
             .plain("The server is stopping ({reason})")
             .relayed(Relayed::No),
         _ => server("🛑", "🛑 The server has stopped", &[]).plain("The server has stopped"),
+    }
+}
+
+/// What the game itself never tells: mods do.
+const fn of_mods(kind: EventKind) -> BuiltIn {
+    match kind {
+        EventKind::Death => BuiltIn::new(Route::Game, "💀", "💀 **{player}** died{cause}", &["player", "cause"]),
+        EventKind::ResearchStarted => {
+            BuiltIn::new(Route::Game, "🔬", "🔬 Research begun: **{technology}**", &["technology"])
+        }
+        EventKind::ResearchFinished => {
+            BuiltIn::new(Route::Game, "🔬", "🔬 Research done: **{technology}**{level}", &["technology", "level"])
+        }
+        EventKind::RocketLaunched => BuiltIn::new(Route::Game, "🚀", "🚀 A rocket was launched{number}", &["number"]),
+        _ => BuiltIn::new(Route::Game, "🐛", "🐛 The enemies have evolved to {factor}", &["factor"]),
     }
 }
 

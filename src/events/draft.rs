@@ -16,7 +16,7 @@ use super::template::Template;
 use super::vanilla::Event;
 use super::vanilla::console::SERVER;
 use crate::config::settings::ServerSettings;
-use crate::domain::{ChannelId, Lane, Mentions, Notice, PlayerChat};
+use crate::domain::{ChannelId, Happening, Lane, Mentions, Notice, PlayerChat};
 
 /// How much of an engine error's trace is shown in the message. The text file has all of it.
 const TRACE_LINES: usize = 20;
@@ -42,6 +42,7 @@ pub(super) struct Drafts<'s> {
     open: bool,
     counts: BTreeMap<Arc<str>, u64>,
     chats: Vec<PlayerChat>,
+    happenings: Vec<Happening>,
 }
 
 #[derive(Debug)]
@@ -81,7 +82,14 @@ impl Source<'_> {
 
 impl<'s> Drafts<'s> {
     pub(super) fn new(server: &'s ServerSettings) -> Self {
-        Self { server, written: Vec::new(), open: false, counts: BTreeMap::new(), chats: Vec::new() }
+        Self {
+            server,
+            written: Vec::new(),
+            open: false,
+            counts: BTreeMap::new(),
+            chats: Vec::new(),
+            happenings: Vec::new(),
+        }
     }
 
     /// Counts an event, relayed or not.
@@ -97,6 +105,18 @@ impl<'s> Drafts<'s> {
     pub(super) fn chat(&mut self, player: &str, message: &str, at: Timestamp) {
         let server = self.server.tag.clone();
         self.chats.push(PlayerChat { server, player: player.to_owned(), message: message.to_owned(), at });
+    }
+
+    /// Notes what happened, for the history, with the player it is about and the one other thing it tells.
+    pub(super) fn happened(&mut self, event: &Event<'_>, at: Timestamp) {
+        let detail = event.fields.iter().flatten().find(|(name, _)| !matches!(*name, "player" | "actor"));
+        self.happenings.push(Happening {
+            server: self.server.tag.clone(),
+            at,
+            kind: event.kind,
+            player: event.field("player").map(ToOwned::to_owned),
+            detail: detail.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty()),
+        });
     }
 
     /// No more lines are added to the last notice.
@@ -176,7 +196,12 @@ impl<'s> Drafts<'s> {
     /// All that came of the batch.
     pub(super) fn finish(self) -> Interpretation {
         let notices = self.written.into_iter().map(Draft::finish).collect();
-        Interpretation { notices, events: self.counts.into_iter().collect(), chats: self.chats }
+        Interpretation {
+            notices,
+            events: self.counts.into_iter().collect(),
+            happenings: self.happenings,
+            chats: self.chats,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::mentions::{self, Marked, Pings};
 use super::routing::{self, EventRules};
 use super::vanilla::{Event, console, engine};
 use crate::config::settings::ServerSettings;
-use crate::domain::{EventKind, Gap, LineBatch, LogItem, LogLine, LogSource, Notice, PlayerChat};
+use crate::domain::{EventKind, Gap, Happening, LineBatch, LogItem, LogLine, LogSource, Notice, PlayerChat};
 
 /// Reads the lines of one log in order. Pure: it has a memory, but no file, clock or task.
 ///
@@ -36,6 +36,8 @@ pub struct Interpretation {
     pub notices: Vec<Notice>,
     /// How often each event occurred, relayed or not, by its key; for metrics.
     pub events: Vec<(Arc<str>, u64)>,
+    /// What happened, relayed or not.
+    pub happenings: Vec<Happening>,
     /// What players said, relayed or not, but for what a pattern took.
     pub chats: Vec<PlayerChat>,
 }
@@ -243,6 +245,9 @@ impl Interpreter {
     /// Counts the event and writes its notice, if it is to have one. The answer is what becomes of bare lines behind.
     fn tell(&mut self, said: &Said<'_>, capped: bool, drafts: &mut Drafts<'_>) -> Thread {
         drafts.close();
+        if said.event.kind.is_remembered() {
+            drafts.happened(&said.event, said.at);
+        }
         if said.event.kind != EventKind::RelayEcho
             && let Some(thread) = self.tell_by_pattern(said, capped, drafts)
         {

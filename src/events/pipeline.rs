@@ -169,6 +169,7 @@ fn interpret(
         end: batch.end,
         state: track.interpreter.state(),
         notices: interpretation.notices,
+        happenings: interpretation.happenings,
         chats: fan_out.iter().flat_map(|fan_out| interpretation.chats.iter().flat_map(|chat| fan_out(chat))).collect(),
         read_at: now,
     };

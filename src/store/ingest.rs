@@ -8,10 +8,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use tokio::time::Instant;
 
+use super::happenings::insert_happenings;
 use super::inbound::insert_chat;
 use super::outbox::mentions_text;
 use super::{Store, StoreError, to_millis};
-use crate::domain::{FileId, Fingerprint, LogSource, NewChat, Notice, Position, ServerTag};
+use crate::domain::{FileId, Fingerprint, Happening, LogSource, NewChat, Notice, Position, ServerTag};
 use crate::telemetry::metrics::COMMIT_LATENCY;
 
 /// Rows per INSERT: ten values at most, of at most 32,766 that SQLite binds.
@@ -41,6 +42,8 @@ pub struct IngestedBatch {
     pub state: String,
     /// What is to be said, in order.
     pub notices: Vec<Notice>,
+    /// What happened, in order.
+    pub happenings: Vec<Happening>,
     /// What is to be said in other games, in order.
     pub chats: Vec<NewChat>,
     /// When the lines were read.
@@ -84,10 +87,13 @@ impl Store {
     /// Nothing is stored then. Where [`StoreError::is_transient`], try again.
     pub async fn commit(&self, batches: &[IngestedBatch]) -> Result<Vec<CommitOutcome>, StoreError> {
         let begun = Instant::now();
-        let (outcomes, rows, chats) = self.commit_all(batches).await.map_err(|e| self.in_words(&e))?;
+        let (outcomes, [rows, chats, happenings]) = self.commit_all(batches).await.map_err(|e| self.in_words(&e))?;
         ::metrics::histogram!(COMMIT_LATENCY).record(begun.elapsed().as_secs_f64());
         if rows > 0 {
             self.committed.send_modify(|commits| *commits = commits.wrapping_add(1));
+        }
+        if happenings > 0 {
+            self.happened.send_modify(|commits| *commits = commits.wrapping_add(1));
         }
         if chats > 0 {
             self.inbound_changed();
@@ -95,13 +101,15 @@ impl Store {
         Ok(outcomes)
     }
 
-    async fn commit_all(&self, batches: &[IngestedBatch]) -> sqlx::Result<(Vec<CommitOutcome>, usize, usize)> {
+    async fn commit_all(&self, batches: &[IngestedBatch]) -> sqlx::Result<(Vec<CommitOutcome>, [usize; 3])> {
         let mut tx = self.begin().await?;
         let mut checkpoints = read_checkpoints(&mut tx, batches).await?;
         let outcomes: Vec<_> = batches.iter().map(|batch| advance(&mut checkpoints, batch)).collect();
         let fresh = || batches.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
         let rows: Vec<_> = fresh().flat_map(|(b, _)| b.notices.iter().map(|n| (n, b.read_at))).collect();
         insert_notices(&mut tx, &rows).await?;
+        let happenings: Vec<_> = fresh().flat_map(|(b, _)| b.happenings.iter().map(|h| (h, b.read_at))).collect();
+        insert_happenings(&mut tx, &happenings).await?;
         let mut chats = 0;
         for chat in fresh().flat_map(|(batch, _)| &batch.chats) {
             chats += insert_chat(&mut tx, chat, 0).await?;
@@ -112,7 +120,7 @@ impl Store {
             }
         }
         tx.commit().await?;
-        Ok((outcomes, rows.len(), chats))
+        Ok((outcomes, [rows.len(), chats, happenings.len()]))
     }
 }
 

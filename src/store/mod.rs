@@ -3,6 +3,7 @@
 
 mod audit;
 mod error;
+mod happenings;
 mod housekeeping;
 mod inbound;
 mod ingest;
@@ -44,6 +45,7 @@ pub struct Store {
     nonce_seed: u64,
     committed: Arc<watch::Sender<u64>>,
     inbound: Arc<watch::Sender<u64>>,
+    happened: Arc<watch::Sender<u64>>,
     _lock: Arc<File>,
 }
 
@@ -69,7 +71,8 @@ impl Store {
         let readers = lasting_pool(4).connect_with(options.read_only(true)).await.map_err(in_words)?;
         let committed = Arc::new(watch::Sender::new(0));
         let inbound = Arc::new(watch::Sender::new(0));
-        Ok(Self { path: path.into(), writer, readers, nonce_seed, committed, inbound, _lock: Arc::new(lock) })
+        let happened = Arc::new(watch::Sender::new(0));
+        Ok(Self { path: path.into(), writer, readers, nonce_seed, committed, inbound, happened, _lock: Arc::new(lock) })
     }
 
     /// Changes with every commit that put notices into the outbox.

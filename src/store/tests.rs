@@ -29,6 +29,7 @@ fn batch(from: Position, to: Position, lines: usize) -> IngestedBatch {
         start: from,
         end: to,
         state: String::new(),
+        happenings: Vec::new(),
         notices,
         chats: Vec::new(),
         read_at,

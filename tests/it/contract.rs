@@ -23,6 +23,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("delivery", &["domain", "config", "store", "health", "telemetry"]),
     ("discord", &["domain", "config", "delivery", "store", "rcon", "health", "telemetry"]),
     // The backoff between attempts is the supervisor's.
+    ("game", &["domain", "store", "rcon"]),
     ("rcon", &["domain", "config", "supervisor", "health", "telemetry"]),
     ("sim", &["domain"]),
     ("cli", EVERYTHING),
@@ -45,6 +46,7 @@ const PRODUCT: &[&str] = &[
     "delivery",
     "discord",
     "rcon",
+    "game",
 ];
 
 const EVERYTHING: &[&str] = &[
@@ -60,6 +62,7 @@ const EVERYTHING: &[&str] = &[
     "delivery",
     "discord",
     "rcon",
+    "game",
     "sim",
     "app",
     "demo",

@@ -186,6 +186,7 @@ impl Relay {
         let at = |offset| Position { file: FileId { device: 1, inode: 1 }, offset, ..Position::default() };
         let offset = self.offset.fetch_add(1, Ordering::Relaxed);
         let batch = IngestedBatch {
+            happenings: Vec::new(),
             server: prod(),
             source: LogSource::Console,
             start: if offset == 0 { Position::default() } else { at(offset) },

@@ -18,6 +18,11 @@ use tokio::sync::watch;
 /// Long enough for any machine, short enough to end a hanging test.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
+/// What `future` becomes, before the deadline.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("it never happened")
+}
+
 /// The token the stand-in expects, unlike any other text in a log.
 pub const TOKEN: &str = "sim-token.secret-7f3a91";
 

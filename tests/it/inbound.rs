@@ -355,6 +355,7 @@ async fn what_a_player_says_waits_for_the_other_games_as_soon_as_its_line_is_com
         written_at: Timestamp::now(),
     };
     let batch = IngestedBatch {
+        happenings: Vec::new(),
         server: tag("a"),
         source: LogSource::Console,
         start: Position::default(),

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::harness::{DEADLINE, Site, TOKEN, lines_of, relayed_lines};
+use crate::harness::{DEADLINE, Site, TOKEN, lines_of, relayed_lines, within};
 
 const CHAT: u64 = 1001;
 const JOINS: u64 = 1002;
@@ -263,8 +263,8 @@ async fn chat_and_commands_go_to_the_game_and_its_answers_come_back() {
     relay.wait_for("/ready", |status, body| status == 200 && body.contains("\"rcon\":\"healthy\"")).await;
 
     sim.say(CHAT, "Bob", "/ban Ann [gps=1,2]\nplease").unwrap();
-    game.until(|seen| seen.commands.len() == 2).await;
-    insta::assert_snapshot!(game.seen().commands.join("\n"), @r"
+    within(game.until(|seen| seen.chats().len() == 2)).await;
+    insta::assert_snapshot!(game.seen().chats().join("\n"), @r"
     [Discord] Bob: /ban Ann ［gps=1,2］
     [Discord] Bob: please
     ");
@@ -294,13 +294,13 @@ async fn what_is_said_in_one_game_is_heard_in_the_other_and_comes_back_from_neit
     relay.wait_until_ready().await;
     let now = now();
     site.append("here", &format!("{now} [CHAT] Bob: anybody there?\n"));
-    there.until(|seen| !seen.commands.is_empty()).await;
-    insta::assert_snapshot!(there.seen().commands.join("\n"), @"[Relay] Bob (here): anybody there?");
+    within(there.until(|seen| !seen.chats().is_empty())).await;
+    insta::assert_snapshot!(there.seen().chats().join("\n"), @"[Relay] Bob (here): anybody there?");
     // The other game's log has it too, as the game writes what it is told.
-    let echo = there.seen().commands[0].clone();
+    let echo = there.seen().chats()[0].to_owned();
     site.append("there", &format!("{now} [CHAT] <server>: {echo}\n{now} [CHAT] Ann: yes\n"));
-    here.until(|seen| !seen.commands.is_empty()).await;
-    insta::assert_snapshot!(here.seen().commands.join("\n"), @"[Relay] Ann (there): yes");
+    within(here.until(|seen| !seen.chats().is_empty())).await;
+    insta::assert_snapshot!(here.seen().chats().join("\n"), @"[Relay] Ann (there): yes");
     let joins = wait_for_messages(&sim, JOINS, |messages| !messages.is_empty()).await;
     assert_eq!(relayed_lines(&joins), ["**Ann**: yes"]);
 }

@@ -40,6 +40,7 @@ fn notice(text: &str) -> Notice {
 
 fn batch(start: Position, end: Position, texts: &[&str]) -> IngestedBatch {
     IngestedBatch {
+        happenings: Vec::new(),
         server: prod(),
         source: LogSource::Console,
         start,

@@ -34,6 +34,12 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// What came to be said, and is no command.
+    #[must_use]
+    pub fn chats(&self) -> Vec<&str> {
+        self.commands.iter().map(String::as_str).filter(|text| !text.starts_with('/')).collect()
+    }
+
     /// The commands among them that disable achievements.
     #[must_use]
     pub fn lua_commands(&self) -> Vec<&str> {

@@ -1,0 +1,148 @@
+//! How every game is now, for whoever looks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::sample::{Achievements, Research, SampleSource, Ups};
+use crate::domain::ServerTag;
+use crate::rcon::Evolution;
+
+/// Whether the game can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum GameLink {
+    /// It was not asked yet.
+    #[default]
+    Unknown,
+    /// The server has no RCON: only its log tells.
+    None,
+    /// It answers.
+    Up,
+    /// It is connected, but did not answer the last time: it saves, or it hangs.
+    Silent(String),
+    /// It cannot be reached, for this reason.
+    Down(String),
+}
+
+/// Somebody in the game.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlinePlayer {
+    /// As the game has it.
+    pub name: String,
+    /// Since when, where a session is known.
+    pub since: Option<Timestamp>,
+}
+
+/// How a game is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GameView {
+    /// Whether it can be asked.
+    pub link: GameLink,
+    /// Since when it is so.
+    pub since: Option<Timestamp>,
+    /// When it last answered. What is below is from then.
+    pub sampled_at: Option<Timestamp>,
+    /// Where that is from.
+    pub source: Option<SampleSource>,
+    /// Who is in the game; `None` where nobody knows.
+    pub players: Option<Vec<OnlinePlayer>>,
+    /// Measured over the last samples.
+    pub ups: Option<Ups>,
+    /// Whether the map stands still.
+    pub paused: Option<bool>,
+    /// The age of the map.
+    pub age: Option<Duration>,
+    /// By surface.
+    pub evolution: Vec<Evolution>,
+    /// What is researched, where Lua or a mod tells.
+    pub research: Option<Research>,
+    /// The game's version.
+    pub version: Option<String>,
+    /// Whether achievements can still be had.
+    pub achievements: Achievements,
+}
+
+/// All games. Clones share them.
+#[derive(Debug, Clone)]
+pub struct GameBoard {
+    games: Arc<BTreeMap<ServerTag, watch::Sender<GameView>>>,
+}
+
+/// Writes the view of one game.
+#[derive(Debug, Clone)]
+pub struct BoardHandle {
+    games: Arc<BTreeMap<ServerTag, watch::Sender<GameView>>>,
+    server: ServerTag,
+}
+
+impl GameBoard {
+    /// A board of these servers, of which nothing is known.
+    #[must_use]
+    pub fn new(servers: impl IntoIterator<Item = ServerTag>) -> Self {
+        let games = servers.into_iter().map(|tag| (tag, watch::Sender::new(GameView::default())));
+        Self { games: Arc::new(games.collect()) }
+    }
+
+    /// The servers, in order.
+    pub fn servers(&self) -> impl Iterator<Item = &ServerTag> {
+        self.games.keys()
+    }
+
+    /// How a game is now; `None` for a server that is not configured.
+    #[must_use]
+    pub fn view(&self, server: &ServerTag) -> Option<GameView> {
+        Some(self.games.get(server)?.borrow().clone())
+    }
+
+    /// The same, now and as it changes.
+    #[must_use]
+    pub fn watch(&self, server: &ServerTag) -> Option<watch::Receiver<GameView>> {
+        Some(self.games.get(server)?.subscribe())
+    }
+
+    /// For the one who writes it; `None` for a server that is not configured.
+    #[must_use]
+    pub fn handle(&self, server: &ServerTag) -> Option<BoardHandle> {
+        self.games.contains_key(server).then(|| BoardHandle { games: Arc::clone(&self.games), server: server.clone() })
+    }
+}
+
+impl BoardHandle {
+    /// Changes the view; who watches is told only if it did change.
+    pub fn update(&self, change: impl FnOnce(&mut GameView)) {
+        let Some(game) = self.games.get(&self.server) else { return };
+        game.send_if_modified(|view| {
+            let before = view.clone();
+            change(view);
+            *view != before
+        });
+    }
+
+    /// The view as it is.
+    #[must_use]
+    pub fn view(&self) -> GameView {
+        self.games.get(&self.server).map(|game| game.borrow().clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_watches_is_told_of_changes_alone() {
+        let tag = ServerTag::new("prod").unwrap();
+        let board = GameBoard::new([tag.clone()]);
+        let mut watch = board.watch(&tag).unwrap();
+        let handle = board.handle(&tag).unwrap();
+        handle.update(|view| view.link = GameLink::Unknown);
+        assert!(!watch.has_changed().unwrap());
+        handle.update(|view| view.link = GameLink::Up);
+        assert!(watch.has_changed().unwrap());
+        assert_eq!(watch.borrow_and_update().link, GameLink::Up);
+        assert_eq!(board.view(&ServerTag::new("other").unwrap()), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! The games in view: what their servers say of themselves, kept for people, alerts and metrics.
+//!
+//! For each server a sampler asks the game by RCON and hands its [`Sample`]s to the [`Keeper`], which also reads what
+//! happened by the log, and puts both together on the [`GameBoard`]. Whoever wants to know how a game is looks there.
+
+mod board;
+mod keeper;
+mod sample;
+mod sampler;
+
+pub use board::{BoardHandle, GameBoard, GameLink, GameView, OnlinePlayer};
+pub use keeper::Keeper;
+pub use sample::{Absence, Achievements, LuaReading, Reading, Research, Sample, SampleSource, Ups};
+pub use sampler::Sampler;
