@@ -57,6 +57,12 @@ pub(super) enum Failure {
     Rcon(RconError),
     /// The database failed.
     Store,
+    /// The member called too often, and may again after this long.
+    TooOften(Duration),
+    /// The member was asked, and thought better of it.
+    Cancelled,
+    /// The member was asked, and did not answer in time.
+    Expired,
 }
 
 impl From<RconError> for Failure {
@@ -80,6 +86,9 @@ impl Failure {
             Self::NeedsLua | Self::Rcon(RconError::LuaNotAllowed { .. }) => texts::needs_lua(),
             Self::Rcon(error) => error.public_message(),
             Self::Store => texts::not_remembered(),
+            Self::TooOften(wait) => texts::too_often(*wait),
+            Self::Cancelled => texts::cancelled(),
+            Self::Expired => texts::expired(),
         }
     }
 
@@ -89,6 +98,9 @@ impl Failure {
             Self::Input(_) => "bad_input",
             Self::Forbidden(_) | Self::NeedsLua => "denied",
             Self::NoRcon(_) | Self::Rcon(_) | Self::Store => "failed",
+            Self::TooOften(_) => "rate_limited",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
         }
     }
 

@@ -191,10 +191,13 @@ impl Service {
         }
         // Who lets everybody kick does not make kicking a question.
         let level = self.desk.level(command).max(command.level());
-        let ticket = self.rates().take(origin.caller.id, level, Instant::now()).map_err(|wait| {
-            Self::count(command, "rate_limited");
-            texts::too_often(wait)
-        })?;
+        let taken = self.rates().take(origin.caller.id, level, Instant::now());
+        let ticket = match taken {
+            Ok(ticket) => ticket,
+            Err(wait) => {
+                return Err(self.refuse(&origin, (command, &options), server, &Failure::TooOften(wait)).await);
+            }
+        };
         self.remember(&origin, &options, server).await;
         let index = server.and_then(|server| self.desk.servers.iter().position(|other| other.tag == server.tag));
         Ok(Job { origin, command, options, server: index, ticket })
@@ -346,25 +349,25 @@ impl Service {
         let id = match added {
             Ok(id) => id,
             Err(job) => {
-                self.rates().refund(&job.ticket);
-                return self.interactions.answer(&key, &private(texts::too_often(within))).await;
+                let text = self.give_up(&job, &Failure::TooOften(within)).await;
+                return self.interactions.answer(&key, &private(text)).await;
             }
         };
         let message = Message { components: buttons(&id), ..private(question) };
         self.interactions.answer(&key, &message).await;
-        if cancel.run_until_cancelled(sleep(within)).await.is_none() {
-            return;
-        }
+        // A program that stops forgets its questions: nobody can confirm them any more.
+        let _stopped = cancel.run_until_cancelled(sleep(within)).await;
         let expired = self.waiting().take(&id);
         if let Some(job) = expired {
-            self.give_up(&job, "expired");
-            self.interactions.edit(&key, &private(texts::expired())).await;
+            let text = self.give_up(&job, &Failure::Expired).await;
+            self.interactions.edit(&key, &private(text)).await;
         }
     }
 
-    fn give_up(&self, job: &Job, outcome: &'static str) {
+    /// A call that was counted and is not done after all; the text for its caller.
+    async fn give_up(&self, job: &Job, failure: &Failure) -> String {
         self.rates().refund(&job.ticket);
-        Self::count(job.command, outcome);
+        self.refuse(&job.origin, (job.command, &job.options), self.server(job), failure).await
     }
 
     async fn press(&self, press: &ComponentInteraction) {
@@ -382,8 +385,8 @@ impl Service {
         match (taken, button) {
             (None, _) => self.interactions.update(&origin.key, &private(texts::expired())).await,
             (Some(job), Press::Cancel(_)) => {
-                self.give_up(&job, "cancelled");
-                self.interactions.update(&origin.key, &private(texts::cancelled())).await;
+                let text = self.give_up(&job, &Failure::Cancelled).await;
+                self.interactions.update(&origin.key, &private(text)).await;
             }
             (Some(job), Press::Confirm(_)) => self.confirmed(Job { origin, ..job }).await,
         }
@@ -393,8 +396,7 @@ impl Service {
     async fn confirmed(&self, job: Job) {
         let server = self.server(&job);
         if let Err(failure) = self.check(&job.origin, job.command, &job.options, server) {
-            self.rates().refund(&job.ticket);
-            let text = self.refuse(&job.origin, (job.command, &job.options), server, &failure).await;
+            let text = self.give_up(&job, &failure).await;
             return self.interactions.update(&job.origin.key, &private(text)).await;
         }
         self.interactions.update(&job.origin.key, &private(texts::confirming())).await;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
 
+mod audit;
 mod confirm;
 mod console;
 mod late;

@@ -32,6 +32,8 @@ pub struct World {
     pub settings: Settings,
     pub health: HealthRegistry,
     links: Vec<RconClient>,
+    /// Ends the program.
+    pub stop: CancellationToken,
     _running: DropGuard,
     _dir: tempfile::TempDir,
 }
@@ -107,7 +109,17 @@ impl World {
         timeout(DEADLINE, states.wait_for(|_| connected())).await.unwrap().unwrap();
         let registered = discord.wait_for(DEADLINE, |state| state.commands() != &json!([])).await;
         assert!(registered, "the commands are registered");
-        Self { discord, rcon, store, settings, health, links, _running: cancel.drop_guard(), _dir: dir }
+        Self {
+            discord,
+            rcon,
+            store,
+            settings,
+            health,
+            links,
+            stop: cancel.clone(),
+            _running: cancel.drop_guard(),
+            _dir: dir,
+        }
     }
 
     /// The game stops, and the bot has noticed.

@@ -1,0 +1,48 @@
+//! What the audit keeps of what people tried and did.
+
+use insta::assert_snapshot;
+use regex::Regex;
+use serde_json::json;
+
+use super::world::{ROLES, World, buttons, player, shown};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_becomes_of_an_act_is_audited() {
+    let world = World::with("action_limit = 1\naction_window = \"1h\"\nconfirm_within = \"5s\"", ROLES).await;
+    let asked = world.start("Admin", "ban", &[player("Alice")]);
+    world.press("Admin", asked, "cancel").await;
+    let asked = world.start("Admin", "promote", &[player("Bob")]);
+    world.answer(asked, |reply| !buttons(reply).is_empty()).await;
+    world.answer(asked, |reply| buttons(reply).is_empty()).await;
+    world.call("Ann", "kick", &[player("Alice")]).await;
+    world.call("Mod", "kick", &[player("../x")]).await;
+    world.call("Mod", "kick", &[player("Bob"), ("reason", json!("spam"))]).await;
+    world.call("Mod", "save", &[]).await;
+    world.call("Admin", "save", &[("server", json!("nowhere"))]).await;
+    world.call("Admin", "speed", &[]).await;
+    world.call("Ann", "seed", &[]).await;
+    let audited = world.audited().await.join("\n");
+    let wait = Regex::new(r"again in \d+ s").unwrap();
+    assert_snapshot!(wait.replace(&audited, "again in N s"), @r"
+    Admin | /factorio ban player:Alice | prod | cancelled | Cancelled: nothing was done.
+    Admin | /factorio promote player:Bob | prod | expired | Not confirmed in time: nothing was done.
+    Ann | /factorio kick player:Alice | prod | denied | `/factorio kick` is for the level **moderator** and above, which you do not have here.
+    Mod | /factorio kick player:../x | prod | bad_input | That is no player name: use 1 to 60 letters, digits, `.`, `_` or `-`.
+    Mod | /factorio kick player:Bob reason:spam | prod | refused | Bob isn't online.
+    Mod | /factorio save | prod | rate_limited | That was too often. Try again in N s.
+    Admin | /factorio save server:nowhere |  | bad_input | There is no server `nowhere`. There are: `prod`.
+    Admin | /factorio speed | prod | denied | Only Lua can do this, and Lua disables achievements on the save for ever. It is not allowed for this server. Its operator allows it with `allow_lua = true` in the server's table `rcon`.
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_is_open_when_the_program_stops_ends_with_it() {
+    let world = World::new().await;
+    let asked = world.start("Admin", "ban", &[player("Alice")]);
+    world.answer(asked, |reply| !buttons(reply).is_empty()).await;
+    world.stop.cancel();
+    let end = world.answer(asked, |reply| buttons(reply).is_empty()).await;
+    assert_snapshot!(shown(&end), @"private Not confirmed in time: nothing was done.");
+    assert_snapshot!(world.audited().await.join("\n"), @"Admin | /factorio ban player:Alice | prod | expired | Not confirmed in time: nothing was done.");
+    assert!(world.sent().is_empty());
+}
