@@ -81,6 +81,8 @@ sections! {
     DatabaseSection {
         /// The SQLite file with what is read and what is not delivered yet.
         path: PathBuf = "factorio-isr.db";
+        /// How long the audit of slash commands stays in it. 1d to 3650d.
+        keep_audit: Duration = "365d";
     }
 
     /// `[permissions]` and `[servers.TAG.permissions]`: roles and users that may use more than the questions.

@@ -11,8 +11,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::environment::Environment;
 use super::file::{
-    ChannelsSection, CommandsSection, DiscordSection, EventSection, File, LogSection, PermissionsSection, RconSection,
-    RelaySection, ServerSection,
+    ChannelsSection, CommandsSection, DatabaseSection, DiscordSection, EventSection, File, LogSection,
+    PermissionsSection, RconSection, RelaySection, ServerSection,
 };
 use super::problem::Problems;
 use super::secret::Sought;
@@ -53,6 +53,7 @@ fn settings(
     let discord = file.discord.and_then(|section| resolver.discord(section, problems));
     let ttl = file.relay.as_ref().map(|section| section.inbound_ttl);
     let relay = file.relay.map(|section| relay(&section, problems));
+    let database = file.database.map(|section| database(section, &base, problems));
     let log = file.log.and_then(|section| log(section, problems));
     let chat_from = chat::sources(file.servers.iter().flatten());
     let tags = file.servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
@@ -74,7 +75,7 @@ fn settings(
         mentions: mentions?,
         http: HttpSettings { host: http.host, port: http.port },
         metrics: MetricsSettings { enabled: file.metrics?.enabled },
-        database: DatabaseSettings { path: base.join(file.database?.path) },
+        database: database?,
         log: log?,
     };
     Some(Loaded { settings, warnings })
@@ -280,6 +281,11 @@ fn relay(section: &RelaySection, problems: &mut Problems<'_>) -> RelaySettings {
         park_retry: section.park_retry,
         keep_delivered: section.keep_delivered,
     }
+}
+
+fn database(section: DatabaseSection, base: &Path, problems: &mut Problems<'_>) -> DatabaseSettings {
+    within("database.keep_audit", section.keep_audit, "1d", "3650d", problems);
+    DatabaseSettings { path: base.join(section.path), keep_audit: section.keep_audit }
 }
 
 fn log(section: LogSection, problems: &mut Problems<'_>) -> Option<LogSettings> {

@@ -324,6 +324,8 @@ pub struct MetricsSettings {
 pub struct DatabaseSettings {
     /// `path`
     pub path: PathBuf,
+    /// `keep_audit`: how long rows of the audit are kept.
+    pub keep_audit: Duration,
 }
 
 /// `[log]`

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::housekeeping::ROWS_PER_STEP;
 use super::ingest::insert_notices;
 use super::{Store, StoreError, from_millis, to_millis};
 use crate::domain::Notice;
@@ -61,6 +62,21 @@ impl Store {
         let rows: Vec<_> = notice.map(|notice| (notice, entry.at)).into_iter().collect();
         insert_notices(&mut tx, &rows).await?;
         tx.commit().await
+    }
+
+    /// Deletes some of the entries from before `before`, the oldest first. Answers whether there may be more.
+    pub async fn prune_audit(&self, before: Timestamp) -> Result<bool, StoreError> {
+        // Entries come in the order of time, so those of the lowest ids are enough to look at: no index is needed.
+        let deleted = sqlx::query(
+            "DELETE FROM audit WHERE id IN (SELECT id FROM (SELECT id, happened_at FROM audit ORDER BY id LIMIT $2)
+             WHERE happened_at < $1)",
+        )
+        .bind(to_millis(before))
+        .bind(ROWS_PER_STEP)
+        .execute(&self.writer)
+        .await
+        .map_err(|error| self.in_words(&error))?;
+        Ok(deleted.rows_affected() == ROWS_PER_STEP.cast_unsigned())
     }
 
     /// The last `most` entries, the newest first.

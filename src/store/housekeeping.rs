@@ -8,7 +8,7 @@ use super::{Store, StoreError, from_millis, to_millis};
 use crate::domain::Lane;
 
 /// Rows deleted in one transaction, so that a commit of lines never waits long behind it.
-const ROWS_PER_STEP: i64 = 1000;
+pub(super) const ROWS_PER_STEP: i64 = 1000;
 
 /// Free pages given back to the disk in one step.
 const PAGES_PER_STEP: &str = "PRAGMA incremental_vacuum(1000)";

@@ -131,3 +131,21 @@ async fn the_file_shrinks_after_a_flood_is_delivered_and_old() {
     assert_eq!(left, 0);
     assert!(before > 400 && after < 40, "{before} pages became {after}");
 }
+
+#[tokio::test]
+async fn the_old_part_of_the_audit_goes_and_the_rest_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
+    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+        INSERT INTO audit (happened_at, guild, channel, member, member_name, server, command, outcome, answer)
+        SELECT i * 1000, 1, 1, 1, 'Ann', '', '/factorio save', 'done', '' FROM n";
+    sqlx::query(insert).execute(&store.writer).await.unwrap();
+    let before = Timestamp::from_second(2400).unwrap();
+    let mut steps = 1;
+    while store.prune_audit(before).await.unwrap() {
+        steps += 1;
+    }
+    let kept = store.audit_entries(5000).await.unwrap();
+    assert_eq!((steps, kept.len()), (3, 101), "in steps, and what is of that moment stays");
+    assert!(kept.iter().all(|entry| entry.at >= before));
+}

@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::domain::{Lane, Notice};
 use crate::health::{Component, HealthRegistry};
 use crate::rcon::RconClient;
-use crate::store::{AuditEntry, Store};
+use crate::store::{AuditEntry, Store, StoreError};
 use crate::telemetry::metrics::{ErrorType, SLASH_COMMANDS, SLASH_LATENCY, count_error};
 
 use super::super::interactions::{Interactions, Message};
@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const MOST_JOBS: usize = 1000;
 /// How long calls may take to end when the program stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// How often old entries of the audit are looked for.
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// How a call may end, as in metrics and the audit.
 const OUTCOMES: [&str; 8] =
     ["done", "refused", "denied", "bad_input", "failed", "rate_limited", "cancelled", "expired"];
@@ -68,6 +70,8 @@ struct Service {
     interactions: Interactions,
     desk: Desk,
     guilds: Vec<u64>,
+    /// How long the audit keeps an entry.
+    keep_audit: Duration,
     rates: Mutex<Rates>,
     waiting: Mutex<Waiting>,
 }
@@ -89,6 +93,7 @@ impl Commands {
             interactions: Interactions::new(&settings.discord)?,
             desk: Desk::new(settings, rcon, store, health),
             guilds: settings.discord.guild_ids.clone(),
+            keep_audit: settings.database.keep_audit,
             rates: Mutex::new(Rates::new(queries, actions)),
             waiting: Mutex::default(),
         };
@@ -104,6 +109,8 @@ impl Commands {
         let mut jobs = JoinSet::new();
         let (service, stop) = (Arc::clone(&self.service), cancel.clone());
         jobs.spawn(async move { service.register(&stop).await });
+        let (service, stop) = (Arc::clone(&self.service), cancel.clone());
+        jobs.spawn(async move { service.keep_tidy(&stop).await });
         loop {
             tokio::select! {
                 () = cancel.cancelled() => break,
@@ -143,6 +150,26 @@ impl Commands {
 impl Service {
     async fn register(&self, cancel: &CancellationToken) {
         registration::register(self.interactions.rest(), &self.desk.store, &self.guilds, cancel).await;
+    }
+
+    /// Deletes what the audit has kept for long enough.
+    async fn keep_tidy(&self, cancel: &CancellationToken) {
+        while !cancel.is_cancelled() {
+            if let Err(error) = self.prune_audit(cancel).await {
+                count_error(Component::Store.as_str(), error.error_type());
+                warn!(%error, "The old part of the audit cannot be deleted");
+            }
+            let _stopped = cancel.run_until_cancelled(sleep(HOUSEKEEPING)).await;
+        }
+    }
+
+    /// In small steps, so that a commit of lines never waits long.
+    async fn prune_audit(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        let before = Timestamp::now() - self.keep_audit;
+        while !cancel.is_cancelled() && self.desk.store.prune_audit(before).await? {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     fn count(command: &dyn SlashCommand, outcome: &'static str) {

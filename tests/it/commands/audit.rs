@@ -1,10 +1,13 @@
 //! What the audit keeps of what people tried and did.
 
+use std::time::Duration;
+
+use factorio_isr::store::AuditEntry;
 use insta::assert_snapshot;
 use regex::Regex;
 use serde_json::json;
 
-use super::world::{ROLES, World, buttons, player, shown};
+use super::world::{GUILD, ROLES, World, buttons, player, shown};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_becomes_of_an_act_is_audited() {
@@ -33,6 +36,21 @@ async fn whatever_becomes_of_an_act_is_audited() {
     Admin | /factorio save server:nowhere |  | bad_input | There is no server `nowhere`. There are: `prod`.
     Admin | /factorio speed | prod | denied | Only Lua can do this, and Lua disables achievements on the save for ever. It is not allowed for this server. Its operator allows it with `allow_lua = true` in the server's table `rcon`.
     ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_older_than_a_year_is_forgotten() {
+    let world = World::new().await;
+    world.call("Mod", "save", &[]).await;
+    let new = world.store.audit_entries(1).await.unwrap().remove(0);
+    let day = Duration::from_hours(24);
+    for days in [500, 366, 364] {
+        let old = AuditEntry { at: new.at - day * days, command: format!("{days} days ago"), ..new.clone() };
+        world.store.audit(&old, None).await.unwrap();
+    }
+    let _restarted = world.restarted(&[GUILD]);
+    let kept = ["/factorio save", "364 days ago"];
+    world.audit_becomes(|entries| entries.iter().map(|entry| &*entry.command).eq(kept)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

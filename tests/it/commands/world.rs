@@ -9,7 +9,7 @@ use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
 use factorio_isr::sim::discord::{RateLimits, SimDiscord, SimDiscordConfig, SimMessage};
 use factorio_isr::sim::rcon::{Game, SimRcon};
-use factorio_isr::store::Store;
+use factorio_isr::store::{AuditEntry, Store};
 use factorio_isr::supervisor::Backoff;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval, timeout};
@@ -248,10 +248,24 @@ impl World {
         self.rcon.seen().commands
     }
 
+    /// Waits until the audit, the oldest entry first, suits.
+    pub async fn audit_becomes(&self, suits: impl Fn(&[AuditEntry]) -> bool) {
+        let (deadline, mut tick) = (Instant::now() + DEADLINE, interval(Duration::from_millis(5)));
+        loop {
+            let mut entries = self.store.audit_entries(100).await.unwrap();
+            entries.reverse();
+            if suits(&entries) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{entries:?}");
+            tick.tick().await;
+        }
+    }
+
     /// The audit, the oldest entry first.
     pub async fn audited(&self) -> Vec<String> {
         let entries = self.store.audit_entries(100).await.unwrap();
-        let line = |entry: &factorio_isr::store::AuditEntry| {
+        let line = |entry: &AuditEntry| {
             format!(
                 "{} | {} | {} | {} | {}",
                 entry.member_name, entry.command, entry.server, entry.outcome, entry.answer
