@@ -72,6 +72,10 @@ struct Called {
     callback: Option<Value>,
     /// What `@original` means.
     reply: Option<u64>,
+    /// The deferral was deleted before anything took its place.
+    withdrawn: bool,
+    /// The last message that followed the callback on its own.
+    follow_up: Option<u64>,
 }
 
 impl Called {
@@ -81,6 +85,11 @@ impl Called {
 
     fn is_deferred(&self) -> bool {
         self.callback.as_ref().is_some_and(|callback| callback["type"] == DEFERRED)
+    }
+
+    /// Whether the bot is still seen to think.
+    fn is_awaited(&self) -> bool {
+        self.is_deferred() && self.reply.is_none() && !self.withdrawn
     }
 }
 
@@ -138,15 +147,20 @@ fn callback(state: &mut SimState, at: usize, payload: Payload) -> Result<(), Api
     };
     let called = &mut state.interactions.calls[at];
     (called.reply, called.callback) = (reply, Some(sent));
-    let (interaction, thinking) = (called.invocation.id, called.is_deferred());
-    state.tell(Change::Acknowledged { interaction, thinking });
+    tell_whether_it_thinks(state, at);
     Ok(())
+}
+
+fn tell_whether_it_thinks(state: &mut SimState, at: usize) {
+    let called = &state.interactions.calls[at];
+    let (interaction, thinking) = (called.invocation.id, called.is_awaited());
+    state.tell(Change::Acknowledged { interaction, thinking });
 }
 
 /// The original reply, read, edited or deleted, and messages that follow it.
 fn say(state: &mut SimState, at: usize, method: &str, rest: &[&str], payload: Payload) -> Result<Answer, ApiError> {
     let called = &state.interactions.calls[at];
-    let (reply, fresh) = (called.reply, called.reply.is_none() && called.is_deferred());
+    let (reply, fresh) = (called.reply, called.is_awaited());
     let ephemeral = if fresh { called.is_ephemeral() } else { is_ephemeral(&payload.json) };
     let message = match (method, rest, reply) {
         ("GET", ["messages", "@original"], Some(reply)) => find(state, called.channel, reply)?,
@@ -155,6 +169,12 @@ fn say(state: &mut SimState, at: usize, method: &str, rest: &[&str], payload: Pa
             let channel = called.channel;
             return delete(state, channel, reply).map(|()| Answer::NoContent);
         }
+        // After that, a message of any audience may follow (discord-api-docs issue 2739).
+        ("DELETE", ["messages", "@original"], None) if fresh => {
+            state.interactions.calls[at].withdrawn = true;
+            tell_whether_it_thinks(state, at);
+            return Ok(Answer::NoContent);
+        }
         // What comes first after a deferral takes the place of the original.
         ("PATCH", ["messages", "@original"], None) | ("POST", [], None) if fresh => {
             let message = utter(state, at, payload, ephemeral)?;
@@ -162,7 +182,11 @@ fn say(state: &mut SimState, at: usize, method: &str, rest: &[&str], payload: Pa
             message
         }
         ("GET" | "PATCH" | "DELETE", ["messages", "@original"], None) => return Err(ApiError::unknown_message()),
-        ("POST", [], _) => utter(state, at, payload, ephemeral)?,
+        ("POST", [], _) => {
+            let message = utter(state, at, payload, ephemeral)?;
+            state.interactions.calls[at].follow_up = Some(message.id);
+            message
+        }
         _ => return Err(ApiError::not_found()),
     };
     Ok(Answer::Json(state.created_json(&message)))
@@ -319,6 +343,8 @@ fn begin(state: &mut SimState, channel: u64, caller: &str, deed: Deed) -> Result
         source: deed.source.map(|source| source.id),
         callback: None,
         reply: None,
+        withdrawn: false,
+        follow_up: None,
     });
     state.sessions.dispatch(0, "INTERACTION_CREATE", |_| event.clone());
     Ok(id)
@@ -341,10 +367,11 @@ fn interaction(state: &SimState, caller: &SimUser, id: u64, token: &str, data: &
     })
 }
 
-/// What the bot has replied to a call, if it has: the message as it stands.
+/// What the bot has replied to a call, if it has: the message as it stands, or the one that followed where there is none.
 pub(super) fn reply(state: &SimState, id: u64) -> Option<Arc<SimMessage>> {
     let called = state.interactions.call(id)?;
-    find(state, called.channel, called.reply?).ok()
+    let replies = [called.reply, called.follow_up].into_iter().flatten();
+    replies.map(|message| find(state, called.channel, message)).find_map(Result::ok)
 }
 
 /// The choices the bot has answered.

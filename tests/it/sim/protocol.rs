@@ -173,6 +173,22 @@ async fn first_follow_up_of_a_deferred_reply_takes_its_place() {
 }
 
 #[tokio::test]
+async fn a_deferred_reply_that_is_deleted_makes_room_for_one_of_another_audience() {
+    let discord = unlimited().await;
+    let rest = Rest::new(&discord);
+    let (id, callback, webhook) = called(&discord, &rest).await;
+    rest.request("POST", &callback).json(&json!({ "type": 5 })).send().await.unwrap();
+    let original = format!("{webhook}/messages/@original");
+    assert_eq!(rest.request("DELETE", &original).send().await.unwrap().status(), 204);
+    assert_eq!(answer(rest.request("DELETE", &original).send().await.unwrap()).await.1["code"], 10008);
+    assert_eq!(discord.interaction_reply(id), None);
+    let secret = json!({ "content": "for alice", "flags": 64 });
+    rest.request("POST", &webhook).json(&secret).send().await.unwrap();
+    assert_eq!(discord.interaction_reply(id).unwrap().content, "for alice");
+    assert_eq!(contents(&discord), [""; 0]);
+}
+
+#[tokio::test]
 async fn interaction_that_is_not_there_cannot_be_answered() {
     let discord = unlimited().await;
     let rest = Rest::new(&discord);
