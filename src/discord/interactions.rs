@@ -79,9 +79,23 @@ impl Interactions {
         self.callback(key, 4, message.json(), message.file.as_ref()).await;
     }
 
-    /// "thinks": the answer follows by [`Self::edit`], for the caller's eyes only, since it may be an error.
+    /// "thinks", for everybody to see: the answer follows by [`Self::settle`].
     pub(super) async fn defer(&self, key: &Key) {
-        self.callback(key, 5, json!({ "flags": EPHEMERAL }), None).await;
+        self.callback(key, 5, json!({ "flags": 0 }), None).await;
+    }
+
+    /// The answer that was deferred.
+    ///
+    /// Discord fixes with the deferral who sees the answer, and the first message after it takes its place. So where
+    /// only the caller shall see the answer, the deferral is deleted, and the answer follows as a message of its own.
+    pub(super) async fn settle(&self, key: &Key, message: &Message) {
+        if !message.private {
+            return self.edit(key, message).await;
+        }
+        // Where this fails, everybody reads the answer: better than that nobody does.
+        note(self.rest.delete(&original(key)).await);
+        let path = format!("/webhooks/{}/{}", key.application, key.token);
+        note(self.rest.post(&path, &message.json(), message.file.as_ref()).await);
     }
 
     /// Changes the message whose button was pressed.
@@ -95,16 +109,19 @@ impl Interactions {
         self.callback(key, 8, json!({ "choices": choices }), None).await;
     }
 
-    /// Replaces the first answer, or gives the one that was deferred.
+    /// Replaces the first answer.
     pub(super) async fn edit(&self, key: &Key, message: &Message) {
-        let path = format!("/webhooks/{}/{}/messages/@original", key.application, key.token);
-        note(self.rest.patch(&path, &message.edit(), message.file.as_ref()).await);
+        note(self.rest.patch(&original(key), &message.edit(), message.file.as_ref()).await);
     }
 
     async fn callback(&self, key: &Key, kind: u8, data: Value, file: Option<&Attachment>) {
         let path = format!("/interactions/{}/{}/callback", key.id, key.token);
         note(self.rest.post(&path, &json!({ "type": kind, "data": data }), file).await);
     }
+}
+
+fn original(key: &Key) -> String {
+    format!("/webhooks/{}/{}/messages/@original", key.application, key.token)
 }
 
 fn note(answer: Result<Answer, Unanswered>) {

@@ -310,9 +310,10 @@ impl Service {
         }
     }
 
+    /// Whether it is a failure, for the caller alone, is not known yet.
     async fn answer_later(&self, job: &Job, work: impl Future<Output = Message>) {
         let ((), message) = tokio::join!(self.interactions.defer(&job.origin.key), work);
-        self.interactions.edit(&job.origin.key, &message).await;
+        self.interactions.settle(&job.origin.key, &message).await;
     }
 
     async fn work(&self, job: &Job) -> Message {

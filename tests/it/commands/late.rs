@@ -1,20 +1,64 @@
-//! Answers that come late.
-
-use std::time::Duration;
+//! Answers that come late: who sees one does not depend on how long the game took.
 
 use factorio_isr::sim::rcon::Fault;
+use insta::assert_snapshot;
 
-use super::world::{CHANNEL, World, shown};
+use super::world::{CHANNEL, World, player, shown};
+
+const ANSWERED: &str = "POST /interactions/{id}/{token}/callback";
+const EDITED: &str = "PATCH /webhooks/{id}/{token}/messages/@original";
+
+impl World {
+    /// The game hears a command and takes its time, until Discord was told to wait; then it answers as `fault` says.
+    async fn answered_late(&self, id: u64, fault: Fault) -> String {
+        let deferred = || self.discord.stats().requested(ANSWERED) > 0;
+        self.eventually(|| deferred().then_some(())).await;
+        assert!(self.discord.interaction_reply(id).is_none(), "deferred");
+        self.rcon.set_fault(fault);
+        let answer = self.answer(id, |_| true).await;
+        shown(&answer)
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_game_is_answered_later_to_the_caller_alone() {
+async fn a_late_answer_is_for_everybody_as_a_quick_one_is() {
     let world = World::new().await;
-    world.rcon.set_fault(Fault::Slow(Duration::from_secs(4)));
+    world.rcon.set_fault(Fault::Hang);
     let id = world.start("Ann", "seed", &[]);
-    let answer = world.answer(id, |_| true).await;
-    assert!(shown(&answer).contains("1234567890"), "{answer:?}");
-    let stats = world.discord.stats();
-    assert_eq!(stats.requested("POST /interactions/{id}/{token}/callback"), 1, "deferred once");
-    assert_eq!(stats.requested("PATCH /webhooks/{id}/{token}/messages/@original"), 1);
+    assert_snapshot!(world.answered_late(id, Fault::None).await, @"public [Seed] ```1234567890``` (Production)");
+    assert_eq!(world.discord.stats().requested(ANSWERED), 1, "deferred once");
+    assert_eq!(world.discord.stats().requested(EDITED), 1);
+    assert_eq!(world.discord.messages(CHANNEL).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_refusal_is_for_the_caller_alone() {
+    let world = World::new().await;
+    world.rcon.set_fault(Fault::Hang);
+    let id = world.start("Mod", "kick", &[player("Bob")]);
+    assert_snapshot!(world.answered_late(id, Fault::None).await, @"private [Kick] ```Bob isn't online.``` (Production)");
+    assert!(world.discord.messages(CHANNEL).is_empty(), "nobody else sees it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_failure_is_for_the_caller_alone() {
+    let world = World::new().await;
+    world.rcon.set_fault(Fault::Hang);
+    let id = world.start("Ann", "players", &[]);
+    assert_snapshot!(world.answered_late(id, Fault::CutMidReply).await, @"private The connection to the game broke. Whether the command ran is not known.");
+    assert!(world.discord.messages(CHANNEL).is_empty(), "nobody else sees it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_answer_to_a_question_that_was_confirmed_stays_where_it_was_asked() {
+    let world = World::new().await;
+    let id = world.start("Admin", "ban", &[player("Alice")]);
+    world.answer(id, |_| true).await;
+    world.rcon.set_fault(Fault::Hang);
+    let pressed = world.press_only("Admin", id, "confirm").await;
+    world.answer(pressed, |reply| reply.content == "Asking the game …").await;
+    world.rcon.set_fault(Fault::None);
+    let answer = world.answer(pressed, |reply| reply.content.is_empty()).await;
+    assert_snapshot!(shown(&answer), @"private [Ban] ```Alice was banned by <server>. Reason: unspecified.``` (Production)");
     assert!(world.discord.messages(CHANNEL).is_empty(), "nobody else sees it");
 }

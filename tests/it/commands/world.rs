@@ -171,11 +171,16 @@ impl World {
         shown(&answer)
     }
 
-    /// Presses a button of the answer to `id`; what the message says in the end.
-    pub async fn press(&self, caller: &str, id: u64, button: &str) -> String {
+    /// Presses a button of the answer to `id`; the press.
+    pub async fn press_only(&self, caller: &str, id: u64, button: &str) -> u64 {
         let question = self.answer(id, |reply| !buttons(reply).is_empty()).await;
         let custom_id = buttons(&question).into_iter().find(|custom| custom.starts_with(button)).unwrap();
-        let press = self.discord.press(caller, id, &custom_id).unwrap();
+        self.discord.press(caller, id, &custom_id).unwrap()
+    }
+
+    /// Presses a button of the answer to `id`; what the message says in the end.
+    pub async fn press(&self, caller: &str, id: u64, button: &str) -> String {
+        let press = self.press_only(caller, id, button).await;
         let ends = |reply: &SimMessage| buttons(reply).is_empty() && reply.content != "Asking the game …";
         let answer = self.answer(press, ends).await;
         shown(&answer)
