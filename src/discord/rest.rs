@@ -122,12 +122,7 @@ impl Rest {
         payload: &(impl Serialize + Sync),
         file: Option<&Attachment>,
     ) -> Result<Answer, Unanswered> {
-        let request = self.http.post(self.url(path));
-        let request = match file {
-            None => request.json(payload),
-            Some(file) => request.multipart(form(payload, file)?).timeout(upload_timeout(file.bytes.len())),
-        };
-        self.request(path, request).await
+        self.request(path, with_payload(self.http.post(self.url(path)), payload, file)?).await
     }
 
     /// `PUT /api/v10{path}` without a body
@@ -153,12 +148,7 @@ impl Rest {
         payload: &(impl Serialize + Sync),
         file: Option<&Attachment>,
     ) -> Result<Answer, Unanswered> {
-        let request = self.http.patch(self.url(path));
-        let request = match file {
-            None => request.json(payload),
-            Some(file) => request.multipart(form(payload, file)?).timeout(UPLOAD_TIMEOUT),
-        };
-        self.request(path, request).await
+        self.request(path, with_payload(self.http.patch(self.url(path)), payload, file)?).await
     }
 
     fn url(&self, path: &str) -> String {
@@ -254,6 +244,17 @@ async fn read_whole(mut response: Response) -> Answer {
 
 fn upload_timeout(bytes: usize) -> Duration {
     UPLOAD_TIMEOUT + Duration::from_secs((bytes / SLOWEST_UPLOAD_BYTES_PER_SECOND) as u64)
+}
+
+fn with_payload(
+    request: RequestBuilder,
+    payload: &(impl Serialize + Sync),
+    file: Option<&Attachment>,
+) -> Result<RequestBuilder, Unanswered> {
+    Ok(match file {
+        None => request.json(payload),
+        Some(file) => request.multipart(form(payload, file)?).timeout(upload_timeout(file.bytes.len())),
+    })
 }
 
 fn form(payload: &impl Serialize, file: &Attachment) -> Result<Form, Unanswered> {
