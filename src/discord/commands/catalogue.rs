@@ -44,6 +44,7 @@ fn discord_takes_all_that_is_registered() {
         }
         let names: BTreeSet<_> = options.iter().map(|option| option["name"].as_str()).collect();
         assert_eq!(names.len(), options.len(), "{command}");
+        assert!(names.contains(&Some("server")), "{command}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::store::Store;
 use super::super::permissions::{Caller, level_of};
 use super::call::Options;
 use super::suggest::Cache;
-use super::{SlashCommand, texts};
+use super::{Scope, SlashCommand, texts};
 
 /// How long a save may hold up its answer, and a command that waits behind one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -157,16 +157,42 @@ impl Desk {
 
     /// Whether `caller` may use `command`, on `server` where it is about one.
     pub(super) fn permits(&self, caller: &Caller, command: &dyn SlashCommand, server: Option<&Server>) -> bool {
+        self.level_of(caller, server) >= self.level(command)
+    }
+
+    /// The level of `caller`, on `server` where there is one.
+    pub(super) fn level_of(&self, caller: &Caller, server: Option<&Server>) -> Level {
         let here = server.map(|server| &server.permissions);
         let lists: Vec<_> = [Some(&self.permissions), here].into_iter().flatten().collect();
-        level_of(caller, &lists) >= self.level(command)
+        level_of(caller, &lists)
+    }
+
+    /// What keeps `command` from working for `caller` on `server`, if anything does.
+    pub(super) fn obstacle(&self, caller: &Caller, command: &dyn SlashCommand, server: &Server) -> Option<String> {
+        if !self.permits(caller, command, Some(server)) {
+            return Some(texts::for_level(self.level(command)));
+        }
+        if command.is_switched_off(&self.settings) {
+            return Some(texts::switched_off());
+        }
+        match command.scope() {
+            Scope::Program | Scope::Server => None,
+            Scope::Game if server.rcon.is_none() => Some(texts::without_rcon()),
+            Scope::Game if server.allow_lua || !command.may_need_lua() => None,
+            Scope::Game if command.needs_lua(&Options::default()) => Some(texts::without_lua()),
+            Scope::Game => Some(texts::partly_without_lua()),
+        }
+    }
+
+    /// The server that is named.
+    pub(super) fn named(&self, tag: &str) -> Result<&Server, Failure> {
+        self.server(tag).ok_or_else(|| Failure::Input(texts::unknown_server(tag, &self.tags())))
     }
 
     /// The server meant: the one named, else the caller's last choice, else the default or only one.
     pub(super) async fn resolve(&self, guild: u64, caller: u64, named: Option<&str>) -> Result<&Server, Failure> {
         if let Some(tag) = named {
-            let unknown = || Failure::Input(texts::unknown_server(tag, &self.tags()));
-            return self.server(tag).ok_or_else(unknown);
+            return self.named(tag);
         }
         let chosen = self.store.preferred_server(guild, caller).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "The server a member chose cannot be read");

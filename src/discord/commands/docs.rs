@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::options::SERVER;
-use super::{COMMANDS, Scope, typed};
+use super::{COMMANDS, options_of, typed};
 
 /// The document of all commands, as `docs/commands.md` holds it.
 #[must_use]
@@ -16,10 +15,7 @@ pub fn table() -> String {
          | command | options | level | what it does |\n|---|---|---|---|\n",
     );
     for command in COMMANDS {
-        let named = command.options().iter().any(|option| option.name == SERVER.name);
-        let server = (command.scope() != Scope::Program && !named).then_some(&SERVER);
-        let options: Vec<String> =
-            command.options().iter().chain(server).map(|option| format!("`{}`", option.shown())).collect();
+        let options: Vec<String> = options_of(command).map(|option| format!("`{}`", option.shown())).collect();
         let marks = [(command.may_ask_back(), " *asks back*"), (command.may_need_lua(), " *Lua*")];
         let marks: String = marks.into_iter().filter_map(|(marked, mark)| marked.then_some(mark)).collect();
         let (typed, level, says) = (typed(command), command.level().as_str(), command.description());

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::config::settings::Level;
+use crate::config::settings::{CommandSettings, Level};
 use crate::rcon::{Command, CommandLine, lua_command};
 
 use super::SlashCommand;
@@ -72,7 +72,7 @@ const COMMAND: OptionSpec =
 impl Rcon {
     fn line(order: &Order<'_>) -> Result<CommandLine, Failure> {
         let settings = &order.desk.settings;
-        if !settings.rcon {
+        if Self.is_switched_off(settings) {
             return Err(Failure::Forbidden(texts::rcon_is_off()));
         }
         let line = CommandLine::parse(order.text("command")?)?;
@@ -104,6 +104,10 @@ impl SlashCommand for Rcon {
 
     fn options(&self) -> &'static [OptionSpec] {
         &[COMMAND]
+    }
+
+    fn is_switched_off(&self, settings: &CommandSettings) -> bool {
+        !settings.rcon
     }
 
     fn is_dangerous(&self, _: &Options) -> bool {

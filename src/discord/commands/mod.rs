@@ -21,11 +21,11 @@ mod view;
 
 use async_trait::async_trait;
 
-use crate::config::settings::Level;
+use crate::config::settings::{CommandSettings, Level};
 
 use call::Options;
 use desk::{Failure, Order};
-use options::OptionSpec;
+use options::{ONLY_SERVER, OptionSpec, SERVER};
 use view::Shown;
 
 pub use docs::table;
@@ -41,7 +41,7 @@ enum Scope {
     Game,
     /// One configured server, with RCON or without.
     Server,
-    /// The program as a whole.
+    /// The program as a whole, or its part in the one server that is named.
     Program,
 }
 
@@ -64,9 +64,14 @@ trait SlashCommand: Send + Sync {
         Scope::Game
     }
 
-    /// Its options; the required ones first. `server` is added to all that are about one.
+    /// Its options; the required ones first. `server` is added to those that have none of their own.
     fn options(&self) -> &'static [OptionSpec] {
         &[]
+    }
+
+    /// Whether the operator has not switched it on.
+    fn is_switched_off(&self, _: &CommandSettings) -> bool {
+        false
     }
 
     /// Whether it asks back before it acts.
@@ -133,6 +138,15 @@ const ALONE: [&str; 1] = ["online"];
 
 fn find(name: &str) -> Option<&'static dyn SlashCommand> {
     COMMANDS.into_iter().find(|command| command.name() == name)
+}
+
+/// All its options, `server` among them.
+fn options_of(command: &dyn SlashCommand) -> impl Iterator<Item = &'static OptionSpec> {
+    const BY_SCOPE: [&OptionSpec; 2] = [&SERVER, &ONLY_SERVER];
+    let own = command.options();
+    let named = own.iter().any(|option| option.name == SERVER.name);
+    let added = BY_SCOPE[usize::from(command.scope() == Scope::Program)];
+    own.iter().chain((!named).then_some(added))
 }
 
 /// As people type it: `/factorio kick`, `/online`.

@@ -89,9 +89,13 @@ impl OptionSpec {
     }
 }
 
-/// `server`, which every command about one has.
-pub(super) const SERVER: OptionSpec = OptionSpec::optional(
-    "server",
-    Kind::Name(TAG_LENGTH, Names::Servers),
-    "Which server; without it, the one you named last",
-);
+/// `server`, as commands about one have it.
+pub(super) const SERVER: OptionSpec = server("Which server; without it, the one you named last");
+
+/// `server`, as commands about all of them have it.
+pub(super) const ONLY_SERVER: OptionSpec = server("Only this server; without it, all of them");
+
+/// `server` that may be left out, which then means this.
+pub(super) const fn server(description: &'static str) -> OptionSpec {
+    OptionSpec::optional("server", Kind::Name(TAG_LENGTH, Names::Servers), description)
+}

@@ -7,9 +7,9 @@ use crate::health::Component;
 use crate::rcon::LinkState;
 
 use super::desk::{Failure, Order, Server};
-use super::options::{Kind, Names, OptionSpec};
+use super::options::{Kind, Names, OptionSpec, server};
 use super::view::Shown;
-use super::{COMMANDS, Scope, SlashCommand, find, info, texts, typed};
+use super::{COMMANDS, Scope, SlashCommand, find, info, options_of, texts, typed};
 
 /// The configured servers, and whether the game answers.
 pub(super) struct Servers;
@@ -30,9 +30,15 @@ impl SlashCommand for Servers {
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
         let line = |server: &Server| format!("{} - {}: {}", server.tag, server.name, link(server));
-        let lines: Vec<String> = order.desk.servers.iter().map(line).collect();
+        let lines: Vec<String> = servers(order).map(line).collect();
         Ok(Shown::list(format!("Servers: {}", lines.len()), &lines))
     }
+}
+
+/// The server that is named, else all of them.
+fn servers<'a>(order: &'a Order<'_>) -> impl Iterator<Item = &'a Server> {
+    let named = |server: &&Server| order.server.is_none_or(|named| named.tag == server.tag);
+    order.desk.servers.iter().filter(named)
 }
 
 fn link(server: &Server) -> &'static str {
@@ -97,18 +103,39 @@ impl SlashCommand for Health {
     }
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let state = |component: Component| Some((component.as_str(), order.desk.health.state(component)?));
-        let lines =
-            Component::ALL.into_iter().filter_map(state).map(|(name, state)| format!("{name}: {}", state.as_str()));
-        Ok(Shown::list("Health", &lines.collect::<Vec<_>>()))
+        let lines = match order.server {
+            Some(server) => parts(order, server),
+            None => components(order),
+        };
+        Ok(if lines.is_empty() {
+            Shown::note("Health", texts::nothing_watched())
+        } else {
+            Shown::list("Health", &lines)
+        })
     }
 }
 
-/// What there is.
+fn components(order: &Order<'_>) -> Vec<String> {
+    let state = |component: Component| Some((component.as_str(), order.desk.health.state(component)?));
+    let states = Component::ALL.into_iter().filter_map(state);
+    states.map(|(name, state)| format!("{name}: {}", state.as_str())).collect()
+}
+
+/// What is watched of one server: its logs, its console.
+fn parts(order: &Order<'_>, server: &Server) -> Vec<String> {
+    let states = order.desk.health.snapshot();
+    let of_server = |part: &str| Some(part.strip_prefix(server.tag.as_str())?.strip_prefix('/')?.to_owned());
+    let parts = states.iter().filter_map(|((_, part), status)| Some((of_server(part)?, &status.state)));
+    parts.map(|(part, state)| format!("{part}: {}", state.as_str())).collect()
+}
+
+/// What there is, and what of it works on a server.
 pub(super) struct Help;
 
 const COMMAND: OptionSpec =
     OptionSpec::optional("command", Kind::Name(32, Names::Commands), "One command; without it, all of them");
+
+const HERE: OptionSpec = server("Also what works for you on this server");
 
 #[async_trait]
 impl SlashCommand for Help {
@@ -125,24 +152,47 @@ impl SlashCommand for Help {
     }
 
     fn options(&self) -> &'static [OptionSpec] {
-        &[COMMAND]
+        const OPTIONS: &[OptionSpec] = &[COMMAND, HERE];
+        OPTIONS
+    }
+
+    fn check(&self, order: &Order<'_>) -> Result<(), Failure> {
+        asked_about(order).map(drop)
     }
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        if let Some(name) = order.options.text("command") {
-            let command = find(name).ok_or_else(|| Failure::Input(texts::unknown_command()))?;
-            return Ok(about(command, order));
-        }
-        let line = |command: &dyn SlashCommand| format!("{} - {}", typed(command), command.description());
-        let lines: Vec<String> = COMMANDS.into_iter().map(line).collect();
-        Ok(Shown::list("Commands", &lines))
+        let shown = match asked_about(order)? {
+            Some(command) => about(command, order),
+            None => Shown::list("Commands", &COMMANDS.map(|command| summary(command, order))),
+        };
+        let Some(server) = order.server else { return Ok(shown) };
+        let (rcon, lua) = (server.rcon.is_some(), server.allow_lua);
+        let shown = shown.field("Your level", order.desk.level_of(order.caller, Some(server)).as_str());
+        Ok(shown
+            .field("RCON", if rcon { "yes" } else { "no" })
+            .field("Lua", if lua { "allowed" } else { "not allowed" }))
     }
+}
+
+fn asked_about(order: &Order<'_>) -> Result<Option<&'static dyn SlashCommand>, Failure> {
+    let Some(name) = order.options.text("command") else { return Ok(None) };
+    find(name).map(Some).ok_or_else(|| Failure::Input(texts::not_a_command(name)))
+}
+
+/// One line; with what keeps the command from working on the server that is named.
+fn summary(command: &dyn SlashCommand, order: &Order<'_>) -> String {
+    let line = format!("{} - {}", typed(command), command.description());
+    let obstacle = order.server.and_then(|server| order.desk.obstacle(order.caller, command, server));
+    obstacle.map_or(line.clone(), |obstacle| format!("{line} ({obstacle})"))
 }
 
 fn about(command: &dyn SlashCommand, order: &Order<'_>) -> Shown {
     let shown = Shown::note(typed(command), command.description());
     let shown = shown.field("Level", order.desk.level(command).as_str());
-    command.options().iter().fold(shown, |shown, option| shown.field(option.shown(), option.description))
+    let shown = options_of(command).fold(shown, |shown, option| shown.field(option.shown(), option.description));
+    let Some(server) = order.server else { return shown };
+    let obstacle = order.desk.obstacle(order.caller, command, server);
+    shown.field("Works for you here", &obstacle.unwrap_or_else(texts::works))
 }
 
 /// Who plays, on all servers.
@@ -163,7 +213,7 @@ impl SlashCommand for Online {
     }
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let reports = join_all(order.desk.servers.iter().map(|server| report(order, server))).await;
+        let reports = join_all(servers(order).map(|server| report(order, server))).await;
         Ok(Shown::list("Online", &reports))
     }
 }

@@ -12,8 +12,8 @@ use crate::store::Store;
 use crate::telemetry::metrics::{ErrorType, count_error};
 
 use super::super::rest::{Answer, Rest, Unanswered};
-use super::options::SERVER;
-use super::{ALONE, COMMANDS, GROUP, Scope, SlashCommand};
+use super::options::OptionSpec;
+use super::{ALONE, COMMANDS, GROUP, SlashCommand, options_of};
 
 /// The wait before the first new try; it doubles.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
@@ -33,10 +33,7 @@ pub(super) fn payload() -> Value {
 }
 
 fn describe(command: &dyn SlashCommand) -> Value {
-    let own = command.options();
-    let named = own.iter().any(|option| option.name == SERVER.name);
-    let server = (command.scope() != Scope::Program && !named).then_some(&SERVER);
-    let options: Vec<Value> = own.iter().chain(server).map(super::options::OptionSpec::json).collect();
+    let options: Vec<Value> = options_of(command).map(OptionSpec::json).collect();
     json!({ "name": command.name(), "description": command.description(), "type": 1, "options": options })
 }
 

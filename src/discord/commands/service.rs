@@ -225,7 +225,9 @@ impl Service {
                 return Err(self.refuse(&origin, (command, &options), server, &Failure::TooOften(wait)).await);
             }
         };
-        self.remember(&origin, &options, server).await;
+        if command.scope() != Scope::Program {
+            self.remember(&origin, &options, server).await;
+        }
         let index = server.and_then(|server| self.desk.servers.iter().position(|other| other.tag == server.tag));
         Ok(Job { origin, command, options, server: index, ticket })
     }
@@ -236,10 +238,11 @@ impl Service {
         command: &dyn SlashCommand,
         options: &Options,
     ) -> Result<Option<&Server>, Failure> {
+        let named = options.text("server");
         if command.scope() == Scope::Program {
-            return Ok(None);
+            return named.map(|tag| self.desk.named(tag)).transpose();
         }
-        self.desk.resolve(origin.guild, origin.caller.id, options.text("server")).await.map(Some)
+        self.desk.resolve(origin.guild, origin.caller.id, named).await.map(Some)
     }
 
     fn check(
@@ -279,7 +282,7 @@ impl Service {
         failure.text()
     }
 
-    /// A server that is named is meant from then on.
+    /// A server that is named is meant from then on. To look at one in the list of all does not choose it.
     async fn remember(&self, origin: &Origin, options: &Options, server: Option<&Server>) {
         let Some(server) = server.filter(|_| options.text("server").is_some()) else { return };
         if let Err(error) = self.desk.store.prefer_server(origin.guild, origin.caller.id, &server.tag).await {
@@ -301,7 +304,8 @@ impl Service {
 
     /// Does the job; says so at once where the game is quick, else later.
     async fn answer(&self, job: &Job) {
-        let slow = self.server(job).is_some_and(Server::is_connecting);
+        let asks_game = job.command.scope() == Scope::Game;
+        let slow = asks_game && self.server(job).is_some_and(Server::is_connecting);
         let patience = if slow { Duration::ZERO } else { PATIENCE };
         let mut work = pin!(self.work(job));
         match timeout(patience, &mut work).await {

@@ -12,9 +12,9 @@ use crate::rcon::{Command, parse_admins, parse_evolution, parse_name_list, parse
 
 use super::call::Options;
 use super::desk::{Desk, Server};
-use super::options::{Kind, Names, SERVER};
+use super::options::{Kind, Names};
 use super::technologies::TECHNOLOGIES;
-use super::{COMMANDS, SlashCommand};
+use super::{COMMANDS, SlashCommand, options_of};
 
 /// Choices Discord takes.
 const MOST: usize = 25;
@@ -49,7 +49,7 @@ impl Cache {
 
 /// The names of which the option being typed may be one.
 pub(super) fn source(command: &dyn SlashCommand, option: &str) -> Option<Names> {
-    let option = command.options().iter().chain([&SERVER]).find(|spec| spec.name == option)?;
+    let option = options_of(command).find(|spec| spec.name == option)?;
     if let Kind::Name(_, names) = option.kind { Some(names) } else { None }
 }
 

@@ -10,6 +10,10 @@ pub(super) fn unknown_command() -> String {
     "I do not know this command any more. Discord shows the new ones in a moment.".to_owned()
 }
 
+pub(super) fn not_a_command(name: &str) -> String {
+    format!("There is no command {}. `/factorio help` lists all.", code(name))
+}
+
 pub(super) fn not_here() -> String {
     "I answer only in the Discord servers I am set up for.".to_owned()
 }
@@ -24,6 +28,34 @@ pub(super) fn which_server(known: &str) -> String {
 
 pub(super) fn denied(command: &str, level: Level) -> String {
     format!("`{command}` is for the level **{}** and above, which you do not have here.", level.as_str())
+}
+
+pub(super) fn for_level(level: Level) -> String {
+    format!("for the level {} and above", level.as_str())
+}
+
+pub(super) fn switched_off() -> String {
+    "switched off".to_owned()
+}
+
+pub(super) fn without_rcon() -> String {
+    "no RCON".to_owned()
+}
+
+pub(super) fn without_lua() -> String {
+    "Lua is not allowed".to_owned()
+}
+
+pub(super) fn partly_without_lua() -> String {
+    "in part, as Lua is not allowed".to_owned()
+}
+
+pub(super) fn works() -> String {
+    "yes".to_owned()
+}
+
+pub(super) fn nothing_watched() -> String {
+    "There is nothing of this server that I watch.".to_owned()
 }
 
 pub(super) fn too_often(wait: Duration) -> String {

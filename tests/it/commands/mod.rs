@@ -34,7 +34,7 @@ async fn everybody_may_ask_and_sees_the_games_own_answers() {
     rcon: healthy```
     ");
     assert_snapshot!(world.call("Ann", "connect", &[("server", json!("prod"))]).await, @"public [Connected] From now on your commands mean `Production`. (Production)");
-    assert_snapshot!(world.call("Ann", "help", &[("command", json!("kick"))]).await, @"public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`>");
+    assert_snapshot!(world.call("Ann", "help", &[("command", json!("kick"))]).await, @"public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last`>");
     assert!(world.call("Ann", "help", &[]).await.contains("/factorio kick - Throw a player out"));
     assert!(world.audited().await.is_empty(), "questions are not audited");
 }

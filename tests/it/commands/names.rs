@@ -21,6 +21,52 @@ async fn names_are_suggested_to_those_who_may_use_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_about_all_servers_can_be_asked_of_one() {
+    let second = format!("{ROLES}\n[servers.test]\nconsole_log = \"t.log\"\nchannels = {{ default = {CHANNEL} }}");
+    let world = World::with(GENEROUS, &second).await;
+    let (prod, test) = ([("server", json!("prod"))], [("server", json!("test"))]);
+    assert_snapshot!(world.call("Ann", "servers", &[]).await, @r"
+    public [Servers: 2] ```prod - Production: up
+    test - test: no RCON```
+    ");
+    assert_snapshot!(world.call("Ann", "servers", &test).await, @"public [Servers: 1] ```test - test: no RCON``` (test)");
+    assert_snapshot!(world.call("Ann", "health", &prod).await, @"public [Health] ```rcon: healthy``` (Production)");
+    assert_snapshot!(world.call("Ann", "health", &test).await, @"public [Health] There is nothing of this server that I watch. (test)");
+    assert_snapshot!(world.call("Ann", "online", &prod).await, @"public [Online] ```Production: Alice (1)``` (Production)");
+    let kick = [("command", json!("kick")), ("server", json!("test"))];
+    assert_snapshot!(world.call("Mod", "help", &kick).await, @"public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last`> <Works for you here: `no RCON`> <Your level: `moderator`> <RCON: `no`> <Lua: `not allowed`> (test)");
+    assert_snapshot!(world.call("Admin", "help", &prod).await, @r"
+    public [Commands] ```/factorio servers - The servers I know, and whether the game answers
+    /factorio connect - Choose the server your commands mean from now on
+    /factorio status - How the game is: players, age of the map, version, evolution
+    /factorio players - Who is in the game
+    /factorio version - The game's version
+    /factorio seed - The map's seed
+    /factorio evolution - How far the enemies have evolved, and by what
+    /factorio admins - The game's admins, and who of them is there
+    /factorio health - Whether I work: Discord, the logs, RCON
+    /factorio kick - Throw a player out of the game
+    /factorio ban - Throw a player out for good
+    /factorio unban - Let a banned player in again
+    /factorio mute - Stop a player from chatting
+    /factorio unmute - Let a muted player chat again
+    /factorio promote - Make a player an admin of the game
+    /factorio demote - Take a player's admin rights in the game
+    /factorio whitelist - Who may join: list, add, remove, switch on or off
+    /factorio save - Save the map
+    /factorio broadcast - Say something to all players
+    /factorio whisper - Say something to one player
+    /factorio clock - The age of the map; setting the time of day needs Lua (in part, as Lua is not allowed)
+    /factorio speed - The speed of the game (needs Lua) (Lua is not allowed)
+    /factorio research - The research of a force: status, queue, cancel, complete (needs Lua) (Lua is not allowed)
+    /factorio rcon - Send a command to the game's console, where the operator allows it (switched off)
+    /factorio help - What I can do
+    /online - Who plays, on all servers``` <Your level: `admin`> <RCON: `yes`> <Lua: `not allowed`> (Production)
+    ");
+    assert!(world.call("Ann", "seed", &[]).await.contains("Which server?"), "to look at one chooses none");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_named_last_is_meant_from_then_on() {
     let second = format!("{ROLES}\n[servers.test]\nconsole_log = \"t.log\"\nchannels = {{ default = {CHANNEL} }}");
     let world = World::with(GENEROUS, &second).await;
