@@ -147,6 +147,7 @@ fn game(place: Place) -> Game {
         time,
         pollution,
         spawner_kills,
+        daytime: 0.0,
     };
     let nauvis = surface("Nauvis", 0.9485, [7, 82, 12]);
     let (admin, surfaces) = match place {

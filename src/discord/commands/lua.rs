@@ -68,7 +68,10 @@ impl SlashCommand for Clock {
             return Ok(Shown::answer("Age of the map", &order.ask(Command::Time).await?));
         };
         let surface = string_literal(&surface(order)?);
-        let script = format!("local s=game.surfaces[{surface}] s.daytime={time} rcon.print(s.name..\": \"..s.daytime)");
+        let script = format!(
+            "local s=game.surfaces[{surface}] if not s then rcon.print(\"Cannot find the surface.\") return end \
+             s.daytime={time} rcon.print(s.name..\": \"..s.daytime)"
+        );
         lua(order, "Time of day", script).await
     }
 }

@@ -28,6 +28,10 @@ pub struct Game {
     pub whitelist_enabled: bool,
     /// Where enemies grow. The first is what a version before 2.0 speaks of.
     pub surfaces: Vec<Surface>,
+    /// `game.speed`: 1 is normal.
+    pub speed: f64,
+    /// What the players' force researches.
+    pub research: Research,
     /// Answers to commands of mods, by the whole command.
     pub answers: HashMap<String, String>,
     pub(super) lua: Lua,
@@ -40,6 +44,26 @@ pub struct Player {
     pub online: bool,
     /// May not chat.
     pub muted: bool,
+}
+
+/// The research of a force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Research {
+    /// All technologies there are.
+    pub technologies: BTreeSet<String>,
+    /// What is researched now, and what comes next.
+    pub queue: Vec<String>,
+    /// How far the first of them is, 0 to 1.
+    pub progress: f64,
+    /// What is researched.
+    pub done: BTreeSet<String>,
+}
+
+impl Default for Research {
+    fn default() -> Self {
+        let technologies = ["automation", "logistics", "rocket-silo"].map(ToOwned::to_owned).into();
+        Self { technologies, queue: Vec::new(), progress: 0.0, done: BTreeSet::new() }
+    }
 }
 
 /// A surface and its enemies' evolution, the shares in percent.
@@ -55,6 +79,8 @@ pub struct Surface {
     pub pollution: u32,
     /// By destroyed spawners.
     pub spawner_kills: u32,
+    /// The time of day: 0 is noon, 0.5 midnight.
+    pub daytime: f64,
 }
 
 /// What a real server would write into its logs.
@@ -92,7 +118,14 @@ pub enum RconEvent {
 impl Default for Game {
     /// A map of a day and a half, on which nobody ever played.
     fn default() -> Self {
-        let nauvis = Surface { name: "Nauvis".to_owned(), factor: 0.9485, time: 7, pollution: 82, spawner_kills: 12 };
+        let nauvis = Surface {
+            name: "Nauvis".to_owned(),
+            factor: 0.9485,
+            time: 7,
+            pollution: 82,
+            spawner_kills: 12,
+            daytime: 0.0,
+        };
         Self {
             version: "2.0.77".to_owned(),
             seed: 1_234_567_890,
@@ -103,6 +136,8 @@ impl Default for Game {
             whitelist: BTreeSet::new(),
             whitelist_enabled: false,
             surfaces: vec![nauvis],
+            speed: 1.0,
+            research: Research::default(),
             answers: HashMap::new(),
             lua: Lua::default(),
         }

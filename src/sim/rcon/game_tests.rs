@@ -177,6 +177,42 @@ fn the_first_lua_command_must_come_twice_and_ends_achievements() {
 }
 
 #[test]
+fn lua_that_the_relay_sends_changes_the_game() {
+    let mut game = Game { lua: Lua::disabled(), ..Game::default() };
+    let mut lua = |script: &str| game.run(&format!("/sc {script}"), &mut Vec::new());
+    assert_eq!(lua("game.speed=2.500 rcon.print(game.speed)"), "2.5\n");
+    assert_eq!(lua("rcon.print(game.speed)"), "2.5\n");
+    let clock = |surface: &str| {
+        format!(
+            "local s=game.surfaces[\"{surface}\"] if not s then rcon.print(\"Cannot find the surface.\") return end \
+             s.daytime=0.5 rcon.print(s.name..\": \"..s.daytime)"
+        )
+    };
+    assert_eq!(lua(&clock("nauvis")), "nauvis: 0.5\n");
+    assert_eq!(lua(&clock("mars")), "Cannot find the surface.\n");
+    let research = |force: &str, rest: &str| {
+        format!(
+            "local f=game.forces[\"{force}\"] if not f then rcon.print(\"Cannot find the force.\") return end {rest}"
+        )
+    };
+    let technology = |name: &str, then: &str| {
+        let missing = "if not t then rcon.print(\"Cannot find the technology.\") return end";
+        research("player", &format!("local t=f.technologies[\"{name}\"] {missing} {then}"))
+    };
+    let queue = "rcon.print(f.add_research(t) and \"Queued.\" or \"Cannot queue it.\")";
+    assert_eq!(lua(&technology("rocket\\045silo", queue)), "Queued.\n");
+    assert_eq!(lua(&technology("rocket\\045silo", queue)), "Cannot queue it.\n");
+    assert_eq!(lua(&research("player", "local t=f.current_research rcon.print(t.name)")), "rocket-silo 0 %\n");
+    assert_eq!(lua(&technology("logistics", "t.researched=true rcon.print(\"Completed.\")")), "Completed.\n");
+    assert_eq!(lua(&technology("logistics", queue)), "Cannot queue it.\n");
+    assert_eq!(lua(&technology("magic", queue)), "Cannot find the technology.\n");
+    assert_eq!(lua(&research("player", "f.cancel_current_research() rcon.print(\"Cancelled.\")")), "Cancelled.\n");
+    assert_eq!(lua(&research("player", "local t=f.current_research rcon.print(t.name)")), "Nothing.\n");
+    assert_eq!(lua(&research("biters", "x")), "Cannot find the force.\n");
+    assert_eq!(game.research.done, ["logistics".to_owned()].into());
+}
+
+#[test]
 fn plain_text_is_said_by_the_server_its_first_line_alone() {
     let mut events = Vec::new();
     assert_eq!(Game::default().run("hello\n/c x", &mut events), "");

@@ -10,5 +10,5 @@ mod server;
 mod wire;
 
 pub use faults::Fault;
-pub use game::{Game, Player, RconEvent, Surface};
+pub use game::{Game, Player, RconEvent, Research, Surface};
 pub use server::{Seen, SimRcon};
