@@ -15,8 +15,8 @@ use super::view::Shown;
 /// `/whitelist`
 pub(super) struct Whitelist;
 
-const ACTION: OptionSpec =
-    OptionSpec::required("action", Kind::Choice(&["list", "add", "remove", "enable", "disable"]), "What to do");
+const ACTIONS: &[&str] = &["list", "add", "remove", "enable", "disable"];
+const ACTION: OptionSpec = OptionSpec::required("action", Kind::Choice(ACTIONS), "What to do");
 const PLAYER: OptionSpec = OptionSpec::optional("player", Kind::Name(60, Names::Whitelist), "Whom to add or remove");
 
 impl Whitelist {
@@ -27,7 +27,7 @@ impl Whitelist {
             "remove" => Command::WhitelistRemove { player: order.player()? },
             "enable" => Command::WhitelistEnable,
             "disable" => Command::WhitelistDisable,
-            _ => return Err(Failure::Input(texts::missing_option("action"))),
+            _ => return Err(Failure::Input(texts::one_of("action", ACTIONS))),
         })
     }
 }

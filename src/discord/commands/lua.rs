@@ -25,15 +25,16 @@ const TIMES: &[&str] = &["noon", "evening", "midnight", "morning"];
 const TIME: OptionSpec =
     OptionSpec::optional("value", Kind::Choice(TIMES), "Set the time of day (Lua); without it, the age of the map");
 
-/// `LuaSurface.daytime`: 0 is noon, 0.5 midnight.
-fn daytime(time: &str) -> Option<&'static str> {
-    match time {
-        "noon" => Some("0"),
-        "evening" => Some("0.25"),
-        "midnight" => Some("0.5"),
-        "morning" => Some("0.75"),
-        _ => None,
-    }
+/// The time that is asked for as `LuaSurface.daytime` counts: 0 is noon, 0.5 midnight.
+fn daytime(order: &Order<'_>) -> Result<Option<&'static str>, Failure> {
+    Ok(Some(match order.options.text("value") {
+        None => return Ok(None),
+        Some("noon") => "0",
+        Some("evening") => "0.25",
+        Some("midnight") => "0.5",
+        Some("morning") => "0.75",
+        Some(_) => return Err(Failure::Input(texts::one_of("value", TIMES))),
+    }))
 }
 
 #[async_trait]
@@ -60,11 +61,12 @@ impl SlashCommand for Clock {
     }
 
     fn check(&self, order: &Order<'_>) -> Result<(), Failure> {
+        daytime(order)?;
         surface(order).map(drop)
     }
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let Some(time) = order.options.text("value").and_then(daytime) else {
+        let Some(time) = daytime(order)? else {
             return Ok(Shown::answer("Age of the map", &order.ask(Command::Time).await?));
         };
         let surface = string_literal(&surface(order)?);
@@ -123,10 +125,9 @@ impl SlashCommand for Speed {
 
     fn check(&self, order: &Order<'_>) -> Result<(), Failure> {
         match order.options.number("value") {
-            Some(value) if !(SLOWEST..=FASTEST).contains(&value) => {
-                Err(Failure::Input(texts::out_of_range("value", SLOWEST, FASTEST)))
-            }
-            _ => Ok(()),
+            Some(value) if (SLOWEST..=FASTEST).contains(&value) => Ok(()),
+            None if !order.options.is_given("value") => Ok(()),
+            _ => Err(Failure::Input(texts::out_of_range("value", SLOWEST, FASTEST))),
         }
     }
 
@@ -163,7 +164,7 @@ impl Research {
             "queue" => with_technology(order, "rcon.print(f.add_research(t) and \"Queued.\" or \"Cannot queue it.\")")?,
             "cancel" => "f.cancel_current_research() rcon.print(\"Cancelled.\")".to_owned(),
             "complete" => with_technology(order, "t.researched=true rcon.print(\"Completed.\")")?,
-            _ => return Err(Failure::Input(texts::missing_option("action"))),
+            _ => return Err(Failure::Input(texts::one_of("action", ACTIONS))),
         };
         Ok(force + &rest)
     }

@@ -87,6 +87,11 @@ pub(super) fn missing_option(name: &str) -> String {
     format!("The option `{name}` is missing.")
 }
 
+pub(super) fn one_of(name: &str, values: &[&str]) -> String {
+    let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+    format!("`{name}` is one of {}.", values.join(", "))
+}
+
 pub(super) fn not_understood(what: impl std::fmt::Display) -> String {
     let what = what.to_string();
     let mut letters = what.chars();
