@@ -23,6 +23,7 @@ async fn whatever_becomes_of_an_act_is_audited() {
     world.call("Mod", "save", &[]).await;
     world.call("Admin", "save", &[("server", json!("nowhere"))]).await;
     world.call("Admin", "speed", &[]).await;
+    world.call("Admin", "whitelist", &[("action", json!("list"))]).await;
     world.call("Ann", "seed", &[]).await;
     let audited = world.audited().await.join("\n");
     let wait = Regex::new(r"again in \d+ s").unwrap();
@@ -35,6 +36,7 @@ async fn whatever_becomes_of_an_act_is_audited() {
     Mod | /factorio save | prod | rate_limited | That was too often. Try again in N s.
     Admin | /factorio save server:nowhere |  | bad_input | There is no server `nowhere`. There are: `prod`.
     Admin | /factorio speed | prod | denied | Only Lua can do this, and Lua disables achievements on the save for ever. It is not allowed for this server. Its operator allows it with `allow_lua = true` in the server's table `rcon`.
+    Admin | /factorio whitelist action:list | prod | done | Whitelisted players: Alice
     ");
 }
 

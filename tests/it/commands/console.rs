@@ -15,6 +15,6 @@ async fn the_console_is_off_until_it_is_allowed_command_by_command() {
     assert_snapshot!(on.call("Admin", "rcon", &command("hello")).await, @"private `chat` is not among the allowed commands: `/players`, `/c`.");
     assert!(on.call("Admin", "rcon", &command("/c game.x()")).await.contains("allow_lua"));
     assert!(on.call("Admin", "rcon", &command("/ＳＣ x")).await.contains("not among the allowed"));
-    assert_snapshot!(on.confirmed("Admin", "rcon", &command("/players count")).await, @"private [Console] ```Players (2)``` (Production)");
+    assert_snapshot!(on.confirmed("Admin", "rcon", &command("/players count")).await, @"private [Console] ```Players (3)``` (Production)");
     assert_eq!(on.sent(), ["/players count"]);
 }

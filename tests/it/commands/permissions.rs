@@ -34,6 +34,18 @@ async fn questions_and_acts_are_limited_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_game_never_heard_of_is_given_back() {
+    let world = World::with("query_limit = 1\naction_limit = 1", ROLES).await;
+    world.game_stops().await;
+    let down = "private The game is not running, or is still loading its map.";
+    for _ in 0..2 {
+        assert_eq!(world.call("Ann", "players", &[]).await, down);
+        assert_eq!(world.call("Mod", "save", &[]).await, down);
+        assert_eq!(world.confirmed("Mod", "ban", &[player("Bob")]).await, down);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_may_have_moderators_of_its_own_and_an_audit_channel() {
     let own = "[servers.prod.permissions]\nmoderator = 601\n[permissions]\nadmin = 502\n\
                [servers.test]\nconsole_log = \"t.log\"\nchannels = { default = 111, audit = 112 }";

@@ -8,7 +8,7 @@ use factorio_isr::discord::{Commands, Dispatches, GatewayTimes, run_gateway_with
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
 use factorio_isr::sim::discord::{RateLimits, SimDiscord, SimDiscordConfig, SimMessage};
-use factorio_isr::sim::rcon::{Game, SimRcon};
+use factorio_isr::sim::rcon::{Game, Player, SimRcon};
 use factorio_isr::store::{AuditEntry, Store};
 use factorio_isr::supervisor::Backoff;
 use serde_json::{Value, json};
@@ -48,11 +48,13 @@ impl Drop for World {
     }
 }
 
+/// A game with players: Alice is in it and an admin, Bob is away, Carol may not chat, Griefer is banned.
 pub fn game() -> Game {
     let mut game = Game::default();
     game.join("Alice");
     game.join("Bob");
     game.leave("Bob");
+    game.players.insert("Carol".to_owned(), Player { muted: true, ..Player::default() });
     game.admins.insert("Alice".to_owned());
     game.bans.insert("Griefer".to_owned());
     game.whitelist.insert("Alice".to_owned());

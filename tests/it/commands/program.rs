@@ -1,0 +1,150 @@
+//! What is about the program and its servers as a whole.
+
+use insta::assert_snapshot;
+
+use super::matrix::{Cell, Family, Row, Situation};
+use super::world::ROLES;
+
+use Cell::{Never, Typed};
+
+pub const FAMILY: Family = Family {
+    commands: "",
+    more: ROLES,
+    for_everyone: true,
+    refusals: &[("/players online", "Unknown command \"players\". Type /h or /help for more help about commands.\n")],
+    rows: &[
+        Row {
+            command: "servers",
+            allowed: Typed(&["Ann", "Ann | server:prod"]),
+            denied: Typed(&["Ann"]),
+            down: Typed(&["Ann"]),
+            bad_input: Typed(&["Ann | server:nowhere"]),
+            refused: Never("the game is not asked"),
+        },
+        Row {
+            command: "connect",
+            allowed: Typed(&["Ann | server:prod"]),
+            denied: Typed(&["Ann | server:prod"]),
+            down: Typed(&["Ann | server:prod"]),
+            bad_input: Typed(&["Ann | server:nowhere"]),
+            refused: Never("the game is not asked"),
+        },
+        Row {
+            command: "health",
+            allowed: Typed(&["Ann", "Ann | server:prod"]),
+            denied: Typed(&["Ann"]),
+            down: Typed(&["Ann", "Ann | server:prod"]),
+            bad_input: Typed(&["Ann | server:nowhere"]),
+            refused: Never("the game is not asked"),
+        },
+        Row {
+            command: "help",
+            allowed: Typed(&["Ann | command:kick", "Mod | command:clock | server:prod"]),
+            denied: Typed(&["Ann"]),
+            down: Typed(&["Ann | command:seed | server:prod"]),
+            bad_input: Typed(&["Ann | command:fly", "Ann | server:nowhere"]),
+            refused: Never("the game is not asked"),
+        },
+        Row {
+            command: "online",
+            allowed: Typed(&["Ann", "Ann | server:prod"]),
+            denied: Typed(&["Ann"]),
+            down: Typed(&["Ann"]),
+            bad_input: Typed(&["Ann | server:nowhere"]),
+            refused: Typed(&["Ann"]),
+        },
+    ],
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_about_the_program_that_are_allowed_are_done() {
+    assert_snapshot!(FAMILY.in_situation(Situation::Allowed).await, @r"
+    Ann: servers
+      public [Servers: 1] ```prod - Production: up```
+    Ann: servers server:prod
+      public [Servers: 1] ```prod - Production: up``` (Production)
+    Ann: connect server:prod
+      public [Connected] From now on your commands mean `Production`. (Production)
+    Ann: health
+      public [Health] ```discord: healthy
+    rcon: healthy```
+    Ann: health server:prod
+      public [Health] ```rcon: healthy``` (Production)
+    Ann: help command:kick
+      public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last`>
+    Mod: help command:clock | server:prod
+      public [/factorio clock] The age of the map; setting the time of day needs Lua <Level: `admin`> <[value]: `Set the time of day (Lua); without it, the age of the map`> <[surface]: `Which surface; nauvis by default`> <[server]: `Which server; without it, the one you named last`> <Works for you here: `for the level admin and above`> <Your level: `moderator`> <RCON: `yes`> <Lua: `not allowed`> (Production)
+    Ann: online
+      > /players online
+      public [Online] ```Production: Alice (1)```
+    Ann: online server:prod
+      > /players online
+      public [Online] ```Production: Alice (1)``` (Production)
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_about_the_program_are_denied_to_those_who_may_not() {
+    assert_snapshot!(FAMILY.in_situation(Situation::Denied).await, @r"
+    Ann: servers
+      private `/factorio servers` is for the level **moderator** and above, which you do not have here.
+    Ann: connect server:prod
+      private `/factorio connect` is for the level **moderator** and above, which you do not have here.
+    Ann: health
+      private `/factorio health` is for the level **moderator** and above, which you do not have here.
+    Ann: help
+      private `/factorio help` is for the level **moderator** and above, which you do not have here.
+    Ann: online
+      private `/online` is for the level **moderator** and above, which you do not have here.
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_about_the_program_say_that_the_game_is_down() {
+    assert_snapshot!(FAMILY.in_situation(Situation::Down).await, @r"
+    Ann: servers
+      public [Servers: 1] ```prod - Production: down```
+    Ann: connect server:prod
+      public [Connected] From now on your commands mean `Production`. (Production)
+    Ann: health
+      public [Health] ```discord: healthy
+    rcon: unhealthy```
+    Ann: health server:prod
+      public [Health] ```rcon: unhealthy``` (Production)
+    Ann: help command:seed | server:prod
+      public [/factorio seed] The map's seed <Level: `everyone`> <[server]: `Which server; without it, the one you named last`> <Works for you here: `yes`> <Your level: `everyone`> <RCON: `yes`> <Lua: `not allowed`> (Production)
+    Ann: online
+      public [Online] ```Production: The game is not running, or is still loading its map.```
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_about_the_program_say_what_is_wrong_with_what_was_typed() {
+    assert_snapshot!(FAMILY.in_situation(Situation::BadInput).await, @r"
+    Ann: servers server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
+    Ann: connect server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
+    Ann: health server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
+    Ann: help command:fly
+      private There is no command `fly`. `/factorio help` lists all.
+    Ann: help server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
+    Ann: online server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_about_the_program_show_the_games_refusal() {
+    assert_snapshot!(FAMILY.in_situation(Situation::Refused).await, @r#"
+    servers never: the game is not asked
+    connect never: the game is not asked
+    health never: the game is not asked
+    help never: the game is not asked
+    Ann: online
+      > /players online
+      public [Online] ```Production: Unknown command "players". Type /h or /help for more help about commands.```
+    "#);
+}
