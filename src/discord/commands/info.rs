@@ -47,6 +47,7 @@ impl SlashCommand for Status {
         let evolution = order.ask(Command::Evolution { surface: None }).await?;
         let status = Shown::note("Status", "").field("Players online", &players);
         let status = status.field("Age of the map", &age).field("Version", &version);
+        let status = status.refused_by(&[&players, &age, &version, &evolution]);
         Ok(match parse_evolution(&evolution) {
             Some(surfaces) => surfaces.iter().fold(status, |status, surface| {
                 status.field(format!("Evolution{}", of_surface(surface)), &percent(surface.factor))

@@ -52,6 +52,12 @@ impl Shown {
         Self { answer: answer.trim().to_owned(), tone, ..Self::note(title, note) }
     }
 
+    /// It looks like a refusal where one of the game's answers in it is one.
+    pub(super) fn refused_by(self, answers: &[&str]) -> Self {
+        let refused = answers.iter().any(|answer| refusal(answer).is_some());
+        Self { tone: if refused { Tone::Refused } else { self.tone }, ..self }
+    }
+
     /// A list of our own making: nothing in it is a refusal.
     pub(super) fn list(title: impl Into<String>, lines: &[String]) -> Self {
         Self { answer: lines.join("\n"), ..Self::note(title, "") }

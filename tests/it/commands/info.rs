@@ -165,7 +165,7 @@ async fn questions_to_the_game_show_the_games_refusal() {
       > /time
       > /version
       > /evolution
-      public [Status] <Players online: `Unknown command "players". Type /h or /help for more help about commands.`> <Age of the map: `Unknown command "time". Type /h or /help for more help about commands.`> <Version: `Unknown command "version". Type /h or /help for more help about commands.`> <Evolution: `Unknown command "evolution". Type /h or /help for more help about commands.`> (Production)
+      private [Status] <Players online: `Unknown command "players". Type /h or /help for more help about commands.`> <Age of the map: `Unknown command "time". Type /h or /help for more help about commands.`> <Version: `Unknown command "version". Type /h or /help for more help about commands.`> <Evolution: `Unknown command "evolution". Type /h or /help for more help about commands.`> (Production)
     Ann: players
       > /players online
       private [Players online] ```Unknown command "players". Type /h or /help for more help about commands.``` (Production)
