@@ -15,9 +15,22 @@ async fn names_are_suggested_to_those_who_may_use_them() {
     assert_eq!(world.choices("Admin", "demote", "player", "al").await, ["Alice"]);
     assert_eq!(world.choices("Ann", "evolution", "surface", "n").await, ["Nauvis"]);
     assert_eq!(world.choices("Admin", "research", "technology", "rocket-s").await, ["rocket-silo"]);
+    assert_eq!(world.choices("Ann", "help", "command", "unm").await, ["unmute"]);
+    assert_eq!(world.choices("Ann", "health", "server", "").await, ["prod"]);
     assert!(world.choices("Ann", "kick", "player", "").await.is_empty());
     world.game_stops().await;
     assert_eq!(world.choices("Mod", "unmute", "player", "bo").await, ["Bob"], "remembered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_whitelist_is_suggested_where_a_name_leaves_it_and_players_where_one_joins_it() {
+    let world = World::new().await;
+    world.rcon.game().whitelist.insert("Offline.Friend".to_owned());
+    let (remove, add) = ([("action", "remove")], [("action", "add")]);
+    let player = ("player", "");
+    assert_eq!(world.choices_with("Admin", "whitelist", &remove, player).await, ["Alice", "Offline.Friend"]);
+    assert_eq!(world.choices_with("Admin", "whitelist", &add, player).await, ["Alice", "Bob", "Carol"]);
+    assert!(world.choices_with("Mod", "whitelist", &remove, player).await.is_empty(), "not theirs to change");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -220,8 +220,21 @@ impl World {
 
     /// What is suggested for an option while it is typed.
     pub async fn choices(&self, caller: &str, command: &str, option: &str, typed: &str) -> Vec<String> {
-        let given = json!([{ "name": option, "type": 3, "value": typed, "focused": true }]);
-        let subcommand = json!([{ "name": command, "type": 1, "options": given }]);
+        self.choices_with(caller, command, &[], (option, typed)).await
+    }
+
+    /// What is suggested for an option while it is typed behind `given`.
+    pub async fn choices_with(
+        &self,
+        caller: &str,
+        command: &str,
+        given: &[(&str, &str)],
+        (option, typed): (&str, &str),
+    ) -> Vec<String> {
+        let given = given.iter().map(|(name, value)| json!({ "name": name, "type": 3, "value": value }));
+        let focused = json!({ "name": option, "type": 3, "value": typed, "focused": true });
+        let options: Vec<Value> = given.chain([focused]).collect();
+        let subcommand = json!([{ "name": command, "type": 1, "options": options }]);
         let id = self.discord.interact(CHANNEL, caller, "factorio", &subcommand).unwrap();
         let choices = self.eventually(|| self.discord.choices(id)).await;
         choices.as_array().unwrap().iter().map(|choice| choice["value"].as_str().unwrap().to_owned()).collect()
