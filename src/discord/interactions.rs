@@ -1,6 +1,11 @@
 //! Answers to interactions: the one callback Discord waits 3 s for, and what is said afterwards.
 
+use std::future::Future;
+use std::time::Duration;
+
+use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::config::settings::DiscordSettings;
@@ -8,10 +13,16 @@ use crate::delivery::Attachment;
 use crate::health::Component;
 use crate::telemetry::metrics::{ErrorType, count_error};
 
+use super::error_class::answered_retry_after;
 use super::rest::{Answer, Rest, Unanswered};
 
 /// Flag EPHEMERAL: only the caller sees it.
 const EPHEMERAL: u64 = 64;
+
+/// The waits before a request is made again.
+const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+/// The longest that Discord is believed to want us to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What an interaction is answered with. Its token is a secret for 15 minutes: `Debug` hides it.
 #[derive(Clone)]
@@ -92,10 +103,11 @@ impl Interactions {
         if !message.private {
             return self.edit(key, message).await;
         }
+        let original = original(key);
         // Where this fails, everybody reads the answer: better than that nobody does.
-        note(self.rest.delete(&original(key)).await);
-        let path = format!("/webhooks/{}/{}", key.application, key.token);
-        note(self.rest.post(&path, &message.json(), message.file.as_ref()).await);
+        insist(Repeat::Freely, || self.rest.delete(&original)).await;
+        let (path, json) = (format!("/webhooks/{}/{}", key.application, key.token), message.json());
+        insist(Repeat::Unheard, || self.rest.post(&path, &json, message.file.as_ref())).await;
     }
 
     /// Changes the message whose button was pressed.
@@ -111,7 +123,8 @@ impl Interactions {
 
     /// Replaces the first answer.
     pub(super) async fn edit(&self, key: &Key, message: &Message) {
-        note(self.rest.patch(&original(key), &message.edit(), message.file.as_ref()).await);
+        let (path, json) = (original(key), message.edit());
+        insist(Repeat::Freely, || self.rest.patch(&path, &json, message.file.as_ref())).await;
     }
 
     async fn callback(&self, key: &Key, kind: u8, data: Value, file: Option<&Attachment>) {
@@ -122,6 +135,36 @@ impl Interactions {
 
 fn original(key: &Key) -> String {
     format!("/webhooks/{}/{}/messages/@original", key.application, key.token)
+}
+
+/// Which requests may be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// Those that change nothing when they are repeated.
+    Freely,
+    /// Those that Discord did certainly not carry out.
+    Unheard,
+}
+
+/// Makes a request, and again where Discord is busy or away: nobody waits 3 s for it any more, but somebody waits.
+async fn insist<R: Future<Output = Result<Answer, Unanswered>>>(repeat: Repeat, request: impl Fn() -> R) {
+    for wait in WAITS {
+        let answer = request().await;
+        let Some(wait) = wait_before_repeating(&answer, repeat, wait) else { return note(answer) };
+        sleep(wait).await;
+    }
+    note(request().await);
+}
+
+fn wait_before_repeating(answer: &Result<Answer, Unanswered>, repeat: Repeat, wait: Duration) -> Option<Duration> {
+    let freely = repeat == Repeat::Freely;
+    match answer {
+        Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
+            Some(answered_retry_after(&answer.headers, &answer.body).unwrap_or(wait).min(LONGEST_WAIT))
+        }
+        Ok(answer) => (freely && answer.status.is_server_error()).then_some(wait),
+        Err(error) => (freely || !error.uncertain()).then_some(wait),
+    }
 }
 
 fn note(answer: Result<Answer, Unanswered>) {

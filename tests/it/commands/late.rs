@@ -1,5 +1,8 @@
 //! Answers that come late: who sees one does not depend on how long the game took.
 
+use std::time::Duration;
+
+use factorio_isr::sim::discord::{self, FaultKind, Scope};
 use factorio_isr::sim::rcon::Fault;
 use insta::assert_snapshot;
 
@@ -9,11 +12,15 @@ const ANSWERED: &str = "POST /interactions/{id}/{token}/callback";
 const EDITED: &str = "PATCH /webhooks/{id}/{token}/messages/@original";
 
 impl World {
-    /// The game hears a command and takes its time, until Discord was told to wait; then it answers as `fault` says.
-    async fn answered_late(&self, id: u64, fault: Fault) -> String {
-        let deferred = || self.discord.stats().requested(ANSWERED) > 0;
-        self.eventually(|| deferred().then_some(())).await;
+    /// The game takes its time, until Discord is told to wait.
+    async fn deferred(&self, id: u64) {
+        self.eventually(|| (self.discord.stats().requested(ANSWERED) > 0).then_some(())).await;
         assert!(self.discord.interaction_reply(id).is_none(), "deferred");
+    }
+
+    /// The game takes its time, until Discord is told to wait; then it answers as `fault` says.
+    async fn answered_late(&self, id: u64, fault: Fault) -> String {
+        self.deferred(id).await;
         self.rcon.set_fault(fault);
         let answer = self.answer(id, |_| true).await;
         shown(&answer)
@@ -47,6 +54,20 @@ async fn a_late_failure_is_for_the_caller_alone() {
     let id = world.start("Ann", "players", &[]);
     assert_snapshot!(world.answered_late(id, Fault::CutMidReply).await, @"private The connection to the game broke. Whether the command ran is not known.");
     assert!(world.discord.messages(CHANNEL).is_empty(), "nobody else sees it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_answer_comes_through_while_discord_is_busy() {
+    let world = World::new().await;
+    world.rcon.set_fault(Fault::Hang);
+    let id = world.start("Ann", "seed", &[]);
+    world.deferred(id).await;
+    let busy = FaultKind::rate_limited(Duration::from_millis(200), Scope::User);
+    for kind in [FaultKind::server_error(503), busy] {
+        world.discord.set_fault(discord::Fault::new(kind).everywhere().times(1));
+    }
+    assert_snapshot!(world.answered_late(id, Fault::None).await, @"public [Seed] ```1234567890``` (Production)");
+    assert_eq!(world.discord.stats().requested(EDITED), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
