@@ -18,6 +18,10 @@ const GREEN: u32 = 0x002e_7d32;
 const RED: u32 = 0x00c6_2828;
 /// Fields Discord takes.
 const MOST_FIELDS: usize = 25;
+/// Characters of all fields: Discord takes 6000 of all texts of an embed.
+const MOST_IN_FIELDS: usize = 2000;
+/// Characters of a message's text.
+const MOST_CONTENT: usize = 2000;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,33 +67,50 @@ impl Shown {
         Self { answer: lines.join("\n"), ..Self::note(title, "") }
     }
 
-    /// With a value that is shown as it is, as code.
+    /// With a value that is shown as it is, as code. The name is ours.
     pub(super) fn field(mut self, name: impl Into<String>, value: &str) -> Self {
-        self.fields.push((name.into(), code(value)));
+        self.fields.push((name.into(), value.to_owned()));
         self
     }
 
     /// What the audit keeps of it.
     pub(super) fn plain(&self) -> String {
-        if self.answer.is_empty() { self.note.clone() } else { self.answer.clone() }
+        let answer = self.answer_with(&self.fields);
+        if answer.is_empty() { self.note.clone() } else { answer }
+    }
+
+    /// The game's words, with values that are not shown as fields behind them.
+    fn answer_with(&self, fields: &[(String, String)]) -> String {
+        let lines = fields.iter().map(|(name, value)| format!("{name}: {value}"));
+        let answer = Some(self.answer.clone()).filter(|answer| !answer.is_empty());
+        answer.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The values as fields, where Discord takes so many and so long ones.
+    fn fields(&self) -> Option<Vec<Value>> {
+        let shown = |(name, value): &(String, String)| json!({ "name": name, "value": code(value), "inline": true });
+        let lengths = || self.fields.iter().map(|(_, value)| value.chars().count());
+        let fits = lengths().all(|length| length <= MOST_IN_FIELD) && lengths().sum::<usize>() <= MOST_IN_FIELDS;
+        (fits && (1..=MOST_FIELDS).contains(&self.fields.len())).then(|| self.fields.iter().map(shown).collect())
     }
 
     /// As a message; `place` is the server's name, below.
     pub(super) fn message(&self, place: &str) -> Message {
-        let long = self.answer.chars().count() > MOST_SHOWN;
-        let block = if self.answer.is_empty() || long { String::new() } else { block(&self.answer) };
+        let fields = self.fields();
+        let answer = self.answer_with(if fields.is_some() { &[] } else { &self.fields });
+        let long = answer.chars().count() > MOST_SHOWN;
+        let block = if answer.is_empty() || long { String::new() } else { block(&answer) };
         let description = if long { texts::attached() } else { format!("{}{block}", self.note) };
         let colour = if self.tone == Tone::Fine { GREEN } else { RED };
         let mut embed = json!({ "title": self.title, "description": description, "color": colour });
-        if !self.fields.is_empty() {
-            let field = |(name, value): &(String, String)| json!({ "name": name, "value": value, "inline": true });
-            embed["fields"] = self.fields.iter().take(MOST_FIELDS).map(field).collect::<Vec<Value>>().into();
+        if let Some(fields) = fields {
+            embed["fields"] = fields.into();
         }
         if !place.is_empty() {
             embed["footer"] = json!({ "text": place });
         }
-        let end = self.answer.floor_char_boundary(MOST_IN_FILE);
-        let bytes = Bytes::copy_from_slice(&self.answer.as_bytes()[..end]);
+        let end = answer.floor_char_boundary(MOST_IN_FILE);
+        let bytes = Bytes::copy_from_slice(&answer.as_bytes()[..end]);
         let file = long.then(|| Attachment { filename: "answer.txt".to_owned(), bytes });
         Message { embeds: vec![embed], file, private: self.tone == Tone::Refused, ..Message::default() }
     }
@@ -100,7 +121,11 @@ const MOST_IN_FILE: usize = 8 << 20;
 
 /// A text for the caller alone, as an error or a question.
 pub(super) fn private(text: String) -> Message {
-    Message { content: text, private: true, ..Message::default() }
+    let content = match text.char_indices().nth(MOST_CONTENT) {
+        None => text,
+        Some(_) => text.chars().take(MOST_CONTENT - 1).chain(['…']).collect(),
+    };
+    Message { content, private: true, ..Message::default() }
 }
 
 /// Buttons that confirm or cancel `id`.
@@ -125,6 +150,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn no_text_is_longer_than_discord_takes() {
+        let content = private("ä".repeat(MOST_CONTENT + 1)).content;
+        assert_eq!(content.chars().count(), MOST_CONTENT);
+        assert!(content.ends_with('…'));
+    }
+
+    #[test]
+    fn more_values_than_discord_takes_are_a_list() {
+        let of = |count: usize| {
+            (0..count).fold(Shown::note("Evolution", ""), |shown, n| shown.field(format!("No. {n}"), "x"))
+        };
+        assert_eq!(of(MOST_FIELDS).message("").embeds[0]["fields"].as_array().unwrap().len(), MOST_FIELDS);
+        let embed = of(MOST_FIELDS + 1).message("").embeds.remove(0);
+        assert!(embed.get("fields").is_none(), "{embed}");
+        assert!(embed["description"].as_str().unwrap().contains("No. 25: x"), "{embed}");
+        let long =
+            (0..20).fold(Shown::note("Status", ""), |shown, n| shown.field(format!("No. {n}"), &"x".repeat(400)));
+        assert!(long.message("").file.is_some(), "longer than all of an embed may be");
+    }
 
     #[test]
     fn a_long_answer_is_a_file() {
