@@ -97,6 +97,7 @@ impl Failure {
         match self {
             Self::Input(_) => "bad_input",
             Self::Forbidden(_) | Self::NeedsLua => "denied",
+            Self::Rcon(error) if error.may_have_run() => "unknown",
             Self::NoRcon(_) | Self::Rcon(_) | Self::Store => "failed",
             Self::TooOften(_) => "rate_limited",
             Self::Cancelled => "cancelled",

@@ -38,8 +38,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often old entries of the audit are looked for.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// How a call may end, as in metrics and the audit.
-const OUTCOMES: [&str; 8] =
-    ["done", "refused", "denied", "bad_input", "failed", "rate_limited", "cancelled", "expired"];
+const OUTCOMES: [&str; 9] =
+    ["done", "refused", "denied", "bad_input", "failed", "unknown", "rate_limited", "cancelled", "expired"];
 
 /// A call that is allowed, with all it needs to be done.
 pub(super) struct Job {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use factorio_isr::sim::rcon::Fault;
 use factorio_isr::store::AuditEntry;
 use insta::assert_snapshot;
 use regex::Regex;
@@ -37,6 +38,19 @@ async fn whatever_becomes_of_an_act_is_audited() {
     Admin | /factorio save server:nowhere |  | bad_input | There is no server `nowhere`. There are: `prod`.
     Admin | /factorio speed | prod | denied | Only Lua can do this, and Lua disables achievements on the save for ever. It is not allowed for this server. Its operator allows it with `allow_lua = true` in the server's table `rcon`.
     Admin | /factorio whitelist action:list | prod | done | Whitelisted players: Alice
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_of_which_nobody_knows_whether_it_was_done_is_not_called_a_failure() {
+    let world = World::new().await;
+    world.rcon.set_fault(Fault::CutMidReply);
+    world.call("Mod", "kick", &[player("Alice")]).await;
+    world.game_stops().await;
+    world.call("Mod", "kick", &[player("Alice")]).await;
+    assert_snapshot!(world.audited().await.join("\n"), @r"
+    Mod | /factorio kick player:Alice | prod | unknown | The connection to the game broke. Whether the command ran is not known.
+    Mod | /factorio kick player:Alice | prod | failed | The game is not running, or is still loading its map.
     ");
 }
 
