@@ -14,7 +14,7 @@ use factorio_isr::domain::Route;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-const GOOD: &str = r#"
+pub const GOOD: &str = r#"
 [discord]
 token = "token-of-the-file"
 
@@ -24,50 +24,50 @@ channels = { default = 111, joins = "112" }
 "#;
 
 /// A directory with a configuration in it.
-struct Place {
+pub struct Place {
     dir: TempDir,
     vars: BTreeMap<String, String>,
 }
 
 /// How the program ended and what it said, with the directory's path replaced by `DIR`.
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Place {
-    fn with(config: &str) -> Self {
+    pub fn with(config: &str) -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap(), vars: BTreeMap::new() };
         place.file("config.toml", config);
         std::fs::create_dir(place.path("secrets")).unwrap();
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn file(&self, name: &str, text: &str) {
+    pub fn file(&self, name: &str, text: &str) {
         std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    fn var(mut self, name: &str, value: &str) -> Self {
+    pub fn var(mut self, name: &str, value: &str) -> Self {
         self.vars.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    fn load(&self) -> Result<Loaded, String> {
+    pub fn load(&self) -> Result<Loaded, String> {
         let env = Environment { vars: self.vars.clone(), secrets_dir: self.path("secrets") };
         load(&self.path("config.toml"), &env).map_err(|errors| self.redact(&errors.to_string()))
     }
 
-    fn errors(&self) -> String {
+    pub fn errors(&self) -> String {
         self.load().unwrap_err()
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    pub fn run(&self, arguments: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_factorio-isr"));
         let command = command.args(arguments).current_dir(self.dir.path()).env_clear().envs(&self.vars);
         let output = command.output().unwrap();

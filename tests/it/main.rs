@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod config_chat;
 mod contract;
 mod delivery;
 mod discord;
