@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::happenings::insert_happenings;
 use super::inbound::insert_chat;
 use super::outbox::mentions_text;
+use super::preferences::insert_players;
 use super::{Store, StoreError, to_millis};
-use crate::domain::{FileId, Fingerprint, Happening, LogSource, NewChat, Notice, Position, ServerTag};
+use crate::domain::{EventKind, FileId, Fingerprint, Happening, LogSource, NewChat, Notice, Position, ServerTag};
 use crate::telemetry::metrics::COMMIT_LATENCY;
 
 /// Rows per INSERT: ten values at most, of at most 32,766 that SQLite binds.
@@ -114,6 +115,9 @@ impl Store {
         for chat in fresh().flat_map(|(batch, _)| &batch.chats) {
             chats += insert_chat(&mut tx, chat, 0).await?;
         }
+        for (batch, _) in fresh() {
+            insert_players(&mut tx, &batch.server, &joined(&batch.happenings)).await?;
+        }
         for (log, (checkpoint, read_at, moved)) in &checkpoints {
             if *moved {
                 write_checkpoint(&mut tx, log, checkpoint, *read_at).await?;
@@ -122,6 +126,12 @@ impl Store {
         tx.commit().await?;
         Ok((outcomes, [rows.len(), chats, happenings.len()]))
     }
+}
+
+/// Who joined, and when.
+fn joined(happenings: &[Happening]) -> Vec<(&str, Timestamp)> {
+    let joins = happenings.iter().filter(|happening| happening.kind == EventKind::Join);
+    joins.filter_map(|join| Some((join.player.as_deref()?, join.at))).collect()
 }
 
 /// Moves the batch's checkpoint if it stands where the batch begins.

@@ -1,13 +1,15 @@
 //! What is remembered for slash commands: chosen servers, players' names, what is registered with Discord.
 
 use jiff::Timestamp;
-use sqlx::{QueryBuilder, Row, Sqlite};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{Store, StoreError, to_millis};
 use crate::domain::ServerTag;
 
 /// Names suggested at once: more than Discord shows.
 const MOST_NAMES: i64 = 500;
+/// Rows per INSERT.
+const ROWS_PER_INSERT: usize = 1000;
 
 impl Store {
     /// The server that `member` of `guild` last named; `None` where there is none, or what is stored is no tag.
@@ -35,15 +37,13 @@ impl Store {
 
     /// Remembers the names of players of `server`.
     pub async fn know_players(&self, server: &ServerTag, names: &[String], at: Timestamp) -> Result<(), StoreError> {
-        for chunk in names.chunks(1000) {
-            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO known_players (server, name, seen_at) ");
-            insert.push_values(chunk, |mut row, name| {
-                row.push_bind(server.as_str()).push_bind(name).push_bind(to_millis(at));
-            });
-            insert.push(" ON CONFLICT (server, name) DO UPDATE SET seen_at = excluded.seen_at");
-            insert.build().persistent(false).execute(&self.writer).await.map_err(|error| self.in_words(&error))?;
-        }
-        Ok(())
+        let seen: Vec<_> = names.iter().map(|name| (name.as_str(), at)).collect();
+        let work = async {
+            let mut tx = self.begin().await?;
+            insert_players(&mut tx, server, &seen).await?;
+            tx.commit().await
+        };
+        work.await.map_err(|error| self.in_words(&error))
     }
 
     /// Names of players of `server`, the last seen first, at most 500.
@@ -83,4 +83,21 @@ impl Store {
             .map(drop)
             .map_err(|error| self.in_words(&error))
     }
+}
+
+/// Adds players of `server`, and when each was seen.
+pub(super) async fn insert_players(
+    tx: &mut SqliteConnection,
+    server: &ServerTag,
+    seen: &[(&str, Timestamp)],
+) -> sqlx::Result<()> {
+    for chunk in seen.chunks(ROWS_PER_INSERT) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO known_players (server, name, seen_at) ");
+        insert.push_values(chunk, |mut row, (name, at)| {
+            row.push_bind(server.as_str()).push_bind(*name).push_bind(to_millis(*at));
+        });
+        insert.push(" ON CONFLICT (server, name) DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)");
+        insert.build().persistent(false).execute(&mut *tx).await?;
+    }
+    Ok(())
 }

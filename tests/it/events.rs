@@ -50,7 +50,7 @@ fn interpreter(server: ServerSettings, source: LogSource, settings: &EventSettin
     Interpreter::new(server, source, Arc::new(EventRules::new(settings).unwrap()))
 }
 
-fn console() -> Interpreter {
+pub fn console() -> Interpreter {
     interpreter(server(), LogSource::Console, &EventSettings::default())
 }
 
@@ -71,7 +71,7 @@ fn lines(texts: &[&str]) -> LineBatch {
     batch(texts.iter().map(|text| line(text)).collect())
 }
 
-fn read(interpreter: &mut Interpreter, texts: &[&str]) -> Interpretation {
+pub fn read(interpreter: &mut Interpreter, texts: &[&str]) -> Interpretation {
     interpreter.interpret(&lines(texts), now())
 }
 

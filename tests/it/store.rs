@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use CommitOutcome::{AlreadyCommitted, Committed};
-use factorio_isr::domain::{ChannelId, FileId, Fingerprint, Lane, LogSource, Mentions, Notice, Position, ServerTag};
+use factorio_isr::domain::{
+    ChannelId, EventKind, FileId, Fingerprint, Happening, Lane, LogSource, Mentions, Notice, Position, ServerTag,
+};
 use factorio_isr::store::{CommitOutcome, IngestedBatch, OutboxRow, Store, StoreError, StoredCheckpoint};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -239,6 +241,31 @@ async fn rows_of_the_first_version_are_still_understood() {
     let stats = store.outbox_stats().await.unwrap();
     assert_eq!((stats.chat_depth, stats.alert_depth, stats.dead), (2, 0, 1));
     assert_eq!(store.channels_with_work().await.unwrap(), [channel()]);
+}
+
+#[tokio::test]
+async fn who_joined_is_known_with_the_lines_and_last_seen_comes_first() {
+    let (_dir, store) = fresh().await;
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let join = |(name, second): &(&str, i64)| Happening {
+        server: prod(),
+        at: at(*second),
+        kind: EventKind::Join,
+        player: Some((*name).to_owned()),
+        detail: None,
+    };
+    let seen = |names: &[(&str, i64)]| names.iter().map(join).collect();
+    let first = IngestedBatch {
+        happenings: seen(&[("Ann", 10), ("Bob", 20)]),
+        ..batch(Position::default(), position(1, 9), &[])
+    };
+    let again =
+        IngestedBatch { happenings: seen(&[("bob", 5), ("Carl", 15)]), ..batch(position(1, 9), position(1, 20), &[]) };
+    let stale = IngestedBatch { happenings: seen(&[("Never", 99)]), ..first.clone() };
+    store.commit(&[first, again, stale]).await.unwrap();
+    assert_eq!(store.known_players(&prod()).await.unwrap(), ["Bob", "Carl", "Ann"]);
+    store.know_players(&prod(), &["Ann".to_owned()], at(30)).await.unwrap();
+    assert_eq!(store.known_players(&prod()).await.unwrap(), ["Ann", "Bob", "Carl"]);
 }
 
 proptest! {
