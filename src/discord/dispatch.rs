@@ -12,8 +12,7 @@ const INTERACTIONS: usize = 64;
 /// Messages and what happens to them that may wait.
 const MESSAGES: usize = 1024;
 
-/// What happens in channels. Serenity runs a task for each event, so that two which came in the same breath may be
-/// swapped: ids tell their order.
+/// What happens in channels, in the order in which Discord told it.
 #[derive(Debug, Clone)]
 pub enum GatewayEvent {
     /// A new session began: what happened before it was not told and must be asked for.

@@ -4,14 +4,15 @@
 //! that is only dropped may come back. Both end with the runtime.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret;
 use serenity::Error;
 use serenity::all::{
-    ChannelId, Context, EventHandler, GuildId, Interaction, Message, MessageId, MessageUpdateEvent, Ready,
-    ResumedEvent, ShardId,
+    CollectorCallback, Context, Event, EventHandler, Interaction, MessageId, Ready, ResumedEvent, ShardId,
+    ShardMessenger,
 };
 use serenity::client::ClientBuilder;
 use serenity::gateway::{GatewayError, ShardManager};
@@ -193,7 +194,7 @@ fn run_client(runtime: &Runtime, plan: Plan, stop: &CancellationToken) -> End {
 
 async fn run_serenity(plan: Plan) -> End {
     let intents = plan.dispatches.intents();
-    let handler = Handler { signals: plan.signals, dispatches: plan.dispatches };
+    let handler = Handler { signals: plan.signals, dispatches: plan.dispatches, greetings: Arc::default() };
     let mut client = match ClientBuilder::new_with_http(plan.http, intents).event_handler(handler).await {
         Ok(client) => client,
         Err(error) => return end_of(&error),
@@ -223,6 +224,8 @@ fn end_of(error: &Error) -> End {
 struct Handler {
     signals: mpsc::UnboundedSender<Signal>,
     dispatches: Dispatches,
+    /// Counts the greetings: only what listens since the last one is heard.
+    greetings: Arc<AtomicU64>,
 }
 
 impl Handler {
@@ -231,13 +234,51 @@ impl Handler {
             debug!(?signal, "A session that was given up still speaks");
         }
     }
+
+    /// Hands on what happens in channels from now on, in the order in which it comes.
+    ///
+    /// Serenity runs a task for each event it gives to an [`EventHandler`], so that two of one breath may swap places.
+    /// What it calls a collector is called by the task that reads the connection, one event after the other
+    /// (`ShardRunner::run` of serenity 0.12). It lasts as long as the session, resumes included.
+    fn listen(&self, shard: &ShardMessenger) {
+        let (dispatches, greetings) = (self.dispatches.clone(), Arc::clone(&self.greetings));
+        let this = greetings.fetch_add(1, Ordering::Relaxed) + 1;
+        shard.add_collector(CollectorCallback(Box::new(move |event| {
+            let current = greetings.load(Ordering::Relaxed) == this;
+            if current {
+                for event in told(event) {
+                    dispatches.event(event);
+                }
+            }
+            current
+        })));
+    }
+}
+
+/// What an event of the gateway means for those who listen to channels.
+fn told(event: &Event) -> Vec<GatewayEvent> {
+    match event {
+        Event::MessageCreate(event) => vec![GatewayEvent::Message(Box::new(event.message.clone()))],
+        Event::MessageUpdate(event) => vec![GatewayEvent::MessageUpdate(Box::new(event.clone()))],
+        Event::MessageDelete(event) => {
+            vec![GatewayEvent::MessageDelete { channel: event.channel_id, message: event.message_id }]
+        }
+        Event::MessageDeleteBulk(event) => {
+            let gone =
+                |message: &MessageId| GatewayEvent::MessageDelete { channel: event.channel_id, message: *message };
+            event.ids.iter().map(gone).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 #[serenity::async_trait]
 impl EventHandler for Handler {
-    async fn ready(&self, _: Context, ready: Ready) {
+    /// What was written between the greeting and the listening is asked for like all that was written before it.
+    async fn ready(&self, context: Context, ready: Ready) {
         debug!(guilds = ready.guilds.len(), "The gateway session is ready");
         self.tell(Signal::Ready);
+        self.listen(&context.shard);
         self.dispatches.event(GatewayEvent::Ready);
     }
 
@@ -248,23 +289,5 @@ impl EventHandler for Handler {
 
     async fn interaction_create(&self, _: Context, interaction: Interaction) {
         self.dispatches.interaction(interaction);
-    }
-
-    async fn message(&self, _: Context, message: Message) {
-        self.dispatches.event(GatewayEvent::Message(Box::new(message)));
-    }
-
-    async fn message_update(&self, _: Context, _: Option<Message>, _: Option<Message>, update: MessageUpdateEvent) {
-        self.dispatches.event(GatewayEvent::MessageUpdate(Box::new(update)));
-    }
-
-    async fn message_delete(&self, _: Context, channel: ChannelId, message: MessageId, _: Option<GuildId>) {
-        self.dispatches.event(GatewayEvent::MessageDelete { channel, message });
-    }
-
-    async fn message_delete_bulk(&self, _: Context, channel: ChannelId, messages: Vec<MessageId>, _: Option<GuildId>) {
-        for message in messages {
-            self.dispatches.event(GatewayEvent::MessageDelete { channel, message });
-        }
     }
 }

@@ -303,15 +303,49 @@ async fn what_was_written_while_the_relay_was_away_is_said_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_in_one_breath_is_said_in_its_order() {
+    let world = World::new(&["a"]).await;
+    let [general, other] = CHANNELS;
+    let relay =
+        world.relay(ChatSettings { flood_messages: 500, ..settings(&[(general, &["a"]), (other, &["a"])]) }).await;
+    let mut expected = Vec::new();
+    for n in 0..200 {
+        let (channel, author) = (CHANNELS[n % 2], ["Ann", "Bob", "Carl"][n % 3]);
+        world.discord.say(channel, author, &format!("line {n}")).unwrap();
+        expected.push(format!("[Discord] {author}: line {n}"));
+    }
+    assert_eq!(world.told("a", 200).await, expected);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_gateway_connection_costs_no_message_and_no_order() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = CHANNELS;
+    let relay = world.relay(ChatSettings { flood_messages: 500, ..settings(&[(general, &["a"])]) }).await;
+    let say = |n: u32| assert!(world.discord.say(general, "Ann", &format!("{n}")).is_ok());
+    (0..3).for_each(say);
+    world.discord.cut_gateway();
+    (3..6).for_each(say);
+    assert!(world.discord.wait_for(DEADLINE, |state| state.stats().resumes == 1).await);
+    (6..9).for_each(say);
+    world.discord.send_invalid_session(false);
+    (9..12).for_each(say);
+    assert!(world.discord.wait_for(DEADLINE, |state| state.stats().identifies == 2).await);
+    (12..15).for_each(say);
+    let expected: Vec<String> = (0..15).map(|n| format!("[Discord] Ann: {n}")).collect();
+    assert_eq!(world.told("a", 15).await, expected);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_cut_and_marked() {
     let world = World::new(&["a"]).await;
     let [general, _] = CHANNELS;
     let relay = world.relay(ChatSettings { flood_messages: 2, ..settings(&[(general, &["a"])]) }).await;
     let ids: Vec<u64> = (0..4).map(|n| world.discord.say(general, "Ann", &format!("spam {n}")).unwrap()).collect();
-    // The flood first: who writes in the same breath may come first.
-    world.reactions(general, ids[2], &["🐌"]).await;
-    world.told("a", 2).await;
     world.discord.say(general, "Bob", "calm").unwrap();
+    world.reactions(general, ids[2], &["🐌"]).await;
     assert_eq!(world.told("a", 3).await, ["[Discord] Ann: spam 0", "[Discord] Ann: spam 1", "[Discord] Bob: calm"]);
     assert!(world.discord.messages(general).iter().all(|message| message.id == ids[2] || message.reactions.is_empty()));
     relay.stop().await;

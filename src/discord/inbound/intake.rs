@@ -28,9 +28,6 @@ use crate::store::{Edit, Mark};
 
 /// Events taken at a time.
 const BATCH: usize = 64;
-/// Serenity runs a task for each event, so those of one breath may be swapped. So long they are gathered, to be put in
-/// order by their ids.
-const SETTLE: Duration = Duration::from_millis(10);
 /// Messages per request; the API's maximum.
 const PAGE: usize = 100;
 /// The wait between attempts to ask Discord for something.
@@ -102,11 +99,6 @@ impl Intake {
                         cancel.cancelled().await;
                         return Ok(());
                     }
-                    sleep(SETTLE).await;
-                    while let Ok(event) = events.try_recv() {
-                        batch.push(event);
-                    }
-                    batch.sort_by_key(order);
                     for event in batch.drain(..) {
                         self.take(event).await?;
                     }
@@ -281,17 +273,6 @@ impl Intake {
                 return Ok(true);
             }
         }
-    }
-}
-
-/// A session first, then messages by age, and what happened to each in its order: serenity hands events on by tasks of
-/// their own, which may overtake each other.
-fn order(event: &GatewayEvent) -> (u64, u8) {
-    match event {
-        GatewayEvent::Ready => (0, 0),
-        GatewayEvent::Message(message) => (message.id.get(), 1),
-        GatewayEvent::MessageUpdate(update) => (update.id.get(), 2),
-        GatewayEvent::MessageDelete { message, .. } => (message.get(), 3),
     }
 }
 
