@@ -19,8 +19,19 @@ pub struct QueuedChat {
     pub lines: Vec<String>,
     /// How many of them have been said.
     pub said: usize,
+    /// How often the answer to the next of them was cut off.
+    pub cuts: u32,
     /// When it was written.
     pub written_at: Timestamp,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnd {
+    /// The game said it.
+    Said,
+    /// It was sent, and nobody knows whether the game heard it.
+    InDoubt,
 }
 
 /// What the end of a line means for its chat.
@@ -28,6 +39,8 @@ pub struct QueuedChat {
 pub struct SaidChat {
     /// Whether this was the last of its lines.
     pub whole: bool,
+    /// Whether any of its lines is in doubt.
+    pub in_doubt: bool,
 }
 
 /// A message that was edited, as each game it went to would hear it.
@@ -52,18 +65,21 @@ pub enum Mark {
     Waiting,
     /// ❌: a game was down for too long, and does not hear it.
     Failed,
+    /// ❔: it was sent, and nobody knows whether a game heard all of it.
+    Doubt,
     /// 🐌: its author writes too much at once.
     Flood,
 }
 
 impl Mark {
     /// All marks.
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Failed, Self::Flood];
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Failed, Self::Doubt, Self::Flood];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Failed => "failed",
+            Self::Doubt => "doubt",
             Self::Flood => "flood",
         }
     }
@@ -74,6 +90,7 @@ impl Mark {
         match self {
             Self::Waiting => "⏳",
             Self::Failed => "❌",
+            Self::Doubt => "❔",
             Self::Flood => "🐌",
         }
     }
@@ -207,7 +224,7 @@ impl Store {
     /// The oldest chat that waits for `server`.
     pub async fn next_chat(&self, server: &ServerTag) -> Result<Option<QueuedChat>, StoreError> {
         sqlx::query(
-            "SELECT id, revision, lines, said, written_at FROM inbound
+            "SELECT id, revision, lines, said, cuts, written_at FROM inbound
              WHERE state = 'pending' AND server = $1 ORDER BY id LIMIT 1",
         )
         .bind(server.as_str())
@@ -227,36 +244,55 @@ impl Store {
             .map_err(|e| self.in_words(&e))
     }
 
-    /// One more line of `chat` has been said.
-    pub async fn line_said(&self, chat: &QueuedChat, now: Timestamp) -> Result<SaidChat, StoreError> {
-        let whole = chat.said + 1 >= chat.lines.len();
-        let work = async {
-            let mut tx = self.begin().await?;
-            // An edit or a deletion meanwhile has its own way.
-            sqlx::query(
-                "UPDATE inbound SET said = said + 1, state = CASE WHEN $4 THEN 'said' ELSE state END,
-                                    finished_at = CASE WHEN $4 THEN $3 END
-                 WHERE id = $1 AND revision = $2 AND state = 'pending'",
-            )
-            .bind(chat.id)
-            .bind(chat.revision)
-            .bind(to_millis(now))
-            .bind(whole)
-            .execute(&mut *tx)
-            .await?;
-            if whole {
-                settle_waiting(&mut tx, chat.id, now).await?;
-            }
-            tx.commit().await
-        };
-        work.await.map_err(|e| self.in_words(&e))?;
-        if whole {
+    /// The next line of `chat` is over.
+    pub async fn line_over(&self, chat: &QueuedChat, end: LineEnd, now: Timestamp) -> Result<SaidChat, StoreError> {
+        let said = self.try_line_over(chat, end, now).await.map_err(|e| self.in_words(&e))?;
+        if said.whole || end == LineEnd::InDoubt {
             self.inbound_changed();
         }
-        Ok(SaidChat { whole })
+        Ok(said)
     }
 
-    /// `chat` waited too long: it is not said any more, and its message is marked.
+    async fn try_line_over(&self, chat: &QueuedChat, end: LineEnd, now: Timestamp) -> sqlx::Result<SaidChat> {
+        let whole = chat.said + 1 >= chat.lines.len();
+        let mut tx = self.begin().await?;
+        // An edit or a deletion meanwhile has its own way.
+        let in_doubt = sqlx::query_scalar::<_, i64>(
+            "UPDATE inbound SET said = said + 1, cuts = 0, in_doubt = in_doubt + $5,
+                                state = CASE WHEN $4 THEN 'said' ELSE state END,
+                                finished_at = CASE WHEN $4 THEN $3 END
+             WHERE id = $1 AND revision = $2 AND state = 'pending' RETURNING in_doubt",
+        )
+        .bind(chat.id)
+        .bind(chat.revision)
+        .bind(to_millis(now))
+        .bind(whole)
+        .bind(end == LineEnd::InDoubt)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if end == LineEnd::InDoubt && in_doubt.is_some() {
+            mark_chat(&mut tx, chat.id, Mark::Doubt, now).await?;
+        }
+        if whole {
+            settle_waiting(&mut tx, chat.id, now).await?;
+        }
+        tx.commit().await?;
+        Ok(SaidChat { whole, in_doubt: in_doubt.is_some_and(|lines| lines > 0) })
+    }
+
+    /// The answer to the next line of `chat` was cut off.
+    pub async fn answer_cut(&self, chat: &QueuedChat) -> Result<(), StoreError> {
+        sqlx::query("UPDATE inbound SET cuts = cuts + 1 WHERE id = $1 AND revision = $2 AND state = 'pending'")
+            .bind(chat.id)
+            .bind(chat.revision)
+            .execute(&self.writer)
+            .await
+            .map(drop)
+            .map_err(|e| self.in_words(&e))
+    }
+
+    /// `chat` waited too long: it is not said any more, and its message is marked; a line that was sent already may
+    /// have been heard.
     pub async fn expire(&self, chat: &QueuedChat, now: Timestamp) -> Result<(), StoreError> {
         let work = async {
             let mut tx = self.begin().await?;
@@ -265,16 +301,8 @@ impl Store {
                 .bind(to_millis(now))
                 .execute(&mut *tx)
                 .await?;
-            sqlx::query(
-                "INSERT INTO inbound_marks (channel, message, mark, wanted, set_at)
-                 SELECT channel, message, 'failed', 1, $2 FROM inbound
-                 WHERE id = $1 AND state = 'expired' AND message IS NOT NULL
-                 ON CONFLICT (message, mark) DO NOTHING",
-            )
-            .bind(chat.id)
-            .bind(to_millis(now))
-            .execute(&mut *tx)
-            .await?;
+            let mark = if chat.cuts > 0 { Mark::Doubt } else { Mark::Failed };
+            mark_chat(&mut tx, chat.id, mark, now).await?;
             settle_waiting(&mut tx, chat.id, now).await?;
             tx.commit().await
         };
@@ -374,6 +402,22 @@ pub(super) async fn insert_chat(tx: &mut SqliteConnection, chat: &NewChat, revis
     Ok(usize::try_from(inserted.rows_affected()).unwrap_or_default())
 }
 
+/// Marks the message that a chat came from, unless that was withdrawn.
+async fn mark_chat(tx: &mut SqliteConnection, chat: i64, mark: Mark, now: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO inbound_marks (channel, message, mark, wanted, set_at)
+         SELECT channel, message, $3, 1, $2 FROM inbound
+         WHERE id = $1 AND state <> 'withdrawn' AND message IS NOT NULL
+         ON CONFLICT (message, mark) DO NOTHING",
+    )
+    .bind(chat)
+    .bind(to_millis(now))
+    .bind(mark.as_str())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Takes the mark of waiting off a message, once it waits for no game.
 async fn settle_waiting(tx: &mut SqliteConnection, chat: i64, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
@@ -395,6 +439,7 @@ fn queued_of(row: &SqliteRow) -> sqlx::Result<QueuedChat> {
         revision: row.try_get("revision")?,
         lines: lines.split('\n').map(ToOwned::to_owned).collect(),
         said: usize::try_from(row.try_get::<i64, _>("said")?).unwrap_or_default(),
+        cuts: u32::try_from(row.try_get::<i64, _>("cuts")?).unwrap_or_default(),
         written_at: from_millis(row.try_get("written_at")?),
     })
 }

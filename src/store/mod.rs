@@ -27,7 +27,7 @@ use tokio::sync::watch;
 pub use audit::AuditEntry;
 pub use error::StoreError;
 pub use housekeeping::OutboxStats;
-pub use inbound::{Edit, Mark, MarkChange, QueuedChat, SaidChat};
+pub use inbound::{Edit, LineEnd, Mark, MarkChange, QueuedChat, SaidChat};
 pub use ingest::{CommitOutcome, IngestedBatch, StoredCheckpoint};
 pub use outbox::{NewMessage, OutboxRow, StoredMessage};
 

@@ -50,7 +50,7 @@ metrics! {
     RCON_LATENCY: Kind::Histogram(&[0.01, 0.1, 0.5, 1.0, 5.0, 10.0]), "factorio_isr_rcon_command_latency_seconds" ["server"], "Seconds an RCON command took.";
     RCON_RECONNECTS: Kind::Counter, "factorio_isr_rcon_reconnects_total" ["server"], "RCON connections that broke and are made anew.";
     RCON_QUEUE_DEPTH: Kind::Gauge, "factorio_isr_rcon_queue_depth" ["server"], "RCON commands that wait for their turn.";
-    INBOUND_CHATS: Kind::Counter, "factorio_isr_inbound_chats_total" ["server", "outcome"], "Chat for a game by outcome: said, expired.";
+    INBOUND_CHATS: Kind::Counter, "factorio_isr_inbound_chats_total" ["server", "outcome"], "Chat for a game by outcome: said, doubt (sent, and perhaps not heard), expired.";
     INBOUND_WAITING: Kind::Gauge, "factorio_isr_inbound_waiting" ["server"], "Chat that waits for a game.";
     INBOUND_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_inbound_latency_seconds" [], "Seconds from the writing of chat to its being said in a game.";
     BUILD_INFO: Kind::Gauge, "factorio_isr_build_info" ["version"], "1, with the version as a label.";

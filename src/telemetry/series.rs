@@ -52,7 +52,7 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
         counter!(RCON_RECONNECTS, vec![tag()]).increment(0);
         gauge!(RCON_QUEUE_DEPTH, vec![tag()]).increment(0.0);
         gauge!(INBOUND_WAITING, vec![tag()]).increment(0.0);
-        for outcome in ["said", "expired"] {
+        for outcome in ["said", "doubt", "expired"] {
             counter!(INBOUND_CHATS, vec![tag(), label("outcome", outcome)]).increment(0);
         }
         drop(histogram!(INBOUND_LATENCY));

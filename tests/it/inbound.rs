@@ -13,7 +13,7 @@ use factorio_isr::domain::{ChannelId, ChatTemplate, LogSource, ManualClock, NewC
 use factorio_isr::health::{Component, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
 use factorio_isr::sim::discord::{GatewayFaults, SimChannel, SimDiscord, SimDiscordConfig, SimPost};
-use factorio_isr::sim::rcon::{Game, SimRcon};
+use factorio_isr::sim::rcon::{Fault, Game, SimRcon};
 use factorio_isr::store::{IngestedBatch, Store};
 use factorio_isr::supervisor::Backoff;
 use jiff::Timestamp;
@@ -375,6 +375,54 @@ async fn a_game_that_saves_says_the_line_once_and_the_next_behind_it() {
     world.games["a"].set_saving(false);
     assert_eq!(world.told("a", 2).await, ["[Discord] Ann: one", "[Discord] Ann: two"]);
     world.reactions(general, first, &[]).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_answer_is_always_cut_off_is_sent_twice_and_marked() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = CHANNELS;
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    let game = &world.games["a"];
+    game.set_fault(Fault::CutMidReply);
+    let two_lines = world.discord.say(general, "Ann", "one\ntwo").unwrap();
+    let next = world.discord.say(general, "Ann", "three").unwrap();
+    world.reactions(general, two_lines, &["❔"]).await;
+    world.reactions(general, next, &["❔"]).await;
+    game.set_fault(Fault::None);
+    let well = world.discord.say(general, "Ann", "four").unwrap();
+    within(game.until(|seen| seen.answered == 1)).await;
+    let sent = ["one", "one", "two", "two", "three", "three", "four"].map(|text| format!("[Discord] Ann: {text}"));
+    assert_eq!(game.seen().commands, sent);
+    world.reactions(general, well, &[]).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_cut_off_once_is_said_and_not_marked() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = CHANNELS;
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    let game = &world.games["a"];
+    game.set_fault(Fault::Close);
+    let said = world.discord.say(general, "Ann", "hello").unwrap();
+    within(game.until(|seen| seen.commands.len() == 1)).await;
+    game.set_fault(Fault::None);
+    within(game.until(|seen| seen.answered == 1)).await;
+    world.reactions(general, said, &[]).await;
+    assert_eq!(game.seen().commands, ["[Discord] Ann: hello"; 2]);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_whose_answer_cannot_be_read_is_sent_once_and_marked() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = CHANNELS;
+    let relay = world.relay(settings(&[(general, &["a"])])).await;
+    world.games["a"].set_fault(Fault::WrongId);
+    let sent = world.discord.say(general, "Ann", "hello").unwrap();
+    world.reactions(general, sent, &["❔"]).await;
+    assert_eq!(world.games["a"].seen().commands, ["[Discord] Ann: hello"]);
     relay.stop().await;
 }
 

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::Shared;
 use crate::rcon::{ChatText, Command, LinkState, Priority, RconClient, RconError};
-use crate::store::QueuedChat;
+use crate::store::{LineEnd, QueuedChat};
 use crate::telemetry::metrics::{INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING};
 
 /// What a game may take before its chat is marked as waiting: a save blocks it for so long now and then.
@@ -19,10 +19,12 @@ const GRACE: Duration = Duration::from_secs(3);
 /// The wait between attempts while a game is down.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// What became of a line.
+/// What became of an attempt to say a line.
 enum Told {
-    /// It is said, or was sent and nobody can know.
-    Said,
+    /// It is over with.
+    Over(LineEnd),
+    /// It was sent, and its answer was cut off.
+    Cut(RconError),
     /// The game cannot hear it now.
     NotNow(RconError),
 }
@@ -46,16 +48,21 @@ pub(super) async fn say_all(shared: &Shared, game: &RconClient, cancel: &Cancell
         }
         link.borrow_and_update();
         match say(shared, game, &chat).await? {
-            Told::Said => said(shared, game, &chat).await?,
-            Told::NotNow(error) => {
-                debug!(%server, %error, "Chat waits for the game");
-                store.mark_waiting(server, shared.clock.now()).await?;
-                tokio::select! {
-                    () = cancel.cancelled() => {}
-                    moved = link.changed() => if moved.is_err() { sleep(RETRY).await },
-                    () = sleep(RETRY) => {}
-                }
+            Told::Over(end) => {
+                over(shared, game, &chat, end).await?;
+                continue;
             }
+            Told::Cut(error) => {
+                debug!(%server, %error, "A line of chat was sent, its answer was cut off, and it is sent once more");
+                store.answer_cut(&chat).await?;
+            }
+            Told::NotNow(error) => debug!(%server, %error, "Chat waits for the game"),
+        }
+        store.mark_waiting(server, shared.clock.now()).await?;
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            moved = link.changed() => if moved.is_err() { sleep(RETRY).await },
+            () = sleep(RETRY) => {}
         }
     }
     Ok(())
@@ -68,7 +75,7 @@ fn age(chat: &QueuedChat, now: Timestamp) -> Duration {
 /// Says the next line of `chat`. Whoever waits for long is marked meanwhile.
 async fn say(shared: &Shared, game: &RconClient, chat: &QueuedChat) -> anyhow::Result<Told> {
     let Some(text) = chat.lines.get(chat.said).and_then(|line| ChatText::new(line).ok()) else {
-        return Ok(Told::Said);
+        return Ok(Told::Over(LineEnd::Said));
     };
     if let Some(error) = not_connected(game).await {
         return Ok(Told::NotNow(error));
@@ -81,7 +88,7 @@ async fn say(shared: &Shared, game: &RconClient, chat: &QueuedChat) -> anyhow::R
         shared.store.mark_waiting(game.server(), shared.clock.now()).await?;
         sent.await
     };
-    Ok(told(game, outcome.err()))
+    Ok(outcome.err().map_or(Told::Over(LineEnd::Said), |error| told(game, chat, error)))
 }
 
 /// Why there is no connection, once it has had a moment to come about.
@@ -100,36 +107,35 @@ async fn not_connected(game: &RconClient) -> Option<RconError> {
     }
 }
 
-/// A game that does not answer in time is saving, and says the line behind the save: it is not said twice. Nor is one
-/// whose answer could not be read: it was heard. One that was cut off has stopped, or its network has: the line is said
-/// again.
-fn told(game: &RconClient, error: Option<RconError>) -> Told {
+/// A game that does not answer in time is saving, and says the line behind the save: it is not sent twice. Nor is one
+/// whose answer could not be read: it was heard. One that was cut off has stopped, or its network has: the line is sent
+/// once more, and no more than that, since something in between may cut every answer.
+fn told(game: &RconClient, chat: &QueuedChat, error: RconError) -> Told {
     let server = game.server();
     match error {
-        None => Told::Said,
-        Some(error @ (RconError::TimedOut(_) | RconError::Garbage(_) | RconError::Crashed)) => {
-            debug!(%server, %error, "A line of chat was sent, and the answer is unknown");
-            Told::Said
+        error @ RconError::CutMidReply if chat.cuts == 0 => Told::Cut(error),
+        error if error.may_have_run() => {
+            debug!(%server, %error, "A line of chat was sent, and whether the game heard it is not known");
+            Told::Over(LineEnd::InDoubt)
         }
-        Some(
-            error @ (RconError::LuaNotAllowed { .. }
-            | RconError::EmptyCommand
-            | RconError::TooLong { .. }
-            | RconError::NotOneLine),
-        ) => {
+        error @ (RconError::LuaNotAllowed { .. }
+        | RconError::EmptyCommand
+        | RconError::TooLong { .. }
+        | RconError::NotOneLine) => {
             warn!(%server, %error, "A line of chat cannot be said");
-            Told::Said
+            Told::Over(LineEnd::Said)
         }
-        Some(error) => Told::NotNow(error),
+        error => Told::NotNow(error),
     }
 }
 
-async fn said(shared: &Shared, game: &RconClient, chat: &QueuedChat) -> anyhow::Result<()> {
+async fn over(shared: &Shared, game: &RconClient, chat: &QueuedChat, end: LineEnd) -> anyhow::Result<()> {
     let now = shared.clock.now();
-    if shared.store.line_said(chat, now).await?.whole {
-        let server = game.server().to_string();
+    let said = shared.store.line_over(chat, end, now).await?;
+    if said.whole {
+        let (server, outcome) = (game.server().to_string(), if said.in_doubt { "doubt" } else { "said" });
         histogram!(INBOUND_LATENCY).record(age(chat, now).as_secs_f64());
-        counter!(INBOUND_CHATS, "server" => server, "outcome" => "said").increment(1);
+        counter!(INBOUND_CHATS, "server" => server, "outcome" => outcome).increment(1);
     }
     Ok(())
 }
