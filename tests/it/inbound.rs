@@ -303,6 +303,30 @@ async fn what_was_written_while_the_relay_was_away_is_said_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_too_long_ago_gets_a_cross() {
+    let world = World::new(&["a"]).await;
+    let [general, other] = CHANNELS;
+    let chat = || settings(&[(general, &["a"]), (other, &["a"])]);
+    let early = world.discord.say(general, "Ann", "before its first start").unwrap();
+    let relay = world.relay(chat()).await;
+    let heard = world.discord.say(general, "Ann", "heard").unwrap();
+    world.told("a", 1).await;
+    relay.stop().await;
+
+    let old = world.discord.say(general, "Ann", "too old").unwrap();
+    let bot = SimPost { text: "of a bot", bot: true, ..SimPost::default() };
+    let robot = world.discord.post_as(general, "Robot", bot).unwrap();
+    world.clock.advance(Duration::from_secs(301));
+    let relay = world.relay(chat()).await;
+    world.reactions(general, old, &["❌"]).await;
+    for unmarked in [early, heard, robot] {
+        world.reactions(general, unmarked, &[]).await;
+    }
+    assert_eq!(world.games["a"].seen().commands, ["[Discord] Ann: heard"]);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_in_one_breath_is_said_in_its_order() {
     let world = World::new(&["a"]).await;
     let [general, other] = CHANNELS;

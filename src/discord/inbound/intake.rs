@@ -1,35 +1,30 @@
-//! The gateway's events to the store; and what was written while nobody listened.
+//! The gateway's events to the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reqwest::StatusCode;
 use serde::Deserialize;
-use serde_json::Value;
 use serenity::all::{Message, MessageUpdateEvent};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::Shared;
 use super::clean::{Names, mentioned};
 use super::directory::Directory;
 use super::format;
-use super::heard::{Heard, first_id_at, written_at};
+use super::heard::{Heard, written_at};
 use super::routes::{Ears, Verdict};
 use crate::discord::GatewayEvent;
-use crate::discord::rest::Answer;
 use crate::domain::{ChannelId, NewChat};
 use crate::health::{Component, ComponentHandle};
 use crate::store::{Edit, Mark};
 
 /// Events taken at a time.
 const BATCH: usize = 64;
-/// Messages per request; the API's maximum.
-const PAGE: usize = 100;
 /// The wait between attempts to ask Discord for something.
 const RETRY: Duration = Duration::from_secs(5);
 /// An edit later than this is not said.
@@ -51,14 +46,14 @@ struct Me {
 }
 
 pub(super) struct Intake {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     directory: Directory,
-    ears: Ears,
-    own: u64,
+    pub(super) ears: Ears,
+    pub(super) own: u64,
     /// Channels of which something was missed: everything behind this message must be asked for.
-    gaps: BTreeMap<ChannelId, u64>,
+    pub(super) gaps: BTreeMap<ChannelId, u64>,
     /// The newest message of a channel with a gap.
-    newest: BTreeMap<ChannelId, u64>,
+    pub(super) newest: BTreeMap<ChannelId, u64>,
     health: ComponentHandle,
 }
 
@@ -157,7 +152,7 @@ impl Intake {
         }
     }
 
-    async fn hear(&mut self, message: &Message) -> anyhow::Result<()> {
+    pub(super) async fn hear(&mut self, message: &Message) -> anyhow::Result<()> {
         let Some(heard) = Heard::of(message) else { return Ok(()) };
         let settings = &self.shared.chat;
         if !settings.feeds.contains_key(&heard.channel) {
@@ -220,68 +215,4 @@ impl Intake {
         };
         format::lines(heard, &names, &self.shared.chat, edited, self.own)
     }
-
-    /// From every channel, something may be missing behind what was seen last. A channel that was never heard begins
-    /// now.
-    async fn note_gaps(&mut self) -> anyhow::Result<()> {
-        let now = self.shared.clock.now();
-        let oldest = first_id_at(now.saturating_sub(SignedDuration::try_from(self.shared.chat.ttl)?)?);
-        for channel in self.shared.chat.feeds.keys() {
-            match self.shared.store.last_seen(*channel).await? {
-                Some(seen) => {
-                    self.gaps.entry(*channel).or_insert(seen.max(oldest));
-                }
-                None => self.shared.store.take_in(&[], Some((*channel, first_id_at(now)))).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for what was missed. What cannot be asked for now is asked for later.
-    async fn close_gaps(&mut self) -> anyhow::Result<()> {
-        for (channel, after) in self.gaps.clone() {
-            if self.catch_up(channel, after).await? {
-                self.gaps.remove(&channel);
-                let seen = self.newest.remove(&channel).unwrap_or(after).max(after);
-                self.shared.store.take_in(&[], Some((channel, seen))).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether everything behind `after` is taken in, or can never be.
-    async fn catch_up(&mut self, channel: ChannelId, mut after: u64) -> anyhow::Result<bool> {
-        loop {
-            let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
-            let page = match self.shared.rest.get(&path).await {
-                Ok(answer) if answer.status.is_success() => messages(&answer),
-                Ok(answer) if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => {
-                    warn!(%channel, "Cannot read what was written while away: grant View Channel and Read Message History");
-                    return Ok(true);
-                }
-                Ok(_) | Err(_) => None,
-            };
-            let Some(page) = page else { return Ok(false) };
-            if let Some(messages) = Some(page.len()).filter(|count| *count > 0) {
-                info!(%channel, messages, "Reading what was written in Discord meanwhile");
-            }
-            for message in &page {
-                self.hear(message).await?;
-                after = after.max(message.id.get());
-            }
-            if page.len() < PAGE {
-                return Ok(true);
-            }
-        }
-    }
-}
-
-/// A page of messages, oldest first. One that this version cannot read is left out.
-fn messages(answer: &Answer) -> Option<Vec<Message>> {
-    let listed: Vec<Value> = answer.json()?;
-    let read =
-        |value| serde_json::from_value::<Message>(value).inspect_err(|error| warn!(%error, "Cannot read a message"));
-    let mut messages: Vec<Message> = listed.into_iter().filter_map(|value| read(value).ok()).collect();
-    messages.sort_by_key(|message| message.id);
-    Some(messages)
 }

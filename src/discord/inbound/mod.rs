@@ -4,6 +4,7 @@
 //! absence of the gateway or of a game loses none of it within `relay.inbound_ttl`. Words reach a game as plain server
 //! chat, never as a command: the only door is [`ChatText`](crate::rcon::ChatText).
 
+mod catch_up;
 pub mod clean;
 mod deliver;
 mod directory;
