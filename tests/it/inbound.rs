@@ -303,6 +303,39 @@ async fn what_was_written_while_the_relay_was_away_is_said_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_are_called_by_their_nicknames_also_after_an_absence() {
+    let world = World::new(&["a"]).await;
+    let [general, _] = CHANNELS;
+    let chat = || settings(&[(general, &["a"])]);
+    world.discord.set_nick("Ann", "Annie");
+    world.discord.set_nick("Bob", "Bobby");
+    let relay = world.relay(chat()).await;
+    let first = world.discord.say(general, "Ann", "first").unwrap();
+    world.told("a", 1).await;
+    let reply = |text| SimPost { text, reply_to: Some(first), ..SimPost::default() };
+    world.discord.post_as(general, "Bob", reply("here")).unwrap();
+    world.told("a", 3).await;
+    relay.stop().await;
+    let bob = world.discord.messages(general)[1].author.id;
+    world.discord.post_as(general, "Carl", reply("away")).unwrap();
+    world.discord.say(general, "Carl", &format!("<@{bob}>?")).unwrap();
+    world.discord.say(general, "Bob", "yes").unwrap();
+    let relay = world.relay(chat()).await;
+    insta::assert_snapshot!(world.told("a", 7).await.join("\n"), @r#"
+    [Discord] Annie: first
+    [Discord] Bobby: ↪ Annie: "first"
+    [Discord] Bobby: here
+    [Discord] Carl: ↪ Annie: "first"
+    [Discord] Carl: away
+    [Discord] Carl: @Bobby?
+    [Discord] Bobby: yes
+    "#);
+    let asked = world.discord.stats().requested("GET /guilds/{id}/members/{id}");
+    assert_eq!(asked, 3, "each member once");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_too_long_ago_gets_a_cross() {
     let world = World::new(&["a"]).await;
     let [general, other] = CHANNELS;

@@ -62,9 +62,13 @@ impl Intake {
             if let Some(messages) = Some(page.len()).filter(|count| *count > 0) {
                 info!(%channel, messages, "Reading what was written in Discord meanwhile");
             }
-            for message in &page {
-                self.hear(message).await?;
-                after = after.max(message.id.get());
+            after = page.iter().map(|message| message.id.get()).fold(after, u64::max);
+            let mut heard: Vec<Heard> = page.iter().filter_map(Heard::of).collect();
+            let people = heard.iter().flat_map(Heard::people).collect();
+            let names = self.directory.members(channel, &people).await;
+            for mut heard in heard.drain(..) {
+                heard.rename(&names);
+                self.hear(heard).await?;
             }
             if page.len() < PAGE {
                 return Ok(true);

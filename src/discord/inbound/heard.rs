@@ -133,6 +133,31 @@ impl Heard {
         })
     }
 
+    /// The members of the Discord server it tells of: who wrote, who is mentioned, who is quoted.
+    pub fn people(&self) -> impl Iterator<Item = u64> {
+        let author = match self.author {
+            Author::Person(id) | Author::Bot(id) => Some(id),
+            Author::Webhook(_) => None,
+        };
+        author.into_iter().chain(self.users.keys().copied()).chain(self.quote.iter().map(|quote| quote.author))
+    }
+
+    /// Calls people what members of the Discord server call them.
+    pub fn rename(&mut self, members: &BTreeMap<u64, String>) {
+        let rename = |id: u64, name: &mut String| {
+            if let Some(known) = members.get(&id) {
+                name.clone_from(known);
+            }
+        };
+        if !matches!(self.author, Author::Webhook(_)) {
+            rename(self.author.id(), &mut self.name);
+        }
+        self.users.iter_mut().for_each(|(id, name)| rename(*id, name));
+        if let Some(quote) = &mut self.quote {
+            rename(quote.author, &mut quote.name);
+        }
+    }
+
     /// Whether there is nothing in it that could be said.
     #[must_use]
     pub fn is_empty(&self) -> bool {

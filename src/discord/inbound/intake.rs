@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde::Deserialize;
-use serenity::all::{Message, MessageUpdateEvent};
+use serenity::all::{GuildId, MessageUpdateEvent};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ struct Me {
 
 pub(super) struct Intake {
     pub(super) shared: Arc<Shared>,
-    directory: Directory,
+    pub(super) directory: Directory,
     pub(super) ears: Ears,
     pub(super) own: u64,
     /// Channels of which something was missed: everything behind this message must be asked for.
@@ -129,7 +129,11 @@ impl Intake {
                 self.note_gaps().await?;
                 self.close_gaps().await
             }
-            GatewayEvent::Message(message) => self.hear(&message).await,
+            GatewayEvent::Message(message) => {
+                let Some(mut heard) = Heard::of(&message) else { return Ok(()) };
+                self.name_people(&mut heard, message.guild_id, message.member.is_some());
+                self.hear(heard).await
+            }
             GatewayEvent::MessageUpdate(update) => self.edit(&update).await,
             GatewayEvent::MessageDelete { channel, message } => {
                 if ChannelId::new(channel.get()).is_some_and(|channel| self.shared.chat.feeds.contains_key(&channel)) {
@@ -152,8 +156,18 @@ impl Intake {
         }
     }
 
-    pub(super) async fn hear(&mut self, message: &Message) -> anyhow::Result<()> {
-        let Some(heard) = Heard::of(message) else { return Ok(()) };
+    /// Who wrote comes with the gateway's messages, and is remembered for those that come without; whom a message
+    /// quotes may be known so.
+    fn name_people(&mut self, heard: &mut Heard, guild: Option<GuildId>, with_member: bool) {
+        let Some(guild) = guild.map(|guild| guild.to_string()) else { return };
+        if with_member {
+            self.directory.meet(&guild, heard.author.id(), &heard.name);
+        }
+        let quoted = heard.quote.as_ref().map(|quote| quote.author);
+        heard.rename(&self.directory.known_members(&guild, quoted.into_iter()));
+    }
+
+    pub(super) async fn hear(&mut self, heard: Heard) -> anyhow::Result<()> {
         let settings = &self.shared.chat;
         if !settings.feeds.contains_key(&heard.channel) {
             return Ok(());
@@ -185,7 +199,8 @@ impl Intake {
     }
 
     async fn edit(&mut self, update: &MessageUpdateEvent) -> anyhow::Result<()> {
-        let Some(heard) = Heard::of_update(update) else { return Ok(()) };
+        let Some(mut heard) = Heard::of_update(update) else { return Ok(()) };
+        self.name_people(&mut heard, update.guild_id, matches!(update.member, Some(Some(_))));
         let Some(at) = heard.edited else { return Ok(()) };
         if !matches!(self.ears.judge(&heard, &self.shared.chat, self.own), Verdict::Say(_)) {
             return Ok(());

@@ -310,6 +310,11 @@ impl SimDiscord {
         self.hub.change(|state| state.standings.insert(user.to_owned(), standing));
     }
 
+    /// A member calls themselves `nick` here.
+    pub fn set_nick(&self, user: &str, nick: &str) {
+        self.hub.change(|state| state.nicks.insert(user.to_owned(), nick.to_owned()));
+    }
+
     /// What the bot replied to a call of [`SimDiscord::interact`]; a reply only the caller sees included.
     #[must_use]
     pub fn interaction_reply(&self, id: u64) -> Option<Arc<SimMessage>> {

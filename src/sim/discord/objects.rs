@@ -78,18 +78,18 @@ fn roles(guild: &SimGuild, bot: &SimBot, more: &[SimRole]) -> Value {
 }
 
 /// A member without `user`, as it stands inside a message.
-pub(super) fn partial_member(member: &SimUser, bot: &SimBot, roles: &[u64]) -> Value {
+pub(super) fn partial_member(member: &SimUser, bot: &SimBot, roles: &[u64], nick: Option<&str>) -> Value {
     let own = (member.id == bot.id).then(|| bot_role(bot));
     let roles: Vec<String> = own.iter().chain(roles).map(u64::to_string).collect();
     json!({
-        "nick": null, "avatar": null, "banner": null, "roles": roles, "joined_at": "2026-01-01T00:00:00.000000+00:00",
+        "nick": nick, "avatar": null, "banner": null, "roles": roles, "joined_at": "2026-01-01T00:00:00.000000+00:00",
         "premium_since": null, "deaf": false, "mute": false, "flags": 0, "pending": false,
         "communication_disabled_until": null, "unusual_dm_activity_until": null,
     })
 }
 
-pub(super) fn member(who: &SimUser, bot: &SimBot, roles: &[u64]) -> Value {
-    let mut member = partial_member(who, bot, roles);
+pub(super) fn member(who: &SimUser, bot: &SimBot, roles: &[u64], nick: Option<&str>) -> Value {
+    let mut member = partial_member(who, bot, roles, nick);
     member["user"] = user(who);
     member
 }

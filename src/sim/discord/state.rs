@@ -54,6 +54,8 @@ pub struct SimState {
     pub(super) roles: Vec<SimRole>,
     /// By user.
     pub(super) standings: HashMap<String, Standing>,
+    /// What members call themselves here, by user.
+    pub(super) nicks: HashMap<String, String>,
     pub(super) posts_under_way: HashMap<u64, usize>,
     pub(super) counts: SimStats,
     channels: BTreeMap<u64, ChannelState>,
@@ -83,6 +85,7 @@ impl SimState {
             interactions: Interactions::new(config.interaction_deadline),
             roles: config.roles.clone(),
             standings: HashMap::new(),
+            nicks: HashMap::new(),
             posts_under_way: HashMap::new(),
             counts: SimStats::default(),
             channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
@@ -167,8 +170,12 @@ impl SimState {
         self.standings.get(&user.name).map_or(&[], |standing| &standing.roles)
     }
 
+    fn nick_of(&self, user: &SimUser) -> Option<&str> {
+        self.nicks.get(&user.name).map(String::as_str)
+    }
+
     pub(super) fn member_json(&self, user: &SimUser) -> Value {
-        objects::member(user, &self.bot, self.roles_of(user))
+        objects::member(user, &self.bot, self.roles_of(user), self.nick_of(user))
     }
 
     pub(super) fn guild_json(&self) -> Value {
@@ -335,7 +342,10 @@ impl SimState {
     fn announce(&mut self, event: &str, message: &SimMessage) {
         let mut shown = self.created_json(message);
         shown["guild_id"] = json!(self.guild.id.to_string());
-        shown["member"] = objects::partial_member(&message.author, &self.bot, self.roles_of(&message.author));
+        shown["member"] = {
+            let author = &message.author;
+            objects::partial_member(author, &self.bot, self.roles_of(author), self.nick_of(author))
+        };
         let bot = self.bot.id;
         let open = message.author.id == bot || message.pinged.contains(&super::model::Ping::User(bot));
         self.sessions.dispatch(GUILD_MESSAGES, event, |intents| {
