@@ -7,6 +7,7 @@ mod happening;
 mod log;
 mod notice;
 mod server_tag;
+mod words;
 
 pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -15,3 +16,4 @@ pub use happening::Happening;
 pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, Position};
 pub use notice::{ChannelId, Lane, Mentions, Notice};
 pub use server_tag::{InvalidServerTag, ServerTag};
+pub use words::Words;

@@ -8,6 +8,7 @@ use jiff::civil::DateTime;
 
 use super::draft::{Address, Drafts, Source, Values};
 use super::line_format::{self, Envelope, Level};
+use super::markup;
 use super::memory::{Memory, Thread};
 use super::mentions::{self, Marked, Pings};
 use super::routing::{self, EventRules};
@@ -94,7 +95,8 @@ impl Interpreter {
         match envelope {
             Envelope::Tagged { at, tag, text } => {
                 let at = self.dated(at, now);
-                self.console(&said(console::tagged(tag, text), at), drafts);
+                let event = self.know_again(console::tagged(tag, text), at);
+                self.console(&said(event, at), drafts);
             }
             Envelope::Dated { at, text } => {
                 let at = self.dated(at, now);
@@ -150,6 +152,26 @@ impl Interpreter {
         if !spans_lines {
             self.memory.thread = Thread::None;
         }
+    }
+
+    /// Another relay that listens to us in Discord says in the game what we took from it: as `<server>: Relay: Bob: hi`
+    /// behind `Bob: hi`. Relayed, that would go round for ever.
+    fn know_again<'a>(&mut self, event: Event<'a>, at: Timestamp) -> Event<'a> {
+        if !self.tells_console() {
+            return event;
+        }
+        let field = |name| event.field(name).map(markup::to_plain).unwrap_or_default();
+        match event.kind {
+            EventKind::Chat | EventKind::Shout => {
+                self.memory.note_said(&format!("{}: {}", field("player"), field("message")), at);
+            }
+            EventKind::ServerChat if self.memory.was_said(&field("message"), at) => {
+                return Event { kind: EventKind::RelayEcho, ..event };
+            }
+            EventKind::ServerChat => self.memory.note_said(&field("message"), at),
+            _ => {}
+        }
+        event
     }
 
     /// A run begins. If the one before was not closed, it did not end in order.

@@ -1,10 +1,12 @@
 //! What the interpreter of a log has to know of the lines before. It is stored with the checkpoint, so that a
 //! restart changes nothing about how the next line is read.
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ChannelId, Lane};
+use crate::domain::{ChannelId, Lane, Words};
 
 /// Small, and written as JSON. Absent keys have their default, so that a later version may add some.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,7 +25,15 @@ pub(super) struct Memory {
     pub(super) thread: Thread,
     /// A run began and nobody has joined yet: whoever leaves now was only on the map when it was saved.
     pub(super) loading: bool,
+    /// What was said of late, and in which second, to know it again when another relay says it once more.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub(super) said: VecDeque<(String, i64)>,
 }
+
+/// How long what was said is known again.
+const ECHO_SECONDS: i64 = 60;
+/// The most lines that are.
+const ECHO_LINES: usize = 32;
 
 /// What a bare line is joined to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,6 +72,23 @@ impl Memory {
 
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("plain data without maps becomes JSON")
+    }
+
+    /// Notes a line of chat, with who said it.
+    pub(super) fn note_said(&mut self, line: &str, at: Timestamp) {
+        let second = at.as_second();
+        self.said.retain(|(_, then)| (second - then).abs() < ECHO_SECONDS);
+        if self.said.len() >= ECHO_LINES {
+            self.said.pop_front();
+        }
+        self.said.extend(Words::key(line).map(|key| (key.to_string(), second)));
+    }
+
+    /// Whether `line` says once more what was said of late, with a name in front.
+    pub(super) fn was_said(&self, line: &str, at: Timestamp) -> bool {
+        let (words, second) = (Words::of(line), at.as_second());
+        let recent = self.said.iter().filter(|(_, then)| (second - then).abs() < ECHO_SECONDS);
+        recent.into_iter().any(|(key, _)| words.repeat(&Words::of(key)))
     }
 
     /// Lines were lost: what was known of the run is no longer sure.
