@@ -83,10 +83,12 @@ impl Words {
         self.places(other).any(|at| at > 0 && self.0.get(at).is_some_and(|word| word.apart))
     }
 
-    /// Whether this line is something in front of all of `other`.
+    /// Whether this line is something in front of all of `other`; its beginning will do where that tells it.
     #[must_use]
-    pub fn end_in(&self, other: &Self) -> bool {
-        self.places(other).any(|at| at > 0 && at + other.len() == self.len())
+    pub fn grew_from(&self, other: &Self) -> bool {
+        let beginning = Self(other.0.iter().take(KEY_WORDS).cloned().collect());
+        let all = |at: usize| at + other.len() == self.len() || other.len() >= KEY_WORDS;
+        other.len() > 1 && self.places(&beginning).any(|at| at > 0 && all(at))
     }
 
     fn places(&self, other: &Self) -> impl Iterator<Item = usize> {
@@ -179,8 +181,8 @@ mod tests {
         assert!(repeats("A: Server: Bob: hi there", "Bob: hi"));
         assert!(!repeats("Bob: hi", "Bob: hi"));
         assert!(!repeats("Urgent reminder: restart", "Reminder: restart"));
-        assert!(Words::of("Eve: Bob: hi").end_in(&Words::of("bob: hi")));
-        assert!(!Words::of("Bob: hi you").end_in(&Words::of("Bob: hi")));
+        assert!(Words::of("Eve: Bob: hi").grew_from(&Words::of("bob: hi")));
+        assert!(!Words::of("Bob: hi you").grew_from(&Words::of("Bob: hi")));
     }
 
     proptest! {

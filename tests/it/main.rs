@@ -12,6 +12,7 @@ mod harness;
 mod http;
 mod inbound;
 mod logging;
+mod loops;
 mod losses;
 mod prometheus;
 mod rcon;

@@ -88,8 +88,8 @@ impl Intake {
             Some(ControlFlow::Continue(page)) => page,
         };
         let missed = page.iter().filter(|message| message.id.get() > after).filter_map(Heard::of);
-        for heard in missed.filter(|heard| !heard.is_empty()) {
-            if let Verdict::Say(_) = self.ears.judge(&heard, &self.shared.chat, self.own) {
+        for mut heard in missed {
+            if let Verdict::Say(_) = self.ears.judge(&mut heard, &self.shared.chat, self.own) {
                 self.shared.store.mark(channel, heard.id, Mark::Failed, self.shared.clock.now()).await?;
             }
         }

@@ -167,7 +167,7 @@ impl Intake {
         heard.rename(&self.directory.known_members(&guild, quoted.into_iter()));
     }
 
-    pub(super) async fn hear(&mut self, heard: Heard) -> anyhow::Result<()> {
+    pub(super) async fn hear(&mut self, mut heard: Heard) -> anyhow::Result<()> {
         let settings = &self.shared.chat;
         if !settings.feeds.contains_key(&heard.channel) {
             return Ok(());
@@ -176,7 +176,7 @@ impl Intake {
         *newest = heard.id.max(*newest);
         let seen = (!self.gaps.contains_key(&heard.channel)).then_some((heard.channel, heard.id));
         let store = &self.shared.store;
-        let games = match self.ears.judge(&heard, settings, self.own) {
+        let games = match self.ears.judge(&mut heard, settings, self.own) {
             Verdict::Ignored => Vec::new(),
             Verdict::Flood { first } => {
                 debug!(channel = %heard.channel, "A message is dropped: its author writes too much at once");
@@ -188,6 +188,7 @@ impl Intake {
             Verdict::Say(games) => games,
         };
         let lines = if games.is_empty() { Vec::new() } else { self.lines(&heard, false).await };
+        self.ears.note_said(&heard, &lines);
         let to = |server| NewChat {
             server,
             source: Some((heard.channel, heard.id)),
@@ -202,13 +203,14 @@ impl Intake {
         let Some(mut heard) = Heard::of_update(update) else { return Ok(()) };
         self.name_people(&mut heard, update.guild_id, matches!(update.member, Some(Some(_))));
         let Some(at) = heard.edited else { return Ok(()) };
-        if !matches!(self.ears.judge(&heard, &self.shared.chat, self.own), Verdict::Say(_)) {
+        if !matches!(self.ears.judge(&mut heard, &self.shared.chat, self.own), Verdict::Say(_)) {
             return Ok(());
         }
         let (instead, behind) = (self.lines(&heard, false).await, self.lines(&heard, true).await);
         if instead.is_empty() {
             return Ok(());
         }
+        self.ears.note_said(&heard, &behind);
         let in_time = at.duration_since(written_at(heard.id)) <= EDIT_WINDOW;
         let edit = Edit {
             channel: heard.channel,

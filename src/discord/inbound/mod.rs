@@ -8,6 +8,7 @@ mod catch_up;
 pub mod clean;
 mod deliver;
 mod directory;
+mod echoes;
 pub mod format;
 pub mod heard;
 mod intake;

@@ -3,14 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
+use super::echoes::Echoes;
 use super::heard::{Author, Heard, written_at};
 use crate::config::settings::ChatSettings;
 use crate::domain::ServerTag;
 
-/// How long the words that went into a game are known when a bot repeats them.
-const ECHO_WINDOW: SignedDuration = SignedDuration::from_mins(1);
 /// People whose last messages are remembered; beyond, those are forgotten who have been silent.
 const PEOPLE: usize = 1024;
 
@@ -19,7 +18,8 @@ const PEOPLE: usize = 1024;
 pub enum Verdict {
     /// It is said in these games.
     Say(Vec<ServerTag>),
-    /// Nobody hears it: no game is fed by its channel, a bot that is not allowed, our own words, an echo.
+    /// Nobody hears it: no game is fed by its channel, a bot that is not allowed, our own words, an echo,
+    /// nothing that could be said.
     Ignored,
     /// Its author writes too much at once; `first` of those that are dropped.
     Flood {
@@ -32,8 +32,7 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Ears {
     people: HashMap<u64, VecDeque<Admitted>>,
-    /// Words that went into games, with their time.
-    said: VecDeque<(String, Timestamp)>,
+    echoes: Echoes,
 }
 
 /// A person's message and whether it was said.
@@ -44,41 +43,33 @@ struct Admitted {
 }
 
 impl Ears {
-    /// What becomes of `heard`, where the bot itself is `own`. The same message again gets the same answer.
-    pub fn judge(&mut self, heard: &Heard, settings: &ChatSettings, own: u64) -> Verdict {
+    /// What becomes of `heard`, where the bot itself is `own`. The same message again gets the same answer. Lines of a
+    /// bot that only repeat what went into a game are taken out of it.
+    pub fn judge(&mut self, heard: &mut Heard, settings: &ChatSettings, own: u64) -> Verdict {
         let Some(games) = settings.feeds.get(&heard.channel) else { return Verdict::Ignored };
-        if self.is_deaf_to(heard, settings, own) {
+        if is_deaf_to(heard, settings, own) {
+            return Verdict::Ignored;
+        }
+        let bot = !matches!(heard.author, Author::Person(_));
+        if bot {
+            heard.text = self.echoes.fresh_lines(heard);
+        }
+        if heard.is_empty() {
             return Verdict::Ignored;
         }
         let flood = self.flood(heard, settings.flood_messages, settings.flood_window);
         if let Some(first) = flood {
             return Verdict::Flood { first };
         }
-        self.remember(heard);
+        if bot {
+            self.echoes.note_bot(heard);
+        }
         Verdict::Say(games.clone())
     }
 
-    /// Our own words, bots that are not allowed, and bots that repeat what went into a game: another relay.
-    fn is_deaf_to(&self, heard: &Heard, settings: &ChatSettings, own: u64) -> bool {
-        match heard.author {
-            Author::Person(_) => false,
-            author if author.id() == own || heard.application == Some(own) => true,
-            author => !settings.allowed_bots.contains(&author.id()) || self.repeats(heard),
-        }
-    }
-
-    /// Whether a line of a bot ends with words that went into a game of late.
-    fn repeats(&self, heard: &Heard) -> bool {
-        let now = written_at(heard.id);
-        let recent = || self.said.iter().filter(|(_, at)| now.duration_since(*at).abs() < ECHO_WINDOW);
-        heard.text.lines().map(letters).any(|line| recent().any(|(said, _)| line.ends_with(said.as_str())))
-    }
-
-    fn remember(&mut self, heard: &Heard) {
-        let now = written_at(heard.id);
-        self.said.retain(|(_, at)| now.duration_since(*at).abs() < ECHO_WINDOW);
-        let words = heard.text.lines().map(letters).filter(|line| !line.is_empty());
-        self.said.extend(words.map(|line| (line, now)));
+    /// These lines go into games because of `heard`.
+    pub fn note_said(&mut self, heard: &Heard, lines: &[String]) {
+        self.echoes.note_said(heard, lines);
     }
 
     /// `None` where the message is within the limit.
@@ -101,11 +92,15 @@ impl Ears {
     }
 }
 
-/// Letters and digits alone, in lower case: what is left of words through any template and any escaping.
-fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+/// Our own words, and bots that are not allowed.
+fn is_deaf_to(heard: &Heard, settings: &ChatSettings, own: u64) -> bool {
+    match heard.author {
+        Author::Person(_) => false,
+        author if author.id() == own || heard.application == Some(own) => true,
+        author => !settings.allowed_bots.contains(&author.id()),
+    }
 }
 
 #[cfg(test)]
 #[path = "routes_tests.rs"]
-mod tests;
+pub(super) mod tests;
