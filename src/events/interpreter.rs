@@ -358,3 +358,7 @@ fn has_trace(kind: EventKind) -> bool {
 fn relayed(to: &Address, capped: bool) -> Thread {
     Thread::Relayed { channel: to.channel, lane: to.lane, event: to.event.as_ref().to_owned(), capped }
 }
+
+#[cfg(test)]
+#[path = "interpreter_tests.rs"]
+mod tests;

@@ -147,7 +147,7 @@ fn push_link(link: &str, out: &mut String) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use regex::Regex;
 
@@ -221,7 +221,7 @@ mod tests {
 
     /// Says where `markdown` would do anything but show its characters. Written from Discord's rules, not from the
     /// code above: escapes and bracketed links are read first, then every opener that is left is an offence.
-    fn live_markup(markdown: &str) -> Option<String> {
+    pub(in crate::events) fn live_markup(markdown: &str) -> Option<String> {
         let chars: Vec<char> = markdown.chars().collect();
         let mut at = 0;
         let mut shown = String::new();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     /// Texts that are dense in what Discord reacts to.
-    fn tricky() -> impl Strategy<Value = String> {
+    pub(in crate::events) fn tricky() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
             "*",
             "_",

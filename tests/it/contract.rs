@@ -91,7 +91,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// Files that belong to a test module: `#[cfg(test)] mod name;` in the file that declares them.
 fn test_files(declaring: &Path) -> Vec<PathBuf> {
-    let declared = Regex::new(r#"#\[cfg\(test\)\]\s*(?:#\[path = "([^"]+)"\]\s*)?mod (\w+);"#).unwrap();
+    let declared =
+        Regex::new(r#"#\[cfg\(test\)\]\s*(?:#\[path = "([^"]+)"\]\s*)?(?:pub\([^)]*\) )?mod (\w+);"#).unwrap();
     let folder = declaring.parent().unwrap();
     let stem = declaring.file_stem().unwrap();
     let below = if ["mod", "lib", "main"].iter().any(|name| stem == *name) { folder.into() } else { folder.join(stem) };
@@ -105,7 +106,7 @@ fn test_files(declaring: &Path) -> Vec<PathBuf> {
 
 /// The code before the test module, which stands last, without comments.
 fn without_tests(text: &str) -> String {
-    let tests = Regex::new(r"(?m)^#\[cfg\(test\)\]\nmod \w+ \{").unwrap();
+    let tests = Regex::new(r"(?m)^#\[cfg\(test\)\]\n(?:pub\([^)]*\) )?mod \w+ \{").unwrap();
     let code = tests.find(text).map_or(text, |tests| &text[..tests.start()]);
     code.lines().filter(|line| !line.trim_start().starts_with("//")).fold(String::new(), |all, line| all + line + "\n")
 }
@@ -190,10 +191,12 @@ fn rooms_that_only_compute_open_nothing() {
 fn the_reader_of_sources_sees_paths_and_groups_but_no_tests() {
     let rooms = rooms();
     let code = "use crate::store::Store;\nuse crate::{app, demo::run};\n// crate::tail\nlet x = crate::http::y();\n\
-                #[cfg(test)]\nmod tests {\n    use crate::sim::Sim;\n}\n";
+                #[cfg(test)]\npub(super) mod tests {\n    use crate::sim::Sim;\n}\n";
     let known: Vec<String> = known_rooms(&without_tests(code), &rooms).into_iter().collect();
     assert_eq!(known, ["app", "demo", "http", "store"]);
     let all = sources();
     assert!(all.len() > 80, "{} files", all.len());
-    assert!(!all.iter().any(|source| source.path.ends_with("tail/situations.rs")), "declared under cfg(test)");
+    for tests in ["tail/situations.rs", "discord/inbound/routes_tests.rs"] {
+        assert!(!all.iter().any(|source| source.path.ends_with(tests)), "{tests} is declared under cfg(test)");
+    }
 }

@@ -156,6 +156,7 @@ fn tricky() -> impl Strategy<Value = String> {
         "<server>: ",
         "<@1>",
         "<#2>",
+        "<@&3>",
         "<:kek:9>",
         "👍",
         "\u{200d}",
@@ -193,7 +194,8 @@ proptest! {
         let emoji = if named { EmojiStyle::Name } else { EmojiStyle::Keep };
         let quote = Some(Quote { author: 5, name: name.clone(), text: quoted });
         let message = Heard { name, quote, files: vec![file], ..heard(&text) };
-        let names = Names { users: [(1, user.clone())].into(), channels: [(2, user)].into(), ..Names::default() };
+        let called = |id: u64| [(id, user.clone())].into();
+        let names = Names { users: called(1), channels: called(2), roles: called(3) };
         let said = lines(&message, &names, &ChatSettings { emoji, ..settings() }, edited, 99);
         prop_assert!(said.len() <= 5 + 2, "{:?}", said);
         for line in &said {
