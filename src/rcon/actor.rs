@@ -15,6 +15,7 @@ use super::error::RconError;
 use super::framing::Guarded;
 use super::session::{Guard, Session};
 use crate::health::ComponentHandle;
+use crate::supervisor::Backoff;
 use crate::telemetry::metrics::RCON_RECONNECTS;
 
 /// Serves the commands of all [`RconClient`](super::RconClient)s of one server. A clone is a fresh start for the supervisor; run
@@ -67,10 +68,7 @@ impl RconActor {
                 counter!(RCON_RECONNECTS, "server" => self.shared.target.server.to_string()).increment(1);
             }
             self.report(&error, run.is_some(), last.as_ref());
-            let wait = match error {
-                RconError::WrongPassword => backoff.max,
-                _ => backoff.delay(failures.saturating_sub(1), fastrand::f64()),
-            };
+            let wait = wait_after(&error, failures, backoff, fastrand::f64());
             last = Some(error);
             let _stopped = cancel.run_until_cancelled(sleep(wait)).await;
         }
@@ -118,6 +116,14 @@ impl RconActor {
             self.shared.queue.fail_all(error);
         }
     }
+}
+
+/// The wait before the next attempt, after so many failures in a row. A wrong password is not guessed at: somebody must
+/// correct it first, so the waits are the longest from the beginning. `chance` in 0..1 spreads them, so that a host
+/// with many games is not asked by all actors at once.
+fn wait_after(error: &RconError, failures: u32, backoff: Backoff, chance: f64) -> Duration {
+    let step = if *error == RconError::WrongPassword { u32::MAX } else { failures.saturating_sub(1) };
+    backoff.delay(step, chance)
 }
 
 impl fmt::Debug for RconActor {

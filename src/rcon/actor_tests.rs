@@ -8,7 +8,6 @@ use crate::domain::ServerTag;
 use crate::health::HealthRegistry;
 use crate::rcon::{Command, Priority, RconTarget, RconTimes, connect};
 use crate::sim::rcon::{Fault, Game, SimRcon};
-use crate::supervisor::Backoff;
 
 #[tokio::test]
 async fn a_panic_of_the_protocols_code_is_a_reconnect() {
@@ -34,4 +33,15 @@ async fn a_panic_of_the_protocols_code_is_a_reconnect() {
     assert_eq!(sim.seen().connects, 2);
     cancel.cancel();
     timeout(Duration::from_secs(10), running).await.unwrap().unwrap().unwrap();
+}
+
+#[test]
+fn waits_grow_and_are_spread_also_with_a_wrong_password() {
+    let seconds =
+        |error: &RconError, failures, chance| wait_after(error, failures, Backoff::default(), chance).as_secs();
+    let refused = [1, 2, 3, 4, 9, u32::MAX].map(|failures| seconds(&RconError::Refused, failures, 1.0));
+    assert_eq!(refused, [1, 2, 4, 8, 60, 60]);
+    assert_eq!(seconds(&RconError::Refused, 4, 0.0), 4);
+    let wrong = [(1, 0.0), (1, 0.5), (1, 1.0), (9, 0.0)];
+    assert_eq!(wrong.map(|(failures, chance)| seconds(&RconError::WrongPassword, failures, chance)), [30, 45, 60, 30]);
 }
