@@ -355,6 +355,55 @@ async fn a_game_that_restarts_is_connected_to_once_each_time() {
 }
 
 #[tokio::test]
+async fn a_game_that_is_slow_hangs_talks_garbage_is_killed_and_comes_back_is_connected_to_once_each_time() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let write = log.clone();
+    let hook = move |event| {
+        if let RconEvent::Connected { from } = event {
+            write.lock().unwrap().push(format!("New RCON connection from IP ADDR:({{{from}}})"));
+        }
+    };
+    let sim = SimRcon::start(PASSWORD, Game::default(), hook).await.unwrap();
+    let linked = Linked::new(target(&sim), times());
+    let connects = || log.lock().unwrap().len();
+    assert!(linked.ask(Command::Time).await.is_ok());
+    sim.set_fault(Fault::Slow(Duration::from_millis(20)));
+    assert!(linked.ask(Command::Time).await.is_ok());
+    assert_eq!(connects(), 1);
+
+    let mut told = Vec::new();
+    for (fault, limit) in [(Fault::Hang, Some(IMPATIENT)), (Fault::Length(3), None)] {
+        sim.set_fault(fault);
+        told.push(linked.ask_for(Command::Time, limit).await.unwrap_err());
+        sim.set_fault(Fault::None);
+        assert!(linked.ask(Command::Time).await.is_ok(), "{fault:?}");
+    }
+    assert_eq!(connects(), 3);
+
+    sim.set_saving(true);
+    let asked = sim.seen().commands.len();
+    let killed = async {
+        sim.until(|seen| seen.commands.len() > asked).await;
+        sim.stop();
+    };
+    told.push(tokio::join!(linked.ask(Command::Seed), within(killed)).0.unwrap_err());
+    linked.link(|state| matches!(state, LinkState::Down(_))).await;
+    told.push(linked.ask(Command::Seed).await.unwrap_err());
+    sim.set_saving(false);
+    within(sim.start_again()).await.unwrap();
+    linked.link(|state| *state == LinkState::Up).await;
+    assert!(linked.ask(Command::Seed).await.is_ok());
+    assert_eq!(connects(), 4);
+    let told: Vec<String> = told.iter().map(RconError::public_message).collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    The game did not answer in time; it may be saving. Whether the command ran is not known.
+    The game's answer could not be read. Whether the command ran is not known.
+    The connection to the game broke. Whether the command ran is not known.
+    The game is not running, or is still loading its map.
+    "#);
+}
+
+#[tokio::test]
 async fn an_end_is_noticed_while_nothing_is_asked() {
     let (sim, linked) = linked().await;
     sim.stop();
