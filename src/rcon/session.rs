@@ -7,7 +7,7 @@ use metrics::histogram;
 use rcon::{Builder, Connection};
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -84,18 +84,20 @@ impl Session {
 
     async fn ask(&mut self, line: &CommandLine, limit: Duration) -> Result<Reply, RconError> {
         let begun = Instant::now();
-        let mut text = self.exchange(line, limit).await?;
+        let end = begun + limit;
+        let mut text = self.exchange(line, (end, limit)).await?;
         if is_swallowed(line, &text) {
             info!(server = %self.shared.target.server, "The game warned of the save's first Lua command; it is sent again");
-            text = self.exchange(line, limit).await?;
+            text = self.exchange(line, (end, limit)).await?;
         }
         text.truncate(text.trim_end_matches(['\r', '\n']).len());
         Ok(Reply { text, took: begun.elapsed() })
     }
 
-    async fn exchange(&mut self, line: &CommandLine, limit: Duration) -> Result<String, RconError> {
+    /// One command and its answer, until `end`, which was `limit` away when the first one was sent.
+    async fn exchange(&mut self, line: &CommandLine, (end, limit): (Instant, Duration)) -> Result<String, RconError> {
         let begun = Instant::now();
-        let outcome = timeout(limit, self.connection.cmd(line.as_str())).await;
+        let outcome = timeout_at(end, self.connection.cmd(line.as_str())).await;
         let server = &self.shared.target.server;
         histogram!(RCON_LATENCY, "server" => server.to_string()).record(begun.elapsed().as_secs_f64());
         debug!(%server, verb = line.verb(), took = ?begun.elapsed(), "An RCON command is over");

@@ -205,6 +205,15 @@ async fn allowed_lua_that_the_game_swallows_is_repeated_once() {
 }
 
 #[tokio::test]
+async fn a_repeated_lua_command_has_no_more_time_than_one() {
+    let sim = sim().await;
+    let linked = Linked::new(RconTarget { allow_lua: true, ..target(&sim) }, times());
+    sim.set_fault(Fault::Slow(IMPATIENT * 2 / 3));
+    let late = linked.ask_for(line("/sc rcon.print(1)"), Some(IMPATIENT)).await;
+    assert_eq!(late, Err(RconError::TimedOut(IMPATIENT)));
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_said_to_the_operator_and_tried_again() {
     let sim = sim().await;
     let linked = Linked::new(RconTarget { password: SecretString::from("guess"), ..target(&sim) }, times());
