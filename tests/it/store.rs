@@ -7,7 +7,9 @@ use CommitOutcome::{AlreadyCommitted, Committed};
 use factorio_isr::domain::{
     ChannelId, EventKind, FileId, Fingerprint, Happening, Lane, LogSource, Mentions, Notice, Position, ServerTag,
 };
-use factorio_isr::store::{CommitOutcome, IngestedBatch, OutboxRow, Store, StoreError, StoredCheckpoint};
+use factorio_isr::store::{
+    CommitOutcome, IngestedBatch, LineEnd, Mark, MarkChange, OutboxRow, Store, StoreError, StoredCheckpoint,
+};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use sqlx::SqlitePool;
@@ -241,6 +243,37 @@ async fn rows_of_the_first_version_are_still_understood() {
     let stats = store.outbox_stats().await.unwrap();
     assert_eq!((stats.chat_depth, stats.alert_depth, stats.dead), (2, 0, 1));
     assert_eq!(store.channels_with_work().await.unwrap(), [channel()]);
+}
+
+#[tokio::test]
+async fn chat_and_marks_of_the_third_version_are_still_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("isr.db");
+    let migrations = tempfile::tempdir().unwrap();
+    for file in ["0001_outbox.sql", "0002_commands.sql", "0003_inbound.sql"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(file);
+        std::fs::copy(source, migrations.path().join(file)).unwrap();
+    }
+    let database = raw(&path).await;
+    sqlx::migrate::Migrator::new(migrations.path()).await.unwrap().run(&database).await.unwrap();
+    for sample in [
+        "INSERT INTO inbound VALUES (3, 'prod', 111, 77, 0, 'one\ntwo', 1, 1000, 'pending', NULL)",
+        "INSERT INTO inbound_marks VALUES (111, 77, 'waiting', 1, 0, 5)",
+        "INSERT INTO inbound_marks VALUES (111, 76, 'failed', 1, 1, 4)",
+    ] {
+        sqlx::query(sample).execute(&database).await.unwrap();
+    }
+    database.close().await;
+
+    let store = Store::open(&path).await.unwrap();
+    let chat = store.next_chat(&prod()).await.unwrap().unwrap();
+    assert_eq!((chat.said, chat.cuts, chat.lines.len()), (1, 0, 2));
+    let waiting = MarkChange { channel: channel(), message: 77, mark: Mark::Waiting, wanted: true };
+    assert_eq!(store.mark_changes(9).await.unwrap(), [waiting]);
+    let over = store.line_over(&chat, LineEnd::InDoubt, Timestamp::UNIX_EPOCH).await.unwrap();
+    assert!(over.whole && over.in_doubt);
+    let marks = store.mark_changes(9).await.unwrap();
+    assert_eq!(marks, [MarkChange { mark: Mark::Doubt, ..waiting }], "it waits no more");
 }
 
 #[tokio::test]
