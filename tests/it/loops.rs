@@ -102,7 +102,7 @@ impl World {
             lines.sort();
             lines
         };
-        assert_eq!(sorted(self.game.seen().commands), sorted(told.to_vec()));
+        assert_eq!(sorted(self.game.seen().chats().into_iter().map(str::to_owned).collect()), sorted(told.to_vec()));
         let messages = self.discord.messages(CHANNEL);
         assert_eq!(sorted(ours(&mut messages.iter().map(AsRef::as_ref))), sorted(written.to_vec()));
     }
