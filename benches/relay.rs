@@ -54,6 +54,8 @@ fn server(console_log: PathBuf) -> ServerSettings {
         channels: ServerChannels { default, routes: std::collections::BTreeMap::new() },
         permissions: PermissionSettings::default(),
         rcon: None,
+        mod_logs: std::collections::BTreeMap::new(),
+        prometheus_file: None,
     }
 }
 

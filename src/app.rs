@@ -18,7 +18,7 @@ use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
-use crate::domain::{Clock, LineBatch, LogSource, SystemClock};
+use crate::domain::{Clock, LineBatch, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::game::{GameBoard, Keeper, Sampler};
 use crate::health::{Component, HealthRegistry, Lifecycle};
@@ -132,7 +132,7 @@ async fn bind(settings: &Settings) -> anyhow::Result<TcpListener> {
 fn series(settings: &Settings) -> Vec<ServerSeries> {
     let of = |server: &ServerSettings| ServerSeries {
         tag: server.tag.clone(),
-        engine_log: server.engine_log.is_some(),
+        logs: server.logs().map(|(source, _)| source).collect(),
         rcon: server.rcon.is_some(),
     };
     settings.servers.iter().map(of).collect()
@@ -278,13 +278,11 @@ impl Parts<'_> {
     fn start_tails(&mut self, batches: &mpsc::Sender<LineBatch>) {
         let wakes = Wakes::new();
         for server in &self.settings.servers {
-            let console = (LogSource::Console, &server.console_log);
-            let engine = server.engine_log.as_ref().map(|path| (LogSource::Engine, path));
-            for (source, path) in [Some(console), engine].into_iter().flatten() {
+            for (source, path) in server.logs() {
                 let config = TailConfig {
                     server: server.tag.clone(),
                     source,
-                    path: path.clone(),
+                    path: path.to_owned(),
                     start_at: server.start_at,
                     poll_interval: self.settings.relay.poll_interval,
                 };

@@ -21,7 +21,7 @@ use super::settings::{Destination, EmojiStyle, Level, LogFormat, StartAt};
 #[cfg(test)]
 use super::source::join;
 use super::value::{GuildIds, MemberIds, SecretFile};
-use crate::domain::{ChannelId, EventKind, Lane, ServerTag};
+use crate::domain::{ChannelId, EventKind, Lane, ModLogName, ServerTag};
 
 /// Reads the whole tree. `None` means that problems were added.
 pub(super) fn read(root: &Value, problems: &mut Problems<'_>) -> Option<File> {
@@ -190,6 +190,10 @@ sections! {
         channels: ChannelsSection = section;
         permissions: PermissionsSection = section;
         rcon: RconSection = optional;
+        /// Files that mods write, by a name of the operator's.
+        mod_logs: BTreeMap<ModLogName, PathBuf> = section;
+        /// The file in which a mod writes the game's metrics.
+        prometheus_file: PrometheusFileSection = optional;
         /// The Discord channels whose chat is said in this game. Absent: the channel its own chat goes to.
         chat_from: Vec<ChannelId> = optional;
     }
@@ -225,6 +229,16 @@ sections! {
         password_file: SecretFile = optional;
         /// Whether Lua commands may be sent; they disable achievements for the save.
         allow_lua: bool = false;
+    }
+
+    /// `[servers.TAG.prometheus_file]`
+    PrometheusFileSection {
+        /// The file, as graftorio2 writes it.
+        path: PathBuf = required;
+        /// A file that was not rewritten for so long is not shown any more. 10s to 1d.
+        max_age: Duration = "2m";
+        /// Series of one family that are shown. 1 to 100000.
+        max_series: usize = 1000;
     }
 
     /// `[events.KIND]`
@@ -302,7 +316,7 @@ mod tests {
             let key = match (path, key) {
                 ("servers", "prod") => "TAG",
                 ("events", "chat") => "KIND",
-                ("mentions.users" | "mentions.roles" | "mentions.aliases", _) => "NAME",
+                ("mentions.users" | "mentions.roles" | "mentions.aliases" | "servers.TAG.mod_logs", _) => "NAME",
                 ("commands.levels", "kick") => "COMMAND",
                 _ => key,
             };
@@ -340,7 +354,8 @@ mod tests {
         let mut given = BTreeMap::new();
         collect("", EXAMPLE.parse::<DocumentMut>().unwrap().as_table(), &mut given);
         let required = keys_of_code().into_iter().filter(|(_, need)| *need == Need::Required).map(|(key, _)| key);
-        for key in required.filter(|key| !key.starts_with("patterns")) {
+        // These are required in tables that are not.
+        for key in required.filter(|key| !key.starts_with("patterns") && !key.contains("prometheus_file")) {
             assert!(given.remove(&key).is_some(), "{key}");
         }
         assert_eq!(given.into_keys().collect::<Vec<_>>(), ["servers.TAG.name"]);

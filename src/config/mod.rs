@@ -8,6 +8,7 @@ mod chat;
 mod duration;
 mod environment;
 mod file;
+mod files;
 mod interpolate;
 mod layers;
 mod patterns;

@@ -22,7 +22,7 @@ use super::settings::{
     Settings,
 };
 use super::value::MemberIds;
-use super::{Loaded, chat, duration, patterns};
+use super::{Loaded, chat, duration, files, patterns};
 use crate::domain::{EventKind, Route, ServerTag};
 
 /// What came of a file; `None` where problems were added.
@@ -135,6 +135,14 @@ impl Resolver<'_> {
                 logs.check(&format!("{path}.{key}"), log, problems);
             }
         }
+        let mod_logs = files::mod_logs(section.mod_logs?, self.base);
+        for (name, log) in &mod_logs {
+            logs.check(&format!("{path}.mod_logs.{}", name.as_str()), log, problems);
+        }
+        let prometheus_file = match section.prometheus_file {
+            Some(file) => Some(files::prometheus_file(&format!("{path}.prometheus_file"), file, self.base, problems)?),
+            None => None,
+        };
         let rcon = match section.rcon {
             Some(rcon) => Some(self.rcon(tag, rcon, problems)?),
             None => None,
@@ -149,6 +157,8 @@ impl Resolver<'_> {
             channels: channels(&section.channels?)?,
             permissions: permissions(section.permissions?),
             rcon,
+            mod_logs,
+            prometheus_file,
         })
     }
 
@@ -258,7 +268,7 @@ fn commands(section: CommandsSection, tags: &[ServerTag], problems: &mut Problem
     })
 }
 
-fn within(key: &str, value: Duration, least: &str, most: &str, problems: &mut Problems<'_>) {
+pub(super) fn within(key: &str, value: Duration, least: &str, most: &str, problems: &mut Problems<'_>) {
     let bound = |text| duration::parse(text).expect("bounds are durations");
     if value < bound(least) || value > bound(most) {
         problems.add(key, format!("out of range: {least} to {most}"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use secrecy::SecretString;
 
-use crate::domain::{ChannelId, ChatTemplate, EventKind, Lane, Route, ServerTag};
+use crate::domain::{ChannelId, ChatTemplate, EventKind, Lane, LogSource, ModLogName, Route, ServerTag};
 
 /// The whole configuration. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -73,6 +73,30 @@ pub struct ServerSettings {
     pub permissions: PermissionSettings,
     /// `rcon`, where given.
     pub rcon: Option<RconSettings>,
+    /// `mod_logs`, by name: the logs that mods write.
+    pub mod_logs: BTreeMap<ModLogName, PathBuf>,
+    /// `prometheus_file`, where given.
+    pub prometheus_file: Option<PrometheusFileSettings>,
+}
+
+impl ServerSettings {
+    /// Every log of the server, the console log first.
+    pub fn logs(&self) -> impl Iterator<Item = (LogSource, &Path)> {
+        let engine = self.engine_log.iter().map(|path| (LogSource::Engine, path.as_path()));
+        let mods = self.mod_logs.iter().map(|(name, path)| (LogSource::Mod(*name), path.as_path()));
+        [(LogSource::Console, self.console_log.as_path())].into_iter().chain(engine).chain(mods)
+    }
+}
+
+/// `servers.TAG.prometheus_file`: what graftorio2 and its like write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrometheusFileSettings {
+    /// `path`
+    pub path: PathBuf,
+    /// `max_age`: a file that was not rewritten for so long says nothing about now.
+    pub max_age: Duration,
+    /// `max_series`: of a family, at most so many are re-exported.
+    pub max_series: usize,
 }
 
 /// Where the first reading ever of a log begins.

@@ -6,17 +6,18 @@ use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Loaded;
 use super::settings::{Destination, PatternSettings, ServerSettings, Settings};
+use crate::domain::LogSource;
 
 /// The summary of a configuration, with the state of its logs at the time it was made.
 #[derive(Debug)]
 pub struct Summary<'a> {
     settings: &'a Settings,
-    /// By server: the state of the console log, and of the engine log where there is one.
-    logs: Vec<(LogState, Option<LogState>)>,
+    /// By server: what it is called, where it is and how it is, for each of its files.
+    files: Vec<Vec<(String, PathBuf, LogState)>>,
     warnings: Vec<String>,
 }
 
@@ -28,6 +29,14 @@ enum LogState {
     },
     /// Begins like `factorio-current.log`.
     EngineLog {
+        bytes: u64,
+    },
+    /// Begins like the file of `--console-log`.
+    ConsoleLog {
+        bytes: u64,
+    },
+    /// Begins like metrics in the text format of Prometheus.
+    Metrics {
         bytes: u64,
     },
     Missing,
@@ -55,13 +64,21 @@ impl LogState {
         let mut head = Vec::new();
         File::open(path)?.take(256).read_to_end(&mut head)?;
         let bytes = metadata.len();
-        Ok(if begins_like_engine_log(&head) { Self::EngineLog { bytes } } else { Self::Readable { bytes } })
+        Ok(match &head[..] {
+            head if begins_like_engine_log(head) => Self::EngineLog { bytes },
+            head if begins_like_console_log(head) => Self::ConsoleLog { bytes },
+            head if head.starts_with(b"# HELP ") || head.starts_with(b"# TYPE ") => Self::Metrics { bytes },
+            _ => Self::Readable { bytes },
+        })
     }
 
     /// What is odd about a log in this state, for its key.
     fn warning(&self, key: &str, path: &Path) -> Option<String> {
         let path = path.display();
-        let console = key.ends_with("console_log");
+        let console = key.ends_with(".console_log");
+        if let Some(warning) = self.wrong_mod_file(key, &path.to_string()) {
+            return Some(warning);
+        }
         match self {
             Self::EngineLog { .. } if console => Some(format!(
                 "{key}: {path} is a factorio-current.log, which never contains chat; \
@@ -70,8 +87,21 @@ impl LogState {
             Self::Missing => Some(format!("{key}: {path} is not there yet; it is read as soon as it appears")),
             Self::Directory => Some(format!("{key}: {path} is a directory")),
             Self::Unreadable(why) => Some(format!("{key}: {path} cannot be read: {why}")),
-            Self::Readable { .. } | Self::EngineLog { .. } => None,
+            Self::Readable { .. } | Self::EngineLog { .. } | Self::ConsoleLog { .. } | Self::Metrics { .. } => None,
         }
+    }
+
+    /// A file that no mod writes, named as one that a mod does, or the other way round.
+    fn wrong_mod_file(&self, key: &str, path: &str) -> Option<String> {
+        let (log, metrics) = (key.contains(".mod_logs."), key.ends_with(".prometheus_file"));
+        let found = match self {
+            Self::EngineLog { .. } if log || metrics => "a factorio-current.log: name it as `engine_log`",
+            Self::ConsoleLog { .. } if log || metrics => "a console log: name it as `console_log`",
+            Self::Metrics { .. } if !metrics => "a file of metrics: name it as `prometheus_file`",
+            Self::Readable { bytes: 1.. } if metrics => "no file of metrics: such a file begins with `# HELP` or `# TYPE`",
+            _ => return None,
+        };
+        Some(format!("{key}: {path} is {found}"))
     }
 }
 
@@ -115,15 +145,38 @@ fn begins_like_engine_log(head: &[u8]) -> bool {
     line.trim_start().starts_with("0.0") && line.contains("; Factorio ")
 }
 
+/// `=== Log opened ...`, or `2025-07-20 11:18:47 [JOIN] ...`.
+fn begins_like_console_log(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head);
+    let line = head.lines().next().unwrap_or_default();
+    let dated = line.get(10..11) == Some(" ") && line.get(4..5) == Some("-") && line.get(19..21) == Some(" [");
+    line.starts_with("=== Log ") || dated
+}
+
 impl fmt::Display for LogState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Readable { bytes } | Self::EngineLog { bytes } => write!(f, "readable, {bytes} bytes"),
+            Self::Readable { bytes }
+            | Self::EngineLog { bytes }
+            | Self::ConsoleLog { bytes }
+            | Self::Metrics { bytes } => write!(f, "readable, {bytes} bytes"),
             Self::Missing => f.write_str("not there yet"),
             Self::Directory => f.write_str("a directory"),
             Self::Unreadable(_) => f.write_str("cannot be read"),
         }
     }
+}
+
+/// The files of a server: their keys, what they are called and where they are.
+fn files_of(server: &ServerSettings) -> Vec<(String, String, &Path)> {
+    let of_log = |(source, path)| match source {
+        LogSource::Console => ("console_log".to_owned(), "console log".to_owned(), path),
+        LogSource::Engine => ("engine_log".to_owned(), "engine log".to_owned(), path),
+        LogSource::Mod(name) => (format!("mod_logs.{}", name.as_str()), format!("mod log {}", name.as_str()), path),
+    };
+    let metrics = server.prometheus_file.iter();
+    let metrics = metrics.map(|file| ("prometheus_file".to_owned(), "metrics of".to_owned(), file.path.as_path()));
+    server.logs().map(of_log).chain(metrics).collect()
 }
 
 impl<'a> Summary<'a> {
@@ -133,19 +186,19 @@ impl<'a> Summary<'a> {
         let settings = &loaded.settings;
         let mut warnings = loaded.warnings.clone();
         let mut files = Files::default();
-        let mut look = |server: &ServerSettings, key: &str, path: &Path| {
-            let (state, key) = (LogState::of(path), format!("servers.{}.{key}", server.tag));
-            warnings.extend(state.warning(&key, path));
-            warnings.extend(files.warning(key, path));
-            state
+        let mut look = |server: &ServerSettings| {
+            let mut seen = Vec::new();
+            for (key, name, path) in files_of(server) {
+                let (state, key) = (LogState::of(path), format!("servers.{}.{key}", server.tag));
+                warnings.extend(state.warning(&key, path));
+                warnings.extend(files.warning(key, path));
+                seen.push((name, path.to_owned(), state));
+            }
+            seen
         };
-        let logs = settings.servers.iter().map(|server| {
-            let engine = server.engine_log.as_deref().map(|path| look(server, "engine_log", path));
-            (look(server, "console_log", &server.console_log), engine)
-        });
-        let logs = logs.collect();
+        let files = settings.servers.iter().map(&mut look).collect();
         warnings.extend(database_warning(&settings.database.path));
-        Self { settings, logs, warnings }
+        Self { settings, files, warnings }
     }
 
     /// What is probably not meant, each a sentence.
@@ -156,11 +209,9 @@ impl<'a> Summary<'a> {
 
     fn server(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
         let server = &self.settings.servers[index];
-        let (console, engine) = &self.logs[index];
         writeln!(f, "Server {} ({})", server.tag, server.name)?;
-        writeln!(f, "  console log  {} ({console})", server.console_log.display())?;
-        if let (Some(path), Some(state)) = (&server.engine_log, engine) {
-            writeln!(f, "  engine log   {} ({state})", path.display())?;
+        for (name, path, state) in &self.files[index] {
+            writeln!(f, "  {name:<12} {} ({state})", path.display())?;
         }
         writeln!(f, "  time zone    {}", server.timezone.iana_name().unwrap_or("the system's"))?;
         write!(f, "  channels     default {}", server.channels.default)?;
@@ -213,6 +264,40 @@ mod tests {
         assert!(begins_like_engine_log(engine));
         assert!(!begins_like_engine_log(b"2025-07-20 11:18:47 [JOIN] Bob joined the game\n"));
         assert!(!begins_like_engine_log(b""));
+    }
+
+    #[test]
+    fn a_file_in_the_wrong_place_is_told_with_the_right_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let warning = |text: &str, key: &str| {
+            std::fs::write(&path, text).unwrap();
+            let warning = LogState::of(&path).warning(key, &path).unwrap_or_default();
+            warning.replace(&path.display().to_string(), "FILE")
+        };
+        let (metrics, log) = ("servers.prod.prometheus_file", "servers.prod.mod_logs.x");
+        let console = "2025-07-20 11:18:47 [JOIN] Bob joined the game\n";
+        let engine = "   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build 83138, linux64, headless)\n";
+        let prom = "# HELP factorio_tick game tick\n# TYPE factorio_tick gauge\nfactorio_tick 5\n";
+        let death = "[FactoriGOChatBot]: \"2852569 [PLAYER_DIED:Mattie]\"\n";
+        insta::assert_snapshot!([
+            warning(console, log),
+            warning(engine, log),
+            warning(prom, log),
+            warning(prom, "servers.prod.console_log"),
+            warning(death, metrics),
+            warning(engine, metrics),
+        ].join("\n"), @"
+        servers.prod.mod_logs.x: FILE is a console log: name it as `console_log`
+        servers.prod.mod_logs.x: FILE is a factorio-current.log: name it as `engine_log`
+        servers.prod.mod_logs.x: FILE is a file of metrics: name it as `prometheus_file`
+        servers.prod.console_log: FILE is a file of metrics: name it as `prometheus_file`
+        servers.prod.prometheus_file: FILE is no file of metrics: such a file begins with `# HELP` or `# TYPE`
+        servers.prod.prometheus_file: FILE is a factorio-current.log: name it as `engine_log`
+        ");
+        for (text, key) in [(death, log), (prom, metrics), ("", metrics), (console, "servers.prod.console_log")] {
+            assert_eq!(warning(text, key), "", "{key}");
+        }
     }
 
     #[test]

@@ -151,6 +151,8 @@ event_kinds! {
     Evolution = "evolution",
     /// An engine line of no interest. Never relayed.
     EngineOther = "engine_other",
+    /// A mod's line of no interest. Never relayed.
+    ModOther = "mod_other",
     /// Bytes of a log were destroyed before anyone could read them.
     LogGap = "log_gap",
 }

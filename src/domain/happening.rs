@@ -34,6 +34,7 @@ impl EventKind {
                 | Self::UnknownTag
                 | Self::Unmatched
                 | Self::EngineOther
+                | Self::ModOther
         )
     }
 }

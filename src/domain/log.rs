@@ -1,27 +1,78 @@
 //! Lines of a log file and where they stand in it.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::ServerTag;
 
-/// Which of a server's two logs a line stands in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Which of a server's logs a line stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LogSource {
     /// The file of `--console-log`: chat, joins, leaves, moderation.
     Console,
     /// `factorio-current.log`: start, ready, saves, errors, stop. It never holds chat or joins.
     Engine,
+    /// A file that a mod writes: deaths, research, rockets.
+    Mod(ModLogName),
 }
 
 impl LogSource {
-    /// The source's name in the database, in logs and in metric labels.
+    /// The source's name in the database, in logs and in metric labels. No two logs of a server share one.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Console => "console",
             Self::Engine => "engine",
+            Self::Mod(name) => name.as_str(),
         }
+    }
+}
+
+impl Serialize for LogSource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// What the operator calls a mod's log: its key in `[servers.TAG.mod_logs]`. It names the log's checkpoint, so that the
+/// path may change and the order of the keys does not matter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModLogName {
+    bytes: [u8; Self::MAX_LEN],
+    len: u8,
+}
+
+impl ModLogName {
+    /// The longest name.
+    pub const MAX_LEN: usize = 24;
+
+    /// Names that a server's other parts have.
+    const TAKEN: [&'static str; 4] = ["console", "engine", "rcon", "game"];
+
+    /// A name of 1 to 24 lower-case letters, digits, `_` and `-`. `None` for any other, and for the names of a server's
+    /// own logs and parts.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if name.is_empty() || !name.bytes().all(allowed) || Self::TAKEN.contains(&name) {
+            return None;
+        }
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self { bytes, len: u8::try_from(name.len()).ok()? })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).expect("a name is ASCII")
+    }
+}
+
+impl fmt::Debug for ModLogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -112,4 +163,19 @@ pub struct LineBatch {
     pub end: Position,
     /// The lines, in order.
     pub items: Vec<LogItem>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mod_log_is_not_called_as_another_log_of_the_server() {
+        for bad in ["", "console", "engine", "rcon", "Game", "a b", "a/b", "ü", &"x".repeat(25)] {
+            assert_eq!(ModLogName::new(bad), None, "{bad}");
+        }
+        for good in ["factorigo", "events-logger_2", &"x".repeat(24)] {
+            assert_eq!(ModLogName::new(good).unwrap().as_str(), good);
+        }
+    }
 }

@@ -13,7 +13,7 @@ pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, R
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, Route};
 pub use happening::Happening;
-pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, Position};
+pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, ModLogName, Position};
 pub use notice::{ChannelId, Lane, Mentions, Notice};
 pub use server_tag::{InvalidServerTag, ServerTag};
 pub use words::Words;

@@ -109,7 +109,9 @@ impl BuiltIn {
             | EventKind::Crash
             | EventKind::HostFailed
             | EventKind::LogGap => trouble(kind),
-            EventKind::EngineOther => Self::new(Route::Server, "⚙️", "{text}", &[]).relayed(Relayed::Never),
+            EventKind::EngineOther | EventKind::ModOther => {
+                Self::new(Route::Server, "⚙️", "{text}", &[]).relayed(Relayed::Never)
+            }
         }
     }
 }
@@ -153,16 +155,28 @@ const fn life(kind: EventKind) -> BuiltIn {
 /// What the game itself never tells: mods do.
 const fn of_mods(kind: EventKind) -> BuiltIn {
     match kind {
-        EventKind::Death => BuiltIn::new(Route::Game, "💀", "💀 **{player}** died{cause}", &["player", "cause"]),
+        EventKind::Death => game("💀", "💀 **{player}** was killed by {cause}", &["player", "cause"])
+            .plain("{player} was killed by {cause}"),
         EventKind::ResearchStarted => {
-            BuiltIn::new(Route::Game, "🔬", "🔬 Research begun: **{technology}**", &["technology"])
+            game("🧪", "🧪 Research begun: **{technology}**{level}", &["technology", "level"])
+                .plain("Research begun: {technology}{level}")
         }
         EventKind::ResearchFinished => {
-            BuiltIn::new(Route::Game, "🔬", "🔬 Research done: **{technology}**{level}", &["technology", "level"])
+            game("🔬", "🔬 Research done: **{technology}**{level}", &["technology", "level"])
+                .plain("Research done: {technology}{level}")
         }
-        EventKind::RocketLaunched => BuiltIn::new(Route::Game, "🚀", "🚀 A rocket was launched{number}", &["number"]),
-        _ => BuiltIn::new(Route::Game, "🐛", "🐛 The enemies have evolved to {factor}", &["factor"]),
+        EventKind::RocketLaunched => {
+            game("🚀", "🚀 A rocket was launched{total}{more}", &["number", "total", "more"])
+                .plain("A rocket was launched{total}{more}")
+        }
+        _ => game("🐛", "🐛 Evolution{surface}: {factor}", &["factor", "surface"])
+            .plain("Evolution{surface}: {factor}")
+            .relayed(Relayed::No),
     }
+}
+
+const fn game(icon: &'static str, content: &'static str, placeholders: &'static [&'static str]) -> BuiltIn {
+    BuiltIn::new(Route::Game, icon, content, placeholders)
 }
 
 /// What an operator must know.

@@ -10,17 +10,24 @@ use super::draft::{Address, Drafts, Source, Values};
 use super::line_format::{self, Envelope, Level};
 use super::markup;
 use super::memory::{Memory, Thread};
+use super::mods::{self, ModLine};
 use super::mentions::{self, Marked, Pings};
 use super::routing::{self, EventRules};
 use super::vanilla::{Event, console, engine};
 use crate::config::settings::ServerSettings;
 use crate::domain::{EventKind, Gap, Happening, LineBatch, LogItem, LogLine, LogSource, Notice, PlayerChat};
 
+#[path = "interpreter_mods.rs"]
+mod of_mods;
+
+use of_mods::Anchor;
+
 /// Reads the lines of one log in order. Pure: it has a memory, but no file, clock or task.
 ///
 /// Every line is read by its own shape, so that a capture of standard output, which holds the lines of both logs,
 /// is understood as either. Where a server has two logs configured, each says its own part only: the console log
-/// what is dated, the engine log what the engine wrote. So no line is told twice, whatever the files hold.
+/// what is dated, the engine log what the engine wrote, and where there are logs of mods, they alone what mods tell. So
+/// no line is told twice, whatever the files hold.
 #[derive(Debug)]
 pub struct Interpreter {
     server: Arc<ServerSettings>,
@@ -50,6 +57,8 @@ struct Said<'a> {
     /// What user patterns see; `None` where they have no say.
     pattern_text: Option<Cow<'a, str>>,
     cut: u64,
+    /// It is counted and remembered, but goes out by a pattern only.
+    quiet: bool,
 }
 
 impl Interpreter {
@@ -75,9 +84,13 @@ impl Interpreter {
     pub fn interpret(&mut self, batch: &LineBatch, now: Timestamp) -> Interpretation {
         let server = Arc::clone(&self.server);
         let mut drafts = Drafts::new(&server);
+        let anchor = Anchor::of(self.source, batch, now);
         for item in &batch.items {
             match item {
-                LogItem::Line(line) => self.line(line, now, &mut drafts),
+                LogItem::Line(line) => match anchor {
+                    Some(anchor) => self.line_of_mod_log(line, anchor, &mut drafts),
+                    None => self.line(line, now, &mut drafts),
+                },
                 LogItem::Gap(gap) => self.gap(gap, now, &mut drafts),
             }
         }
@@ -91,7 +104,7 @@ impl Interpreter {
         }
         let envelope = Envelope::parse(&text);
         let pattern_text = (!self.rules.patterns.is_empty()).then(|| envelope.pattern_text(&text));
-        let said = |event, at| Said { event, at, pattern_text, cut: line.skipped_bytes };
+        let said = |event, at| Said { event, at, pattern_text, cut: line.skipped_bytes, quiet: false };
         match envelope {
             Envelope::Tagged { at, tag, text } => {
                 let at = self.dated(at, now);
@@ -116,6 +129,12 @@ impl Interpreter {
             }
             Envelope::Engine { millis, level, message, .. } => {
                 let at = self.engine_time(millis, now);
+                if let Some(line) = (level == Some(Level::Script)).then(|| mods::logged(message)).flatten()
+                    && self.tells_engine()
+                    && self.server.mod_logs.is_empty()
+                {
+                    return self.script(said(line.event, at), line.said_twice, drafts);
+                }
                 self.engine_line(level, &said(engine::message(level, message), at), drafts);
             }
             Envelope::Bare(text) => self.bare(said(Event::new(EventKind::Unmatched, text, []), now), drafts),
@@ -181,7 +200,7 @@ impl Interpreter {
         }
         if self.memory.log_open {
             let event = Event::new(EventKind::ServerCrashed, &said.event.text, []);
-            self.tell(&Said { event, at: said.at, pattern_text: None, cut: 0 }, false, drafts);
+            self.tell(&Said { event, at: said.at, pattern_text: None, cut: 0, quiet: false }, false, drafts);
         }
         self.memory.log_open = true;
         self.memory.loading = true;
@@ -228,12 +247,20 @@ impl Interpreter {
             }
             return;
         }
+        if !read_elsewhere
+            && self.server.mod_logs.is_empty()
+            && let Some(ModLine { event, said_twice, .. }) = mods::printed(&said.event.text)
+        {
+            let said = Said { event, at: said.at, pattern_text: None, cut: said.cut, quiet: false };
+            self.tell_of_mod(said, said_twice, drafts);
+            return;
+        }
         let in_error = ERRORS_WITH_TRACES.iter().any(|kind| self.memory.thread.is(kind.as_str()));
         if self.tells_engine()
             && !in_error
             && let Some(event) = engine::bare(&said.event.text)
         {
-            let said = Said { event, at: said.at, pattern_text: None, cut: said.cut };
+            let said = Said { event, at: said.at, pattern_text: None, cut: said.cut, quiet: false };
             self.memory.thread = self.tell(&said, true, drafts);
             return;
         }
@@ -254,8 +281,8 @@ impl Interpreter {
         self.memory.forget_run();
         let bytes = gap.bytes.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"));
         let mut event = Event::new(EventKind::LogGap, &gap.reason, [("reason", &gap.reason), ("bytes", &bytes)]);
-        event.fields.get_or_insert_default().push(("log", self.source.as_str().into()));
-        self.tell(&Said { event, at: now, pattern_text: None, cut: 0 }, false, drafts);
+        event.fields.get_or_insert_default().push(("log", self.source.as_str().to_owned().into()));
+        self.tell(&Said { event, at: now, pattern_text: None, cut: 0, quiet: false }, false, drafts);
     }
 
     /// The line stands in the server's other log too, and is told from there.
@@ -279,7 +306,7 @@ impl Interpreter {
         let rule = rules.of(said.event.kind);
         drafts.count(&rule.key);
         let marked = self.hear(said, drafts);
-        if !rule.relays(&self.server) {
+        if said.quiet || !rule.relays(&self.server) {
             return Thread::Silenced;
         }
         let channel = routing::channel(rule.destination, &self.server.channels);

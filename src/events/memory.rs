@@ -1,7 +1,7 @@
 //! What the interpreter of a log has to know of the lines before. It is stored with the checkpoint, so that a
 //! restart changes nothing about how the next line is read.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,12 @@ pub(super) struct Memory {
     /// What was said of late, and in which second, to know it again when another relay says it once more.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub(super) said: VecDeque<(String, i64)>,
+    /// The last line of a mod that it says twice, and when.
+    pub(super) said_once: Option<(String, Timestamp)>,
+    /// When a launch was last told, and how many were not since.
+    pub(super) rockets: Option<(Timestamp, u64)>,
+    /// The evolution last told, by surface, as it was written.
+    pub(super) evolution: BTreeMap<String, String>,
 }
 
 /// How long what was said is known again.
@@ -71,7 +77,7 @@ impl Memory {
     }
 
     pub(super) fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("plain data without maps becomes JSON")
+        serde_json::to_string(self).expect("plain data with words for keys becomes JSON")
     }
 
     /// Notes a line of chat, with who said it.

@@ -1,6 +1,6 @@
 //! Lines to events to notices.
 //!
-//! [`line_format`] takes a line's envelope off, `vanilla` says what the game meant, `patterns` lets the operator
+//! [`line_format`] takes a line's envelope off, `vanilla` says what the game meant, `mods` what a mod told, `patterns` lets the operator
 //! decide otherwise, `routing` knows where each event goes, `template` and [`markup`] write it for Discord, and
 //! the [`Interpreter`] leads one log's lines through all of them. All of these are pure: no file, no clock, no task.
 
@@ -11,6 +11,7 @@ pub mod line_format;
 pub mod markup;
 mod memory;
 mod mentions;
+mod mods;
 mod patterns;
 mod pipeline;
 pub mod rich_text;

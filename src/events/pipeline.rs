@@ -56,8 +56,7 @@ impl Pipeline {
     ) -> anyhow::Result<Self> {
         let mut tracks = HashMap::new();
         for server in servers {
-            let engine = server.engine_log.as_ref().map(|_| LogSource::Engine);
-            for source in [Some(LogSource::Console), engine].into_iter().flatten() {
+            for (source, _) in server.logs() {
                 let mut interpreter = Interpreter::new(server.clone(), source, Arc::clone(rules));
                 let stored = store.checkpoint(&server.tag, source).await.context("Cannot read the checkpoints")?;
                 let committed = stored.map_or_else(Position::default, |stored| {

@@ -105,13 +105,25 @@ impl Report {
                     self.path
                 ));
             }
+            Standing::Missing if matches!(self.source, LogSource::Mod(_)) => self.not_yet_written(),
             Standing::Missing => {
                 let advice = match self.source {
                     LogSource::Console => format!("start the server with --console-log {}", self.path),
-                    LogSource::Engine => "start the server, or correct engine_log".to_owned(),
+                    _ => "start the server, or correct engine_log".to_owned(),
                 };
                 self.trouble(format!("{} does not exist: {advice}", self.path), None);
             }
+        }
+    }
+
+    /// A mod makes its file when there is something to tell, which may be in an hour: no reason to be unready.
+    fn not_yet_written(&mut self) {
+        let reason = format!("{} is not there yet; it is read as soon as a mod writes it", self.path);
+        self.health.degraded(reason.clone());
+        self.at_end = Instant::now();
+        if self.trouble.as_ref() != Some(&reason) {
+            info!(server = self.server, source = self.source.as_str(), reason, "The log is not read yet");
+            self.trouble = Some(reason);
         }
     }
 

@@ -122,7 +122,7 @@ fn describe_all(process: &Collector) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ServerTag;
+    use crate::domain::{LogSource, ServerTag};
     use crate::health::{HealthRegistry, Lifecycle};
 
     fn scrape(exporter: &MetricsExporter) -> String {
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn series_of_a_configured_server_stand_at_zero() {
         let exporter = MetricsExporter::detached().unwrap();
-        let server = ServerSeries { tag: ServerTag::new("prod").unwrap(), engine_log: false, rcon: true };
+        let server = ServerSeries { tag: ServerTag::new("prod").unwrap(), logs: vec![LogSource::Console], rcon: true };
         exporter.preregister(&[server], &["boss_fight".into()]);
         let text = scrape(&exporter);
         for series in [

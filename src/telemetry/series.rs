@@ -18,8 +18,8 @@ use crate::health::Component;
 pub struct ServerSeries {
     /// The `server` label.
     pub tag: ServerTag,
-    /// Whether it has an engine log beside the console log.
-    pub engine_log: bool,
+    /// Its logs.
+    pub logs: Vec<LogSource>,
     /// Whether RCON is configured.
     pub rcon: bool,
 }
@@ -43,8 +43,7 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
     for event in built_in.chain(events.iter().map(AsRef::as_ref)) {
         counter!(EVENTS_PROCESSED, vec![tag(), label("event_type", event)]).increment(0);
     }
-    let sources = [Some(LogSource::Console), server.engine_log.then_some(LogSource::Engine)];
-    for source in sources.into_iter().flatten() {
+    for source in &server.logs {
         of_log(&[tag(), label("source", source.as_str())]);
     }
     if server.rcon {

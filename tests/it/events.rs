@@ -39,6 +39,8 @@ fn server() -> ServerSettings {
         channels: ServerChannels { default: channel(0), routes },
         permissions: PermissionSettings::default(),
         rcon: None,
+        mod_logs: BTreeMap::new(),
+        prometheus_file: None,
     }
 }
 
@@ -263,7 +265,9 @@ fn what_a_mod_prints_behind_a_chat_line_is_not_put_in_the_players_mouth() {
         "2026-03-23 16:32:15 [CHAT] Bob: hi",
         "JLOGGER: DIED: Bob small-biter",
     ];
-    assert_eq!(relayed(&stdout), "chat: **Bob**: hi\nadmin: 📝 JLOGGER: DIED: Bob small-biter");
+    assert_eq!(relayed(&stdout), "chat: **Bob**: hi\ngame: 💀 **Bob** was killed by small-biter");
+    let stdout = [stdout[0], stdout[1], "what another mod prints"];
+    assert_eq!(relayed(&stdout), "chat: **Bob**: hi\nadmin: 📝 what another mod prints");
 }
 
 #[test]
