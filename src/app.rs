@@ -20,7 +20,7 @@ use crate::delivery::DeliveryWorker;
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, SystemClock};
 use crate::events::{EventRules, Pipeline};
-use crate::game::{GameBoard, Keeper, Sampler};
+use crate::game::{GameBoard, Keeper, PrometheusFiles, Sampler};
 use crate::health::{Component, HealthRegistry, Lifecycle};
 use crate::http::{self, HttpState};
 use crate::rcon::{self, RconClient, RconTarget, RconTimes};
@@ -88,6 +88,7 @@ impl Relay {
             supervisor: Supervisor::new(lifecycle.clone()),
         };
         metrics.preregister(&series(settings), &pattern_events(settings));
+        parts.start_prometheus_files(&metrics);
         parts.start_http(listener, &metrics, &lifecycle);
         parts.start_relay(rules).await?;
         lifecycle.mark_live();
@@ -134,6 +135,7 @@ fn series(settings: &Settings) -> Vec<ServerSeries> {
         tag: server.tag.clone(),
         logs: server.logs().map(|(source, _)| source).collect(),
         rcon: server.rcon.is_some(),
+        prometheus_file: server.prometheus_file.is_some(),
     };
     settings.servers.iter().map(of).collect()
 }
@@ -161,6 +163,18 @@ impl Parts<'_> {
         let metrics = metrics.clone();
         let upkeep = TaskSpec::restart("metrics-upkeep", Stage::Http);
         self.supervisor.spawn(upkeep, None, move |cancel| metrics.clone().upkeep(cancel));
+    }
+
+    /// The files in which mods write the games' metrics, shown at every scrape.
+    fn start_prometheus_files(&mut self, metrics: &MetricsExporter) {
+        let files = PrometheusFiles::default();
+        for server in &self.settings.servers {
+            let Some(settings) = &server.prometheus_file else { continue };
+            let file = files.file(server.tag.clone(), settings.clone());
+            let spec = TaskSpec::restart(format!("prometheus-file {}", server.tag), Stage::Intake);
+            self.supervisor.spawn(spec, None, move |cancel| file.clone().run(cancel));
+        }
+        metrics.extend(Arc::new(move |own| files.shown_with(own)));
     }
 
     /// From the far end to the near one, so that nothing is read before it can be stored, and sent.

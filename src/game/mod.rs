@@ -5,10 +5,12 @@
 
 mod board;
 mod keeper;
+mod prom_file;
 mod sample;
 mod sampler;
 
 pub use board::{BoardHandle, GameBoard, GameLink, GameView, OnlinePlayer};
 pub use keeper::Keeper;
+pub use prom_file::{PrometheusFile, PrometheusFiles};
 pub use sample::{Absence, Achievements, LuaReading, Reading, Research, Sample, SampleSource, Ups};
 pub use sampler::Sampler;

@@ -28,7 +28,11 @@ struct Inner {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     process: Collector,
+    extension: Mutex<Option<Extension>>,
 }
+
+/// Adds to what a scrape reads what is not said by the macros: given the text so far, it answers with the whole.
+pub type Extension = Arc<dyn Fn(String) -> String + Send + Sync>;
 
 impl std::fmt::Debug for MetricsExporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,7 +69,7 @@ impl MetricsExporter {
             }
         }
         let recorder = Arc::new(builder.build_recorder());
-        let exporter = Self(Arc::new(Inner { handle: recorder.handle(), recorder, process: Collector::default() }));
+        let exporter = Self(Arc::new(Inner { handle: recorder.handle(), recorder, process: Collector::default(), extension: Mutex::default() }));
         exporter.record(|| describe_all(&exporter.0.process));
         Ok(exporter)
     }
@@ -93,7 +97,17 @@ impl MetricsExporter {
             }
             self.0.process.collect();
         });
-        self.0.handle.render()
+        let own = self.0.handle.render();
+        let extension = self.0.extension.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match extension {
+            Some(extension) => self.record(|| extension(own)),
+            None => own,
+        }
+    }
+
+    /// Lets `extension` add to every scrape, in place of the one before.
+    pub fn extend(&self, extension: Extension) {
+        *self.0.extension.lock().unwrap_or_else(PoisonError::into_inner) = Some(extension);
     }
 
     /// Keeps the memory of unread histograms small. A task for the last stage.
@@ -189,7 +203,7 @@ mod tests {
     #[test]
     fn series_of_a_configured_server_stand_at_zero() {
         let exporter = MetricsExporter::detached().unwrap();
-        let server = ServerSeries { tag: ServerTag::new("prod").unwrap(), logs: vec![LogSource::Console], rcon: true };
+        let server = ServerSeries { tag: ServerTag::new("prod").unwrap(), logs: vec![LogSource::Console], rcon: true, prometheus_file: false };
         exporter.preregister(&[server], &["boss_fight".into()]);
         let text = scrape(&exporter);
         for series in [

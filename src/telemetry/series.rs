@@ -7,7 +7,7 @@ use metrics::{Label, counter, gauge, histogram};
 use super::metrics::{
     BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS, EVENTS_PROCESSED, ErrorType,
     GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING, LINES_READ, LOG_GAPS,
-    LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS, RATE_LIMITED, RCON_LATENCY,
+    LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS, PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_LATENCY,
     RCON_QUEUE_DEPTH, RCON_RECONNECTS, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
 };
 use crate::domain::{EventKind, Lane, LogSource, ServerTag};
@@ -22,6 +22,8 @@ pub struct ServerSeries {
     pub logs: Vec<LogSource>,
     /// Whether RCON is configured.
     pub rcon: bool,
+    /// Whether a file of metrics is configured.
+    pub prometheus_file: bool,
 }
 
 /// Creates the series of these servers, and all whose labels are closed. `events` are the event keys of the patterns.
@@ -45,6 +47,12 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
     }
     for source in &server.logs {
         of_log(&[tag(), label("source", source.as_str())]);
+    }
+    if server.prometheus_file {
+        gauge!(PROMETHEUS_FILE_AGE, vec![tag()]).increment(0.0);
+        for reason in ["invalid", "cap", "collision"] {
+            counter!(PROMETHEUS_FILE_DROPPED, vec![tag(), label("reason", reason)]).increment(0);
+        }
     }
     if server.rcon {
         drop(histogram!(RCON_LATENCY, vec![tag()]));

@@ -35,7 +35,7 @@ const MAY_KNOW: &[(&str, May)] = &[
     ("delivery", Know(&["domain", "config", "store", "health", "telemetry"])),
     ("discord", Know(&["domain", "config", "delivery", "store", "rcon", "health", "telemetry"])),
     // The backoff between attempts is the supervisor's.
-    ("game", Know(&["domain", "store", "rcon"])),
+    ("game", Know(&["domain", "config", "store", "rcon", "telemetry"])),
     ("rcon", Know(&["domain", "config", "supervisor", "health", "telemetry"])),
     ("sim", Know(&["domain"])),
     ("cli", KnowAll),

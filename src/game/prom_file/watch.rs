@@ -1,0 +1,178 @@
+//! Reads the files when they change, and shows them at a scrape.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Dropped, Exposition, read, weave};
+use crate::config::settings::PrometheusFileSettings;
+use crate::domain::ServerTag;
+use crate::telemetry::metrics::{PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED};
+
+/// How often a file is looked at. While it does not change, that is one `stat`.
+const POLL: Duration = Duration::from_secs(1);
+/// The mod writes the file in place: what was written to just now may be half a file.
+const SETTLED: Duration = Duration::from_millis(50);
+/// A larger file is not read.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// The files of all servers, as last read. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct PrometheusFiles(Arc<Mutex<BTreeMap<ServerTag, Kept>>>);
+
+#[derive(Debug)]
+struct Kept {
+    max_age: Duration,
+    /// When the file was last rewritten; before that, when the relay began to look.
+    written: Instant,
+    said: Option<Arc<Exposition>>,
+}
+
+impl PrometheusFiles {
+    /// The file of a server among these.
+    #[must_use]
+    pub fn file(&self, server: ServerTag, settings: PrometheusFileSettings) -> PrometheusFile {
+        let kept = Kept { max_age: settings.max_age, written: Instant::now(), said: None };
+        self.lock().insert(server.clone(), kept);
+        PrometheusFile { server, settings, files: self.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ServerTag, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The metrics of the program with those of the files that are not too old.
+    #[must_use]
+    pub fn shown_with(&self, own: String) -> String {
+        let shown: Vec<_> = {
+            let files = self.lock();
+            let fresh = files.iter().filter(|(_, kept)| kept.written.elapsed() <= kept.max_age);
+            fresh.filter_map(|(server, kept)| Some((server.clone(), kept.said.clone()?))).collect()
+        };
+        if shown.is_empty() {
+            return own;
+        }
+        let (text, refused) = weave(&own, &shown);
+        refused.iter().for_each(|server| count(server, "collision", 1));
+        text
+    }
+}
+
+/// One server's file, to be watched.
+#[derive(Debug, Clone)]
+pub struct PrometheusFile {
+    server: ServerTag,
+    settings: PrometheusFileSettings,
+    files: PrometheusFiles,
+}
+
+/// What tells one writing of a file from the next.
+type Stamp = (Option<SystemTime>, u64);
+
+/// What a look at the file finds.
+enum Look {
+    /// What was read before.
+    Unchanged,
+    /// It is being written.
+    Unsettled(Stamp),
+    /// All of it, and how long ago it was written by the clocks.
+    Whole { text: String, stamp: Stamp, age: Duration },
+}
+
+impl PrometheusFile {
+    /// Looks at the file until cancelled. A file that is missing, torn or too large is no error: the last good reading
+    /// is shown until it is too old.
+    pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval(POLL);
+        let (mut read_before, mut seen_before, mut trouble) = (None, None, None);
+        while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+            let path = self.settings.path.clone();
+            // A dead mount then blocks that thread and no worker of the runtime.
+            let looking = tokio::task::spawn_blocking(move || look(&path, read_before, seen_before));
+            let Some(look) = cancel.run_until_cancelled(looking).await else { break };
+            self.report_age();
+            match look? {
+                Ok(Look::Unchanged) => {}
+                Ok(Look::Unsettled(stamp)) => seen_before = Some(stamp),
+                Ok(Look::Whole { text, stamp, age }) => {
+                    self.take(&text, if read_before.is_none() { age } else { Duration::ZERO });
+                    read_before = Some(stamp);
+                    if trouble.take().is_some() {
+                        info!(server = %self.server, "The file of metrics is read again");
+                    }
+                }
+                Err(error) => self.complain(&error, &mut trouble),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&self, text: &str, age: Duration) {
+        let (said, dropped) = read(text, &self.server, self.settings.max_series);
+        let Dropped { invalid, capped, collided } = dropped;
+        for (reason, number) in [("invalid", invalid), ("cap", capped), ("collision", collided)] {
+            count(&self.server, reason, number);
+        }
+        let now = Instant::now();
+        if let Some(kept) = self.files.lock().get_mut(&self.server) {
+            kept.said = Some(Arc::new(said));
+            kept.written = now.checked_sub(age).unwrap_or(now);
+        }
+    }
+
+    fn report_age(&self) {
+        if let Some(kept) = self.files.lock().get(&self.server) {
+            let age = kept.written.elapsed().as_secs_f64();
+            metrics::gauge!(PROMETHEUS_FILE_AGE, "server" => self.server.to_string()).set(age);
+        }
+    }
+
+    /// Says what keeps the file from being read, once.
+    fn complain(&self, error: &io::Error, trouble: &mut Option<String>) {
+        let reason = error.to_string();
+        if trouble.as_ref() != Some(&reason) {
+            let path = self.settings.path.display();
+            warn!(server = %self.server, "The metrics of the game in {path} are not read: {reason}");
+            *trouble = Some(reason);
+        }
+    }
+}
+
+fn count(server: &ServerTag, reason: &'static str, number: u64) {
+    let labels = [("server", server.to_string()), ("reason", reason.to_owned())];
+    metrics::counter!(PROMETHEUS_FILE_DROPPED, &labels).increment(number);
+}
+
+/// Reads the file where it changed since `read_before` and is at rest: written a while ago, or as it was when it was
+/// `seen_before`.
+fn look(path: &Path, read_before: Option<Stamp>, seen_before: Option<Stamp>) -> io::Result<Look> {
+    let mut file = File::open(path)?;
+    let before = file.metadata()?;
+    let stamp = stamp(&before);
+    if Some(stamp) == read_before {
+        return Ok(Look::Unchanged);
+    }
+    if before.len() > MAX_BYTES {
+        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_BYTES >> 20)));
+    }
+    let age = stamp.0.and_then(|written| written.elapsed().ok()).unwrap_or_default();
+    if age < SETTLED && Some(stamp) != seen_before {
+        return Ok(Look::Unsettled(stamp));
+    }
+    let mut bytes = Vec::new();
+    file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let whole = text.ends_with('\n') && bytes.len() as u64 == before.len() && self::stamp(&file.metadata()?) == stamp;
+    Ok(if whole { Look::Whole { text, stamp, age } } else { Look::Unsettled(stamp) })
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    (metadata.modified().ok(), metadata.len())
+}
