@@ -1,7 +1,7 @@
 //! The demo: two simulated servers, a stand-in for Discord, and the real relay between them.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +13,7 @@ use crate::app::Relay;
 use crate::config::{self, Environment};
 use crate::domain::SystemClock;
 use crate::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild, SimRole};
-use crate::sim::factorio::{LogFeed, SimGame, SimServer, SimServerConfig};
+use crate::sim::factorio::{LogFeed, SimGame, SimMod, SimServer, SimServerConfig};
 use crate::sim::page::page_router;
 use crate::sim::rcon::{Game, Surface};
 use crate::sim::story::{DEMO_PATTERNS, Place, Story, play};
@@ -127,7 +127,32 @@ fn server(place: Place, folder: &Path) -> SimServer {
         timezone: TimeZone::system(),
         space_age: place == Place::SpaceAge,
     };
-    SimServer::new(config, Arc::new(SystemClock))
+    let server = SimServer::new(config, Arc::new(SystemClock));
+    // The other one has the mod that `log()`s: it needs no configuration.
+    match place {
+        Place::Nauvis => server,
+        Place::SpaceAge => {
+            server.with_mod(SimMod::FactoriGo(mod_log(folder))).with_metrics_file(metrics_file(folder))
+        }
+    }
+}
+
+fn mod_log(folder: &Path) -> PathBuf {
+    folder.join("factorigo-chat-bot.log")
+}
+
+fn metrics_file(folder: &Path) -> PathBuf {
+    folder.join("game.prom")
+}
+
+/// The files that the mods of Space Age write.
+fn mod_tables(folder: &Path) -> String {
+    let tag = tag(Place::SpaceAge);
+    format!(
+        "[servers.{tag}.mod_logs]\nfactorigo = {}\n[servers.{tag}.prometheus_file]\npath = {}\n",
+        quoted(&mod_log(folder)),
+        quoted(&metrics_file(folder))
+    )
 }
 
 /// What RCON asks for: any text would do.
@@ -172,7 +197,7 @@ fn configuration(folder: &Path, api_base: &str, rcon: [u16; 2]) -> String {
     let [nauvis, space_age] = rcon;
     let servers = [(Place::Nauvis, nauvis), (Place::SpaceAge, space_age)];
     let tables: String = servers.into_iter().map(|(place, rcon)| server_table(place, folder, rcon)).collect();
-    format!("{general}{tables}{DEMO_PATTERNS}")
+    format!("{general}{tables}{}{DEMO_PATTERNS}", mod_tables(folder))
 }
 
 fn server_table(place: Place, folder: &Path, rcon: u16) -> String {

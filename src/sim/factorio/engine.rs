@@ -138,7 +138,7 @@ pub(super) fn rcon_connected(from: SocketAddr) -> String {
     format!("Info RemoteCommandProcessor.cpp:244: New RCON connection from IP ADDR:({{{from}}})")
 }
 
-/// What a mod's `log()` leaves. `source` is as `__events-logger__/logging.lua:85`.
+/// What a mod's `log()` leaves. `source` is as `__events-logger__/el_helpers.lua:38`.
 pub(super) fn script(source: &str, text: &str) -> String {
     format!("Script @{source}: {text}")
 }

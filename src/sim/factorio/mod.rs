@@ -7,11 +7,15 @@ mod engine;
 mod feed;
 mod game;
 mod log_file;
+mod metrics_file;
+mod mods;
 mod numbered;
 mod server;
 
 pub use feed::{FeedLine, LogFeed};
 pub use game::SimGame;
 pub use log_file::LogFile;
+pub use metrics_file::{GameNumbers, MetricsFile};
+pub use mods::SimMod;
 pub use numbered::{Loss, NumberedLine, check_exactly_once, numbered_lines};
 pub use server::{SERVER_ACTOR, SimServer, SimServerConfig};

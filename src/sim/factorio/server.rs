@@ -15,6 +15,8 @@ use jiff::tz::TimeZone;
 use super::engine;
 use super::feed::{LogFeed, Tap};
 use super::log_file::LogFile;
+use super::metrics_file::{GameNumbers, MetricsFile};
+use super::mods::{Counts, ModOutput, SimMod, Told};
 use crate::domain::{Clock, LogSource};
 
 /// Who acts where it is no player: the server's own console, or RCON.
@@ -23,8 +25,6 @@ pub const SERVER_ACTOR: &str = "<server>";
 const FIRST_TICK: u64 = 4_968_001;
 /// The game autosaves into `_autosave1` to this one in turn.
 const AUTOSAVE_SLOTS: u32 = 5;
-/// Where the `log()` calls of the events-logger mod stand.
-const COMPANION: &str = "__events-logger__/logging.lua:85";
 
 /// What a [`SimServer`] is made of.
 #[derive(Debug, Clone)]
@@ -59,6 +59,10 @@ pub struct SimServer {
     player_indices: HashMap<String, u32>,
     autosave_slot: u32,
     running: bool,
+    companion: SimMod,
+    mod_log: Option<LogFile>,
+    counts: Counts,
+    metrics_file: Option<MetricsFile>,
 }
 
 impl SimServer {
@@ -81,6 +85,10 @@ impl SimServer {
             player_indices: HashMap::new(),
             autosave_slot: 0,
             running: false,
+            companion: SimMod::default(),
+            mod_log: None,
+            counts: Counts::default(),
+            metrics_file: None,
         }
     }
 
@@ -92,6 +100,35 @@ impl SimServer {
             engine.set_tap(Tap::new(feed.clone(), self.name.clone(), LogSource::Engine));
         }
         self
+    }
+
+    /// With this mod, in place of the usual one. The directory of its file must exist.
+    #[must_use]
+    pub fn with_mod(mut self, companion: SimMod) -> Self {
+        self.mod_log = companion.file().cloned().map(LogFile::new);
+        self.companion = companion;
+        self
+    }
+
+    /// With graftorio2, which writes its metrics to `path`.
+    #[must_use]
+    pub fn with_metrics_file(mut self, path: PathBuf) -> Self {
+        self.metrics_file = Some(MetricsFile::new(path));
+        self
+    }
+
+    /// The file of the mod's own, to rotate or truncate it; `None` where the mod has none.
+    pub fn mod_log(&mut self) -> Option<&mut LogFile> {
+        self.mod_log.as_mut()
+    }
+
+    /// graftorio2 writes its file, if it is there and the game runs.
+    pub fn write_metrics(&self, online: usize) -> io::Result<()> {
+        let Some(file) = self.metrics_file.as_ref().filter(|_| self.running) else { return Ok(()) };
+        let tick = self.tick();
+        let produced = [("iron-plate", 11), ("copper-plate", 7), ("rocket-part", 1)];
+        let produced = produced.map(|(name, rate)| (name.to_owned(), tick / 60 * rate)).to_vec();
+        file.write(&GameNumbers { tick, online, known: self.player_indices.len(), produced })
     }
 
     /// The server's name.
@@ -301,20 +338,40 @@ impl SimServer {
         }
     }
 
-    /// A player dies; `cause` is an entity's name. The game itself says nothing: this is the `log()` of the
-    /// events-logger mod, in the engine log.
+    /// A player dies; `cause` is an entity's name, or nothing. The game itself says nothing: the mod does.
     pub fn companion_died(&mut self, player: &str, cause: &str) -> io::Result<()> {
-        self.script_log(COMPANION, &format!("[DIED] {player} {cause}"))
+        self.mod_tells(Told::Died(player, cause))
     }
 
-    /// A technology is done, as the events-logger mod says it.
+    /// A technology is begun, as the mod says it.
+    pub fn companion_research_started(&mut self, technology: &str, level: u32) -> io::Result<()> {
+        self.mod_tells(Told::ResearchStarted(technology, level))
+    }
+
+    /// A technology is done, as the mod says it.
     pub fn companion_research_finished(&mut self, technology: &str, level: u32) -> io::Result<()> {
-        self.script_log(COMPANION, &format!("[RESEARCH FINISHED] {technology} {level}"))
+        self.mod_tells(Told::ResearchFinished(technology, level))
     }
 
-    /// A rocket goes up, as the events-logger mod says it.
+    /// A rocket goes up, as the mod says it.
     pub fn companion_rocket_launched(&mut self) -> io::Result<()> {
-        self.script_log(COMPANION, "[ROCKET] ROCKET LAUNCHED")
+        self.mod_tells(Told::Rocket)
+    }
+
+    fn mod_tells(&mut self, told: Told<'_>) -> io::Result<()> {
+        let tick = self.tick();
+        for line in self.counts.lines(&self.companion, told, tick) {
+            match line {
+                ModOutput::Logged(source, text) => self.script_log(source, &text)?,
+                ModOutput::Printed(text) => self.raw_line(&text)?,
+                ModOutput::Written(text) => {
+                    if let Some(log) = &mut self.mod_log {
+                        log.write_line(&text)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A mod's `log(text)` at `source`, as `__my-mod__/control.lua:7`.

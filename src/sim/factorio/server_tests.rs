@@ -106,9 +106,10 @@ fn engine_log_reads_as_the_game_writes_it() {
     608.532 Info ServerMultiplayerManager.cpp:978: updateTick(5004512) received stateChanged peerID(1) oldState(WaitingForCommandToStartSendingTickClosures) newState(InGame)
     608.532 Info AppManager.cpp:323: Saving to _autosave1 (blocking).
     608.532 Info AppManagerStates.cpp:2110: Saving finished
-    608.532 Script @__events-logger__/logging.lua:85: [DIED] Mattie behemoth-spitter
-    608.532 Script @__events-logger__/logging.lua:85: [RESEARCH FINISHED] automation 3
-    608.532 Script @__events-logger__/logging.lua:85: [ROCKET] ROCKET LAUNCHED
+    608.532 Script @__events-logger__/el_helpers.lua:38: [DIED] PVE:Mattie behemoth-spitter
+    608.532 Script @__events-logger__/el_helpers.lua:38: [DIED] Mattie PVE
+    608.532 Script @__events-logger__/events/research.lua:23: [RESEARCH FINISHED] automation 3
+    608.532 Script @__events-logger__/el_helpers.lua:38: [ROCKET_LAUNCHED]  from rocket-silo at -12.5, 40.5
     608.532 Info ServerMultiplayerManager.cpp:978: updateTick(5004512) received stateChanged peerID(1) oldState(InGame) newState(DesyncedWaitingForMap)
     608.532 Info ServerMultiplayerManager.cpp:1086: Disconnect notification for peer (1)
     608.532 Info ServerMultiplayerManager.cpp:978: updateTick(5004512) received stateChanged peerID(1) oldState(InGame) newState(DisconnectScheduled)
