@@ -131,9 +131,7 @@ fn server(place: Place, folder: &Path) -> SimServer {
     // The other one has the mod that `log()`s: it needs no configuration.
     match place {
         Place::Nauvis => server,
-        Place::SpaceAge => {
-            server.with_mod(SimMod::FactoriGo(mod_log(folder))).with_metrics_file(metrics_file(folder))
-        }
+        Place::SpaceAge => server.with_mod(SimMod::FactoriGo(mod_log(folder))).with_metrics_file(metrics_file(folder)),
     }
 }
 

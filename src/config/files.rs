@@ -15,7 +15,8 @@ impl Name for ModLogName {
     const PLACEHOLDER: &'static str = "NAME";
 
     fn parse(text: &str) -> Result<Self, (String, String)> {
-        let hint = "use at most 24 lower-case letters, digits, `_` and `-`; `console`, `engine`, `rcon` and `game` are taken";
+        let hint =
+            "use at most 24 lower-case letters, digits, `_` and `-`; `console`, `engine`, `rcon` and `game` are taken";
         Self::new(text).ok_or_else(|| (format!("`{text}` is no name for a mod's log"), hint.to_owned()))
     }
 }

@@ -98,7 +98,9 @@ impl LogState {
             Self::EngineLog { .. } if log || metrics => "a factorio-current.log: name it as `engine_log`",
             Self::ConsoleLog { .. } if log || metrics => "a console log: name it as `console_log`",
             Self::Metrics { .. } if !metrics => "a file of metrics: name it as `prometheus_file`",
-            Self::Readable { bytes: 1.. } if metrics => "no file of metrics: such a file begins with `# HELP` or `# TYPE`",
+            Self::Readable { bytes: 1.. } if metrics => {
+                "no file of metrics: such a file begins with `# HELP` or `# TYPE`"
+            }
             _ => return None,
         };
         Some(format!("{key}: {path} is {found}"))

@@ -165,10 +165,8 @@ const fn of_mods(kind: EventKind) -> BuiltIn {
             game("🔬", "🔬 Research done: **{technology}**{level}", &["technology", "level"])
                 .plain("Research done: {technology}{level}")
         }
-        EventKind::RocketLaunched => {
-            game("🚀", "🚀 A rocket was launched{total}{more}", &["number", "total", "more"])
-                .plain("A rocket was launched{total}{more}")
-        }
+        EventKind::RocketLaunched => game("🚀", "🚀 A rocket was launched{total}{more}", &["number", "total", "more"])
+            .plain("A rocket was launched{total}{more}"),
         _ => game("🐛", "🐛 Evolution{surface}: {factor}", &["factor", "surface"])
             .plain("Evolution{surface}: {factor}")
             .relayed(Relayed::No),

@@ -105,7 +105,8 @@ impl Interpreter {
             return false;
         }
         let before = self.memory.said_once.take();
-        let same = |(text, at): (String, Timestamp)| text == said.event.text && said.at.duration_since(at) <= ONE_BREATH;
+        let same =
+            |(text, at): (String, Timestamp)| text == said.event.text && said.at.duration_since(at) <= ONE_BREATH;
         let second = before.is_some_and(same);
         self.memory.said_once = (!second).then(|| (said.event.text.clone().into_owned(), said.at));
         second

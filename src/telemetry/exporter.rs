@@ -69,7 +69,12 @@ impl MetricsExporter {
             }
         }
         let recorder = Arc::new(builder.build_recorder());
-        let exporter = Self(Arc::new(Inner { handle: recorder.handle(), recorder, process: Collector::default(), extension: Mutex::default() }));
+        let exporter = Self(Arc::new(Inner {
+            handle: recorder.handle(),
+            recorder,
+            process: Collector::default(),
+            extension: Mutex::default(),
+        }));
         exporter.record(|| describe_all(&exporter.0.process));
         Ok(exporter)
     }
@@ -203,7 +208,12 @@ mod tests {
     #[test]
     fn series_of_a_configured_server_stand_at_zero() {
         let exporter = MetricsExporter::detached().unwrap();
-        let server = ServerSeries { tag: ServerTag::new("prod").unwrap(), logs: vec![LogSource::Console], rcon: true, prometheus_file: false };
+        let server = ServerSeries {
+            tag: ServerTag::new("prod").unwrap(),
+            logs: vec![LogSource::Console],
+            rcon: true,
+            prometheus_file: false,
+        };
         exporter.preregister(&[server], &["boss_fight".into()]);
         let text = scrape(&exporter);
         for series in [

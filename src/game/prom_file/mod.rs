@@ -159,7 +159,8 @@ impl<'a> Reading<'a> {
     }
 
     fn sample(&mut self, line: &str) {
-        let Some((name, sample)) = Sample::parse(line).and_then(|sample| Some((self.family_of(&sample)?, sample))) else {
+        let Some((name, sample)) = Sample::parse(line).and_then(|sample| Some((self.family_of(&sample)?, sample)))
+        else {
             self.dropped.invalid += 1;
             return;
         };

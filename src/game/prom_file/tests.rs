@@ -73,7 +73,10 @@ fn what_the_format_does_not_allow_is_left_out_and_the_rest_shown() {
 fn the_programs_own_names_are_not_taken() {
     let file = "factorio_isr_uptime_seconds 1\nprocess_cpu_seconds_total 2\nfactorio_isr_made_up 3\nfactorio_tick 4\n";
     let (text, dropped) = shown(file, 100);
-    assert_eq!(text, "# HELP factorio_tick Written by a mod.\n# TYPE factorio_tick untyped\nfactorio_tick{server=\"prod\"} 4\n\n");
+    assert_eq!(
+        text,
+        "# HELP factorio_tick Written by a mod.\n# TYPE factorio_tick untyped\nfactorio_tick{server=\"prod\"} 4\n\n"
+    );
     assert_eq!(dropped, Dropped { collided: 3, ..Dropped::default() });
 }
 

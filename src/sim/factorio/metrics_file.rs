@@ -59,7 +59,12 @@ fn text(numbers: &GameNumbers) -> String {
     let mut out = String::new();
     gauge(&mut out, "factorio_tick", "game tick", &[(String::new(), numbers.tick)]);
     gauge(&mut out, "factorio_connected_player_count", "connected players", &[(String::new(), numbers.online as u64)]);
-    gauge(&mut out, "factorio_total_player_count", "total registered players", &[(String::new(), numbers.known as u64)]);
+    gauge(
+        &mut out,
+        "factorio_total_player_count",
+        "total registered players",
+        &[(String::new(), numbers.known as u64)],
+    );
     let labels = |name: &String| format!("{{force=\"player\",name=\"{name}\"}}");
     let produced: Vec<_> = numbers.produced.iter().map(|(name, count)| (labels(name), *count)).collect();
     gauge(&mut out, "factorio_item_production_input", "items produced", &produced);

@@ -147,9 +147,7 @@ fn printed(told: Told<'_>) -> Option<String> {
         Told::Died(player, "") => Some(format!("JLOGGER: DIED: {player} no-cause")),
         Told::Died(player, cause) => Some(format!("JLOGGER: DIED: {player} {cause}")),
         Told::ResearchStarted(..) => None,
-        Told::ResearchFinished(technology, level) => {
-            Some(format!("JLOGGER: RESEARCH FINISHED: {technology} {level}"))
-        }
+        Told::ResearchFinished(technology, level) => Some(format!("JLOGGER: RESEARCH FINISHED: {technology} {level}")),
         Told::Rocket => Some("JLOGGER: ROCKET: ROCKET LAUNCHED".to_owned()),
     }
 }
@@ -160,7 +158,12 @@ mod tests {
 
     #[test]
     fn each_mod_tells_of_the_same_in_its_own_words() {
-        let mods = [SimMod::EventsLogger, SimMod::EventsLoggerJson("x".into()), SimMod::FactoriGo("x".into()), SimMod::JLogger];
+        let mods = [
+            SimMod::EventsLogger,
+            SimMod::EventsLoggerJson("x".into()),
+            SimMod::FactoriGo("x".into()),
+            SimMod::JLogger,
+        ];
         let told = [
             Told::Died("Bob", "small-biter"),
             Told::Died("Bob", ""),
