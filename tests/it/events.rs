@@ -26,7 +26,7 @@ fn now() -> Timestamp {
 }
 
 /// A server whose every route has a channel of its own.
-fn server() -> ServerSettings {
+pub fn server() -> ServerSettings {
     let channel = |index: usize| ChannelId::new(index as u64 + 1).unwrap();
     let routes = Route::ALL.iter().enumerate().map(|(index, route)| (*route, channel(index))).collect();
     ServerSettings {
@@ -44,11 +44,11 @@ fn server() -> ServerSettings {
     }
 }
 
-fn with_engine_log() -> ServerSettings {
+pub fn with_engine_log() -> ServerSettings {
     ServerSettings { engine_log: Some("factorio-current.log".into()), ..server() }
 }
 
-fn interpreter(server: ServerSettings, source: LogSource, settings: &EventSettings) -> Interpreter {
+pub fn interpreter(server: ServerSettings, source: LogSource, settings: &EventSettings) -> Interpreter {
     Interpreter::new(server, source, Arc::new(EventRules::new(settings).unwrap()))
 }
 
@@ -56,7 +56,7 @@ pub fn console() -> Interpreter {
     interpreter(server(), LogSource::Console, &EventSettings::default())
 }
 
-fn engine() -> Interpreter {
+pub fn engine() -> Interpreter {
     interpreter(with_engine_log(), LogSource::Engine, &EventSettings::default())
 }
 
@@ -83,12 +83,12 @@ fn shown(notice: &Notice) -> String {
     format!("{route}{alert}: {}", notice.content)
 }
 
-fn contents(interpretation: &Interpretation) -> String {
+pub fn contents(interpretation: &Interpretation) -> String {
     interpretation.notices.iter().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// What the console says, one batch.
-fn relayed(texts: &[&str]) -> String {
+pub fn relayed(texts: &[&str]) -> String {
     contents(&read(&mut console(), texts))
 }
 
@@ -256,18 +256,6 @@ fn the_lines_of_a_long_command_stay_together() {
         "#);
     assert_eq!((rest.notices[0].channel, rest.notices[0].lane), (first.notices[0].channel, first.notices[0].lane));
     assert_eq!(rest.notices[0].event, first.notices[0].event);
-}
-
-#[test]
-fn what_a_mod_prints_behind_a_chat_line_is_not_put_in_the_players_mouth() {
-    let stdout = [
-        "   0.567 Hosting game at IP ADDR:({0.0.0.0:34199})",
-        "2026-03-23 16:32:15 [CHAT] Bob: hi",
-        "JLOGGER: DIED: Bob small-biter",
-    ];
-    assert_eq!(relayed(&stdout), "chat: **Bob**: hi\ngame: 💀 **Bob** was killed by small-biter");
-    let stdout = [stdout[0], stdout[1], "what another mod prints"];
-    assert_eq!(relayed(&stdout), "chat: **Bob**: hi\nadmin: 📝 what another mod prints");
 }
 
 #[test]
