@@ -57,9 +57,10 @@ impl Busy {
         fs::write(&engine, "   0.000 2026-01-01 12:00:00; Factorio 2.0.60 (build 83512, linux64, headless)\n").unwrap();
         let game = SimRcon::start(PASSWORD, Game::default(), |_| {}).await.unwrap();
         let keys = format!(
-            "engine_log = \"{}\"\nrcon = {{ port = {}, password = \"{PASSWORD}\" }}",
+            "engine_log = \"{}\"\nrcon = {{ port = {}, password = \"{PASSWORD}\" }}\nprometheus_file = {{ path = \"{}\" }}",
             engine.display(),
-            game.address().port()
+            game.address().port(),
+            site.dir.path().join("game.prom").display()
         );
         let site = site.server_with("prod", &format!("default = {CHAT}"), &keys).server_with(
             "closed",

@@ -58,10 +58,9 @@ impl Kind {
         let Some(suffix) = sample.name.strip_prefix(name) else { return false };
         let inner = self.inner_label().is_some_and(|label| sample.label(label).is_some());
         match (self, suffix) {
-            (Self::Histogram, "_bucket") => inner,
-            (Self::Summary, "") => inner,
-            (Self::Histogram | Self::Summary, "_sum" | "_count") => true,
-            (Self::Counter | Self::Gauge | Self::Untyped, "") => true,
+            (Self::Histogram, "_bucket") | (Self::Summary, "") => inner,
+            (Self::Histogram | Self::Summary, "_sum" | "_count")
+            | (Self::Counter | Self::Gauge | Self::Untyped, "") => true,
             _ => false,
         }
     }

@@ -82,14 +82,12 @@ fn the_programs_own_names_are_not_taken() {
 
 #[test]
 fn a_family_is_capped_and_a_histogram_never_cut_in_two() {
-    let mut file = "# TYPE h histogram\n".to_owned();
-    for from in ["A", "B", "C"] {
-        for le in ["1", "+Inf"] {
-            file += &format!("h_bucket{{from=\"{from}\",le=\"{le}\"}} 1\n");
-        }
-        file += &format!("h_sum{{from=\"{from}\"}} 1\nh_count{{from=\"{from}\"}} 1\n");
-    }
-    file += "g{n=\"1\"} 1\ng{n=\"2\"} 1\n";
+    let of = |from: &str| {
+        let bucket = |le: &str| format!("h_bucket{{from=\"{from}\",le=\"{le}\"}} 1\n");
+        bucket("1") + &bucket("+Inf") + &format!("h_sum{{from=\"{from}\"}} 1\nh_count{{from=\"{from}\"}} 1\n")
+    };
+    let histograms: String = ["A", "B", "C"].into_iter().map(of).collect();
+    let file = format!("# TYPE h histogram\n{histograms}g{{n=\"1\"}} 1\ng{{n=\"2\"}} 1\n");
     let (text, dropped) = shown(&file, 2);
     let count = |word: &str| text.matches(word).count();
     assert_eq!([count("from=\"A\""), count("from=\"B\""), count("from=\"C\""), count("\ng{")], [4, 4, 0, 2]);

@@ -60,7 +60,9 @@ impl PrometheusFiles {
             return own;
         }
         let (text, refused) = weave(&own, &shown);
-        refused.iter().for_each(|server| count(server, "collision", 1));
+        for server in &refused {
+            count(server, "collision", 1);
+        }
         text
     }
 }
@@ -97,7 +99,6 @@ impl PrometheusFile {
             // A dead mount then blocks that thread and no worker of the runtime.
             let looking = tokio::task::spawn_blocking(move || look(&path, read_before, seen_before));
             let Some(look) = cancel.run_until_cancelled(looking).await else { break };
-            self.report_age();
             match look? {
                 Ok(Look::Unchanged) => {}
                 Ok(Look::Unsettled(stamp)) => seen_before = Some(stamp),
@@ -110,6 +111,7 @@ impl PrometheusFile {
                 }
                 Err(error) => self.complain(&error, &mut trouble),
             }
+            self.report_age();
         }
         Ok(())
     }
