@@ -177,7 +177,7 @@ fn files_of(server: &ServerSettings) -> Vec<(String, String, &Path)> {
         LogSource::Mod(name) => (format!("mod_logs.{}", name.as_str()), format!("mod log {}", name.as_str()), path),
     };
     let metrics = server.prometheus_file.iter();
-    let metrics = metrics.map(|file| ("prometheus_file".to_owned(), "metrics of".to_owned(), file.path.as_path()));
+    let metrics = metrics.map(|file| ("prometheus_file".to_owned(), "metrics file".to_owned(), file.path.as_path()));
     server.logs().map(of_log).chain(metrics).collect()
 }
 
