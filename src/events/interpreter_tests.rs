@@ -11,6 +11,8 @@ fn server() -> ServerSettings {
         name: "Our_Factory".to_owned(),
         console_log: "console.log".into(),
         engine_log: None,
+        mod_logs: [].into(),
+        prometheus_file: None,
         start_at: StartAt::End,
         timezone: jiff::tz::TimeZone::UTC,
         channels: ServerChannels { default: ChannelId::new(1).unwrap(), routes: [].into() },
