@@ -8,7 +8,6 @@ use jiff::civil::DateTime;
 
 use super::draft::{Address, Drafts, Source, Values};
 use super::line_format::{self, Envelope, Level};
-use super::markup;
 use super::memory::{Memory, Thread};
 use super::mentions::{self, Marked, Pings};
 use super::mods::{self, ModLine};
@@ -179,15 +178,14 @@ impl Interpreter {
         if !self.tells_console() {
             return event;
         }
-        let field = |name| event.field(name).map(markup::to_plain).unwrap_or_default();
+        let Some(message) = event.field("message") else { return event };
         match event.kind {
-            EventKind::Chat | EventKind::Shout => {
-                self.memory.note_said(&format!("{}: {}", field("player"), field("message")), at);
-            }
-            EventKind::ServerChat if self.memory.was_said(&field("message"), at) => {
+            EventKind::ServerChat if self.memory.was_said(message, at) => {
                 return Event { kind: EventKind::RelayEcho, ..event };
             }
-            EventKind::ServerChat => self.memory.note_said(&field("message"), at),
+            EventKind::Chat | EventKind::Shout | EventKind::ServerChat => {
+                self.memory.note_said(event.field("player"), message, at);
+            }
             _ => {}
         }
         event

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::markup;
 use crate::domain::{ChannelId, Lane, Words};
 
 /// Small, and written as JSON. Absent keys have their default, so that a later version may add some.
@@ -40,6 +41,8 @@ pub(super) struct Memory {
 const ECHO_SECONDS: i64 = 60;
 /// The most lines that are.
 const ECHO_LINES: usize = 32;
+/// Characters of each: more than the words it is known by.
+const ECHO_CHARS: usize = 160;
 
 /// What a bare line is joined to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,21 +83,22 @@ impl Memory {
         serde_json::to_string(self).expect("plain data with words for keys becomes JSON")
     }
 
-    /// Notes a line of chat, with who said it.
-    pub(super) fn note_said(&mut self, line: &str, at: Timestamp) {
-        let second = at.as_second();
-        self.said.retain(|(_, then)| (second - then).abs() < ECHO_SECONDS);
+    /// Notes what was said, with who said it; the server has no name here.
+    pub(super) fn note_said(&mut self, player: Option<&str>, message: &str, at: Timestamp) {
+        let beginning = message.char_indices().nth(ECHO_CHARS).map_or(message, |(end, _)| &message[..end]);
+        let line = player.map_or_else(|| beginning.to_owned(), |player| [player, ": ", beginning].concat());
         if self.said.len() >= ECHO_LINES {
             self.said.pop_front();
         }
-        self.said.extend(Words::key(line).map(|key| (key.to_string(), second)));
+        self.said.push_back((line, at.as_second()));
     }
 
-    /// Whether `line` says once more what was said of late, with a name in front.
-    pub(super) fn was_said(&self, line: &str, at: Timestamp) -> bool {
-        let (words, second) = (Words::of(line), at.as_second());
+    /// Whether `message` says once more what was said of late, with a name in front.
+    pub(super) fn was_said(&self, message: &str, at: Timestamp) -> bool {
+        let (words, second) = (Words::of(&markup::to_plain(message)), at.as_second());
         let recent = self.said.iter().filter(|(_, then)| (second - then).abs() < ECHO_SECONDS);
-        recent.into_iter().any(|(key, _)| words.repeat(&Words::of(key)))
+        let mut keys = recent.filter_map(|(line, _)| Words::key(&markup::to_plain(line)));
+        keys.any(|key| words.repeat(&key))
     }
 
     /// Lines were lost: what was known of the run is no longer sure.
