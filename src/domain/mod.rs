@@ -8,6 +8,7 @@ mod log;
 mod notice;
 mod server_tag;
 mod words;
+pub mod sessions;
 
 pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
 pub use clock::{Clock, ManualClock, SystemClock};
