@@ -20,11 +20,11 @@ use crate::delivery::DeliveryWorker;
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, SystemClock};
 use crate::events::{EventRules, Pipeline};
-use crate::game::{GameBoard, Keeper, PrometheusFiles, Sampler};
+use crate::game::{GameBoard, HistoryUpkeep, Keeper, PrometheusFiles, Sampler};
 use crate::health::{Component, HealthRegistry, Lifecycle};
 use crate::http::{self, HttpState};
 use crate::rcon::{self, RconClient, RconTarget, RconTimes};
-use crate::store::Store;
+use crate::store::{Retention, Store};
 use crate::supervisor::{ExitReason, Signal, Stage, Supervisor, TaskSpec, signals};
 use crate::tail::{self, TailConfig, Wakes};
 use crate::telemetry::metrics::{CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIMESTAMP};
@@ -183,6 +183,7 @@ impl Parts<'_> {
         self.start_delivery(Arc::clone(&clock))?;
         let games = self.start_rcon();
         self.start_games(&games);
+        self.start_history(Arc::clone(&clock));
         let dispatches = self.start_conversation(games, Arc::clone(&clock))?;
         self.start_gateway(dispatches);
         let batches = self.start_pipeline(&rules, clock).await?;
@@ -234,14 +235,28 @@ impl Parts<'_> {
         for server in &self.settings.servers {
             let Some(handle) = board.handle(&server.tag) else { continue };
             let (sender, taken) = mpsc::channel(SAMPLES_IN_FLIGHT);
+            let game = games.iter().find(|rcon| *rcon.server() == server.tag);
             let keeper = Keeper::new(server.tag.clone(), self.store.clone(), handle, taken);
+            let keeper = match game {
+                Some(rcon) => keeper.with_link(rcon.link()),
+                None => keeper,
+            };
             let spec = TaskSpec::restart(format!("game {}", server.tag), Stage::Pipeline);
             self.supervisor.spawn(spec, None, move |cancel| keeper.clone().run(cancel));
-            let Some(rcon) = games.iter().find(|rcon| *rcon.server() == server.tag) else { continue };
+            let Some(rcon) = game else { continue };
             let sampler = Sampler::new(rcon.clone(), sender);
             let spec = TaskSpec::restart(format!("sampler {}", server.tag), Stage::Intake);
             self.supervisor.spawn(spec, None, move |cancel| sampler.clone().run(cancel));
         }
+    }
+
+    /// Rolls samples up and lets go of what is old.
+    fn start_history(&mut self, clock: Arc<dyn Clock>) {
+        let history = &self.settings.history;
+        let (raw, five_minutes, happenings) = (history.raw, history.five_minutes, history.happenings);
+        let upkeep = HistoryUpkeep::new(self.store.clone(), Retention { raw, five_minutes, happenings }, clock);
+        let spec = TaskSpec::restart("history", Stage::Pipeline);
+        self.supervisor.spawn(spec, None, move |cancel| upkeep.clone().run(cancel));
     }
 
     /// What people in Discord may do: slash commands always, chat into the games where a game can be reached. Only the

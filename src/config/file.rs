@@ -37,6 +37,7 @@ sections! {
         http: HttpSection = section;
         metrics: MetricsSection = section;
         database: DatabaseSection = section;
+        history: HistorySection = section;
         permissions: PermissionsSection = section;
         commands: CommandsSection = section;
         relay: RelaySection = section;
@@ -83,6 +84,16 @@ sections! {
         path: PathBuf = "factorio-isr.db";
         /// How long the audit of slash commands stays in it. 1d to 3650d.
         keep_audit: Duration = "365d";
+    }
+
+    /// `[history]`: how long what is remembered of the games.
+    HistorySection {
+        /// Every sample. 1h to 90d.
+        raw: Duration = "48h";
+        /// A row for five minutes of samples. 1d to 3650d.
+        five_minutes: Duration = "30d";
+        /// What happened in the games, but for deaths. 1d to 3650d.
+        happenings: Duration = "90d";
     }
 
     /// `[permissions]` and `[servers.TAG.permissions]`: roles and users that may use more than the questions.

@@ -9,6 +9,7 @@ mod duration;
 mod environment;
 mod file;
 mod files;
+mod history;
 mod interpolate;
 mod layers;
 mod patterns;

@@ -22,7 +22,7 @@ use super::settings::{
     Settings,
 };
 use super::value::MemberIds;
-use super::{Loaded, chat, duration, files, patterns};
+use super::{Loaded, chat, duration, files, history, patterns};
 use crate::domain::{EventKind, Route, ServerTag};
 
 /// What came of a file; `None` where problems were added.
@@ -63,6 +63,7 @@ fn settings(
     let mentions = file.mentions.map(|section| chat::mentions(section, problems));
     let mut warnings = lua_warnings(&servers);
     warnings.extend(chat::warnings(&servers, &chat_from));
+    let history = file.history.map(|section| history::resolve(&section, problems));
     let http = file.http?;
     let settings = Settings {
         discord: discord?,
@@ -76,6 +77,7 @@ fn settings(
         http: HttpSettings { host: http.host, port: http.port },
         metrics: MetricsSettings { enabled: file.metrics?.enabled },
         database: database?,
+        history: history?,
         log: log?,
     };
     Some(Loaded { settings, warnings })

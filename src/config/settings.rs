@@ -37,8 +37,21 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// `[database]`
     pub database: DatabaseSettings,
+    /// `[history]`
+    pub history: HistorySettings,
     /// `[log]`
     pub log: LogSettings,
+}
+
+/// `[history]`
+#[derive(Debug, Clone)]
+pub struct HistorySettings {
+    /// `raw`: how long every sample is kept.
+    pub raw: Duration,
+    /// `five_minutes`: how long five minutes of samples are kept as one row.
+    pub five_minutes: Duration,
+    /// `happenings`: how long what happened is kept, but for deaths.
+    pub happenings: Duration,
 }
 
 /// `[discord]`

@@ -3,25 +3,35 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::sync::{Mutex, mpsc};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::board::{BoardHandle, GameLink, GameView};
+use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
 use super::sample::{Absence, Reading, Sample};
-use crate::domain::{Happening, ServerTag};
-use crate::store::{Store, StoreError};
+use crate::domain::sessions::{Observation, player_key};
+use crate::domain::{Clock, Happening, ServerTag, SystemClock};
+use crate::rcon::LinkState;
+use crate::store::{SampleRow, Store, StoreError};
 
 /// Happenings read at a time.
 const PAGE: u32 = 500;
 
 /// Keeps the view of one game. A clone is a fresh start for the supervisor; run one at a time.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Keeper {
     server: ServerTag,
     store: Store,
     board: BoardHandle,
     samples: Arc<Mutex<mpsc::Receiver<Sample>>>,
+    clock: Arc<dyn Clock>,
+    /// The connection to the game; `None` where it cannot be asked.
+    link: Option<watch::Receiver<LinkState>>,
+    /// Whether the game was seen to be there, and not to go since.
+    was_up: bool,
+    /// Whether its absence has been noted since.
+    absence_noted: bool,
     /// The last happening that was read.
     seen: i64,
 }
@@ -30,7 +40,29 @@ impl Keeper {
     /// A keeper of `server`.
     #[must_use]
     pub fn new(server: ServerTag, store: Store, board: BoardHandle, samples: mpsc::Receiver<Sample>) -> Self {
-        Self { server, store, board, samples: Arc::new(Mutex::new(samples)), seen: 0 }
+        Self {
+            server,
+            store,
+            board,
+            samples: Arc::new(Mutex::new(samples)),
+            clock: Arc::new(SystemClock),
+            link: None,
+            was_up: false,
+            absence_noted: false,
+            seen: 0,
+        }
+    }
+
+    /// The same, told at once when the connection to the game breaks: sessions of a game that is killed end then.
+    #[must_use]
+    pub fn with_link(self, link: watch::Receiver<LinkState>) -> Self {
+        Self { link: Some(link), ..self }
+    }
+
+    /// Another clock than the machine's, as for tests.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// Runs until `cancel`.
@@ -41,23 +73,97 @@ impl Keeper {
         let mut happened = self.store.happened();
         let samples = Arc::clone(&self.samples);
         let mut samples = samples.lock().await;
+        let mut link = self.link.clone();
         self.seen = self.store.last_happening(&self.server).await.context("Cannot read what happened")?;
+        if link.is_none() {
+            self.board.update(|view| view.link = GameLink::None);
+        }
+        self.show_players().await;
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                Some(sample) = samples.recv() => self.sampled(sample),
+                Some(sample) = samples.recv() => self.take(sample).await,
+                Some(state) = next_state(&mut link) => self.link_changed(&state).await,
                 Ok(()) = happened.changed() => {
                     if let Err(error) = self.catch_up().await {
                         warn!(server = %self.server, %error, "What happened in the game cannot be read");
                     }
+                    self.show_players().await;
                 }
                 else => cancel.cancelled().await,
             }
         }
     }
 
-    fn sampled(&mut self, sample: Sample) {
+    /// Takes one sample in: into the sessions, the history and the view.
+    pub async fn take(&mut self, sample: Sample) {
+        let at = sample.at;
+        match &sample.outcome {
+            Ok(reading) => {
+                (self.was_up, self.absence_noted) = (true, false);
+                self.observe(&answered(at, reading), Some(&row(at, Some(reading)))).await;
+            }
+            Err(Absence::Down(_)) => self.gone(at, Some(&row(at, None))).await,
+            // It saves, or it hangs: who is in the game stays there.
+            Err(Absence::Silent(_)) => self.keep(&row(at, None)).await,
+        }
         self.board.update(|view| show(view, sample));
+        self.show_players().await;
+    }
+
+    async fn link_changed(&mut self, state: &LinkState) {
+        match state {
+            LinkState::Connecting | LinkState::Down(_) if self.was_up => self.gone(self.clock.now(), None).await,
+            _ => {}
+        }
+    }
+
+    /// The game is gone since now where it was there before, else since nobody knows when.
+    async fn gone(&mut self, at: Timestamp, row: Option<&SampleRow>) {
+        if !self.absence_noted {
+            let lost = Observation::LinkLost { at };
+            let observation = if self.was_up { lost } else { Observation::Unreachable };
+            (self.was_up, self.absence_noted) = (false, true);
+            return self.observe(&observation, row).await;
+        }
+        if let Some(row) = row {
+            self.keep(row).await;
+        }
+    }
+
+    async fn observe(&self, observation: &Observation, row: Option<&SampleRow>) {
+        if let Err(error) = self.store.observe(&self.server, observation, row).await {
+            warn!(server = %self.server, %error, "Who is in the game cannot be stored");
+        }
+    }
+
+    async fn keep(&self, row: &SampleRow) {
+        if let Err(error) = self.store.keep_sample(&self.server, row).await {
+            warn!(server = %self.server, %error, "How the game is cannot be stored");
+        }
+    }
+
+    /// Who is in the game, and since when: by the last sample, or by the log where the game cannot be asked.
+    async fn show_players(&self) {
+        let open = match self.store.open_sessions(&self.server).await {
+            Ok(open) => open,
+            Err(error) => {
+                warn!(server = %self.server, %error, "Who is in the game cannot be read");
+                return;
+            }
+        };
+        let by_log = self.link.is_none();
+        self.board.update(|view| {
+            if by_log {
+                let online =
+                    |(name, since): &(String, Timestamp)| OnlinePlayer { name: name.clone(), since: Some(*since) };
+                view.players = Some(open.iter().map(online).collect());
+            }
+            for player in view.players.iter_mut().flatten() {
+                let key = player_key(&player.name);
+                player.since = open.iter().find(|(name, _)| player_key(name) == key).map(|(_, since)| *since);
+            }
+        });
     }
 
     async fn catch_up(&mut self) -> Result<(), StoreError> {
@@ -76,6 +182,36 @@ impl Keeper {
     }
 }
 
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// The next state of the connection; never where there is none.
+async fn next_state(link: &mut Option<watch::Receiver<LinkState>>) -> Option<LinkState> {
+    let link = link.as_mut()?;
+    link.changed().await.ok()?;
+    Some(link.borrow_and_update().clone())
+}
+
+/// A sample is as old as its first question.
+fn answered(at: Timestamp, reading: &Reading) -> Observation {
+    let took = SignedDuration::try_from(reading.took).unwrap_or_default();
+    Observation::Answered { at: at.saturating_sub(took).unwrap_or(at), online: reading.players.clone() }
+}
+
+fn row(at: Timestamp, reading: Option<&Reading>) -> SampleRow {
+    let players = reading.and_then(|reading| reading.players.as_ref());
+    let factors = reading.into_iter().flat_map(|reading| &reading.evolution).map(|surface| surface.factor);
+    SampleRow {
+        at,
+        players: players.map(|players| u32::try_from(players.len()).unwrap_or(u32::MAX)),
+        ups: reading.and_then(|reading| reading.ups).map(|ups| ups.ups),
+        evolution: factors.reduce(f64::max),
+    }
+}
+
 /// Puts a sample onto the view.
 fn show(view: &mut GameView, sample: Sample) {
     let link = match &sample.outcome {
@@ -87,10 +223,14 @@ fn show(view: &mut GameView, sample: Sample) {
         view.since = Some(sample.at);
     }
     view.link = link;
+    if matches!(view.link, GameLink::Down(_)) {
+        view.players = None;
+    }
     let Ok(reading) = sample.outcome else { return };
-    let Reading { source, age, ups, paused, evolution, version, lua, .. } = reading;
+    let Reading { source, players, age, ups, paused, evolution, version, lua, .. } = reading;
     view.sampled_at = Some(sample.at);
     view.source = Some(source);
+    view.players = players.map(|names| names.into_iter().map(|name| OnlinePlayer { name, since: None }).collect());
     (view.age, view.ups, view.paused) = (age, ups, paused);
     view.evolution = evolution;
     view.version = version.or(view.version.take());

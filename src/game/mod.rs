@@ -8,9 +8,11 @@ mod keeper;
 mod prom_file;
 mod sample;
 mod sampler;
+mod upkeep;
 
 pub use board::{BoardHandle, GameBoard, GameLink, GameView, OnlinePlayer};
 pub use keeper::Keeper;
 pub use prom_file::{PrometheusFile, PrometheusFiles};
 pub use sample::{Absence, Achievements, LuaReading, Reading, Research, Sample, SampleSource, Ups};
 pub use sampler::Sampler;
+pub use upkeep::HistoryUpkeep;

@@ -12,6 +12,7 @@ use super::happenings::insert_happenings;
 use super::inbound::insert_chat;
 use super::outbox::mentions_text;
 use super::preferences::insert_players;
+use super::sessions::apply_happenings;
 use super::{Store, StoreError, to_millis};
 use crate::domain::{EventKind, FileId, Fingerprint, Happening, LogSource, NewChat, Notice, Position, ServerTag};
 use crate::telemetry::metrics::COMMIT_LATENCY;
@@ -111,6 +112,7 @@ impl Store {
         insert_notices(&mut tx, &rows).await?;
         let happenings: Vec<_> = fresh().flat_map(|(b, _)| b.happenings.iter().map(|h| (h, b.read_at))).collect();
         insert_happenings(&mut tx, &happenings).await?;
+        apply_happenings(&mut tx, happenings.iter().map(|(happening, _)| *happening)).await?;
         let mut chats = 0;
         for chat in fresh().flat_map(|(batch, _)| &batch.chats) {
             chats += insert_chat(&mut tx, chat, 0).await?;

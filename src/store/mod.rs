@@ -3,12 +3,16 @@
 
 mod audit;
 mod error;
+mod forget;
 mod happenings;
+mod history;
 mod housekeeping;
 mod inbound;
 mod ingest;
 mod outbox;
 mod preferences;
+mod records;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +30,13 @@ use tokio::sync::watch;
 
 pub use audit::AuditEntry;
 pub use error::StoreError;
+pub use forget::Forgotten;
+pub use history::{HistoryPoint, Retention, SampleRow};
 pub use housekeeping::OutboxStats;
 pub use inbound::{Edit, LineEnd, Mark, MarkChange, QueuedChat, SaidChat};
 pub use ingest::{CommitOutcome, IngestedBatch, StoredCheckpoint};
 pub use outbox::{NewMessage, OutboxRow, StoredMessage};
+pub use records::{PlayTime, PlayerRecord};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 

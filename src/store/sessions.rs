@@ -1,0 +1,190 @@
+//! The sessions of players: written in the transaction that stores what they come of.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::history::insert_sample;
+use super::{SampleRow, Store, StoreError, from_millis, to_millis};
+use crate::domain::sessions::{End, Observation, RunEvidence, Session, SessionBook, Start};
+use crate::domain::{EventKind, Happening, ServerTag};
+
+const COLUMNS: &str = "id, player, started_at, start, joined_to, seen_at, ended_at, ended_by, gone_by, settled";
+
+impl Store {
+    /// Takes in what was seen of the game, and keeps the sample it was seen by, in one transaction.
+    ///
+    /// # Errors
+    /// Nothing is stored then.
+    pub async fn observe(
+        &self,
+        server: &ServerTag,
+        observation: &Observation,
+        sample: Option<&SampleRow>,
+    ) -> Result<(), StoreError> {
+        let work = async {
+            let mut tx = self.begin().await?;
+            let names: Vec<&str> = match observation {
+                Observation::Answered { online: Some(online), .. } => online.iter().map(String::as_str).collect(),
+                _ => Vec::new(),
+            };
+            let mut book = load(&mut tx, server, names.into_iter()).await?;
+            book.observed(observation);
+            save(&mut tx, server, book).await?;
+            if let Some(sample) = sample {
+                insert_sample(&mut tx, server, sample).await?;
+            }
+            tx.commit().await
+        };
+        work.await.map_err(|error| self.in_words(&error))
+    }
+
+    /// Who is in the game of `server` by its sessions, and since when, the longest first.
+    pub async fn open_sessions(&self, server: &ServerTag) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let work = async {
+            let mut reader = self.readers.acquire().await?;
+            unsettled(&mut reader, server).await
+        };
+        let mut sessions = work.await.map_err(|error| self.in_words(&error))?;
+        sessions.sort_by_key(|session| (session.started_at, session.id));
+        let mut open: Vec<_> = sessions
+            .iter()
+            .filter(|session| session.is_open())
+            .map(|session| (session.player.clone(), since(session, &sessions)))
+            .collect();
+        open.sort_by_key(|(_, since)| *since);
+        Ok(open)
+    }
+}
+
+/// When the first of the pieces began that lead to `session`; `all` are in order.
+fn since(session: &Session, all: &[Session]) -> Timestamp {
+    let mut first = session;
+    let before = all.iter().rev().filter(|other| other.player.eq_ignore_ascii_case(&session.player));
+    for other in before.skip_while(|other| other.id != session.id).skip(1) {
+        if first.joined_to.is_none() {
+            break;
+        }
+        first = other;
+    }
+    first.started_at
+}
+
+/// Applies what happened, by server and in order.
+pub(super) async fn apply_happenings(
+    tx: &mut SqliteConnection,
+    happenings: impl Iterator<Item = &Happening> + Clone,
+) -> sqlx::Result<()> {
+    let concerning = happenings.filter(|happening| concerns_sessions(happening));
+    let servers: BTreeSet<&ServerTag> = concerning.clone().map(|happening| &happening.server).collect();
+    for server in servers {
+        let here = concerning.clone().filter(|happening| happening.server == *server);
+        let mut book = load(&mut *tx, server, here.clone().filter_map(SessionBook::concerned)).await?;
+        here.for_each(|happening| book.happened(happening));
+        save(&mut *tx, server, book).await?;
+    }
+    Ok(())
+}
+
+fn concerns_sessions(happening: &Happening) -> bool {
+    !matches!(happening.kind, EventKind::LogGap | EventKind::Starting | EventKind::Ready | EventKind::JoinRefused)
+}
+
+async fn load(
+    tx: &mut SqliteConnection,
+    server: &ServerTag,
+    names: impl Iterator<Item = &str>,
+) -> sqlx::Result<SessionBook> {
+    let mut sessions = unsettled(&mut *tx, server).await?;
+    let names: BTreeSet<String> = names.map(crate::domain::sessions::player_key).collect();
+    let last = format!(
+        "SELECT {COLUMNS} FROM sessions WHERE server = $1 AND player = $2 AND settled = 1
+         ORDER BY started_at DESC, id DESC LIMIT 1"
+    );
+    for name in names {
+        let query = sqlx::query(sqlx::AssertSqlSafe(last.as_str())).bind(server.as_str()).bind(name);
+        sessions.extend(query.try_map(|row| session_of(&row)).fetch_optional(&mut *tx).await?);
+    }
+    let evidence = sqlx::query("SELECT lost_at, alive_at, answered_at FROM run_evidence WHERE server = $1")
+        .bind(server.as_str())
+        .try_map(|row| evidence_of(&row))
+        .fetch_optional(&mut *tx)
+        .await?;
+    Ok(SessionBook::new(evidence.unwrap_or_default(), sessions))
+}
+
+async fn unsettled(connection: &mut SqliteConnection, server: &ServerTag) -> sqlx::Result<Vec<Session>> {
+    let query = format!("SELECT {COLUMNS} FROM sessions WHERE server = $1 AND settled = 0");
+    sqlx::query(sqlx::AssertSqlSafe(query))
+        .bind(server.as_str())
+        .try_map(|row| session_of(&row))
+        .fetch_all(connection)
+        .await
+}
+
+fn session_of(row: &SqliteRow) -> sqlx::Result<Session> {
+    let time = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(from_millis));
+    let ended_by: Option<&str> = row.try_get("ended_by")?;
+    // A reason of another version is one of the vague ones.
+    let end = ended_by.map(|key| End::from_key(key).unwrap_or(End::Missed));
+    Ok(Session {
+        id: row.try_get("id")?,
+        player: row.try_get("player")?,
+        started_at: from_millis(row.try_get("started_at")?),
+        start: Start::from_key(row.try_get("start")?).unwrap_or(Start::Sample),
+        joined_to: time("joined_to")?,
+        seen_at: from_millis(row.try_get("seen_at")?),
+        ended: time("ended_at")?.zip(end),
+        gone_by: time("gone_by")?,
+        settled: row.try_get("settled")?,
+    })
+}
+
+fn evidence_of(row: &SqliteRow) -> sqlx::Result<RunEvidence> {
+    let time = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(from_millis));
+    Ok(RunEvidence { lost_at: time("lost_at")?, alive_at: time("alive_at")?, answered_at: time("answered_at")? })
+}
+
+async fn save(tx: &mut SqliteConnection, server: &ServerTag, book: SessionBook) -> sqlx::Result<()> {
+    let RunEvidence { lost_at, alive_at, answered_at } = book.evidence();
+    sqlx::query("INSERT OR REPLACE INTO run_evidence (server, lost_at, alive_at, answered_at) VALUES ($1, $2, $3, $4)")
+        .bind(server.as_str())
+        .bind(lost_at.map(to_millis))
+        .bind(alive_at.map(to_millis))
+        .bind(answered_at.map(to_millis))
+        .execute(&mut *tx)
+        .await?;
+    let changes = book.changes();
+    for id in changes.delete {
+        sqlx::query("DELETE FROM sessions WHERE id = $1").bind(id).execute(&mut *tx).await?;
+    }
+    for session in changes.write {
+        write(&mut *tx, server, &session).await?;
+    }
+    Ok(())
+}
+
+/// An id of NULL makes a new row.
+async fn write(tx: &mut SqliteConnection, server: &ServerTag, session: &Session) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT OR REPLACE INTO sessions (id, server, player, started_at, start, joined_to, seen_at, ended_at, ended_by,
+                                          gone_by, settled)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(session.id)
+    .bind(server.as_str())
+    .bind(&session.player)
+    .bind(to_millis(session.started_at))
+    .bind(session.start.as_str())
+    .bind(session.joined_to.map(to_millis))
+    .bind(to_millis(session.seen_at))
+    .bind(session.ended.map(|(at, _)| to_millis(at)))
+    .bind(session.ended.map(|(_, end)| end.as_str()))
+    .bind(session.gone_by.map(to_millis))
+    .bind(session.settled)
+    .execute(tx)
+    .await
+    .map(drop)
+}
