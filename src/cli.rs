@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::summary::Summary;
 use crate::config::{self, ConfigErrors, Environment, EventSettings, Loaded};
+use crate::domain::ServerTag;
 use crate::events::EventRules;
+use crate::store::{Forgotten, Store, StoreError};
 use crate::{app, demo};
 
 /// Relays the console logs of Factorio servers to Discord.
@@ -30,6 +32,7 @@ Examples:
   factorio-isr check --config config.toml  find all mistakes in a configuration
   factorio-isr run --config config.toml    relay
   factorio-isr healthcheck                 for Docker's HEALTHCHECK
+  factorio-isr forget-player Alice         delete what is stored of a player
 
 Exit codes:
   0  done, or stopped in order
@@ -58,6 +61,22 @@ enum Command {
         /// The port of the page; 0 takes a free one.
         #[arg(long, value_name = "N", default_value_t = 8090)]
         port: u16,
+    },
+    /// Delete what is stored of a player: sessions, deaths, names, delivered lines.
+    ///
+    /// Stop the relay before. Names are found in any case. What people did by slash commands stays, as the record of those
+    /// who did it; so do Discord's messages and the games' own logs, which are not this program's. A player who comes
+    /// again is recorded anew. Prints what was deleted. Exits with 0, also when nothing was stored; with 1 when the relay
+    /// runs, when there is no database, or when the configuration is wrong.
+    ForgetPlayer {
+        /// The player's name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Only what is stored of this server; without it, of all.
+        #[arg(long, value_name = "TAG")]
+        server: Option<ServerTag>,
+        #[command(flatten)]
+        file: ConfigFile,
     },
     /// Ask a running relay whether it is alive; for Docker's HEALTHCHECK.
     ///
@@ -88,6 +107,10 @@ pub fn main() -> ExitCode {
         },
         Command::Check(file) => check(&file.config, &env),
         Command::Demo { port } => in_runtime(demo::run(port)),
+        Command::ForgetPlayer { name, server, file } => match load(&file.config, &env) {
+            Ok(loaded) => in_runtime(forget_player(loaded.settings.database.path, name, server)),
+            Err(errors) => refuse(&errors),
+        },
         Command::Healthcheck { url } => {
             let url = url.unwrap_or_else(|| default_health_url(&env));
             in_runtime(async move {
@@ -155,6 +178,54 @@ fn fail(reason: impl Display) -> ExitCode {
     // Where standard error is closed, the exit code alone must tell.
     writeln!(std::io::stderr(), "{reason}").ok();
     ExitCode::FAILURE
+}
+
+async fn forget_player(database: PathBuf, name: String, server: Option<ServerTag>) -> ExitCode {
+    match try_forget(&database, name.trim(), server.as_ref()).await {
+        Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(format!("The answer cannot be written: {error}")),
+        },
+        Err(reason) => fail(reason),
+    }
+}
+
+/// What was deleted, in words.
+async fn try_forget(database: &Path, name: &str, server: Option<&ServerTag>) -> Result<String, String> {
+    if name.is_empty() {
+        return Err("A player's name is not empty.".to_owned());
+    }
+    if !database.exists() {
+        return Err(format!("There is no database {}: nothing is stored.", database.display()));
+    }
+    let store = Store::open(database).await.map_err(|error| match error {
+        StoreError::InUse { .. } => {
+            format!("The relay runs with {}: stop it, forget the player, start it again.", database.display())
+        }
+        other => format!("Cannot forget: {other}"),
+    })?;
+    let forgotten = store.forget_player(name, server).await.map_err(|error| format!("Nothing is deleted: {error}"));
+    store.close().await;
+    let place = server.map_or_else(String::new, |tag| format!(" of the server {tag}"));
+    Ok(told(&forgotten?, name, &place, database))
+}
+
+fn told(forgotten: &Forgotten, name: &str, place: &str, database: &Path) -> String {
+    let database = database.display();
+    if forgotten.is_nothing() {
+        return format!("Nothing{place} is stored about {name} in {database}.\n");
+    }
+    let Forgotten { sessions, happenings, known_names, delivered, said, waiting } = forgotten;
+    let mut text = format!(
+        "Deleted{place} about {name} from {database}:\n  {sessions} sessions\n  {happenings} happenings\n  \
+         {known_names} suggested names\n  {delivered} delivered lines and messages\n  {said} lines said in games\n\
+         Kept: what people did by slash commands. Discord's messages and the games' logs are not touched.\n"
+    );
+    if *waiting > 0 {
+        text +=
+            &format!("{waiting} lines wait for Discord: start the relay, and forget again when they are delivered.\n");
+    }
+    text
 }
 
 fn default_health_url(env: &Environment) -> String {

@@ -34,7 +34,7 @@ use resolve::Resolved;
 use source::Source;
 
 /// The names of the slash commands, as keys of `[commands.levels]`: the registry is held to this list.
-pub const COMMAND_NAMES: [&str; 26] = [
+pub const COMMAND_NAMES: [&str; 28] = [
     "servers",
     "connect",
     "status",
@@ -61,6 +61,8 @@ pub const COMMAND_NAMES: [&str; 26] = [
     "rcon",
     "help",
     "online",
+    "player",
+    "top",
 ];
 
 /// A configuration without errors.

@@ -47,6 +47,14 @@ impl fmt::Debug for ServerTag {
     }
 }
 
+impl std::str::FromStr for ServerTag {
+    type Err = InvalidServerTag;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::new(text)
+    }
+}
+
 impl TryFrom<String> for ServerTag {
     type Error = InvalidServerTag;
 

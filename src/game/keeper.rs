@@ -28,6 +28,8 @@ pub struct Keeper {
     clock: Arc<dyn Clock>,
     /// The connection to the game; `None` where it cannot be asked.
     link: Option<watch::Receiver<LinkState>>,
+    /// Whether it was watched before: the first answer says nothing of the time before it.
+    watched: bool,
     /// Whether the game was seen to be there, and not to go since.
     was_up: bool,
     /// Whether its absence has been noted since.
@@ -47,6 +49,7 @@ impl Keeper {
             samples: Arc::new(Mutex::new(samples)),
             clock: Arc::new(SystemClock),
             link: None,
+            watched: false,
             was_up: false,
             absence_noted: false,
             seen: 0,
@@ -100,6 +103,9 @@ impl Keeper {
         let at = sample.at;
         match &sample.outcome {
             Ok(reading) => {
+                if !std::mem::replace(&mut self.watched, true) {
+                    self.observe(&Observation::Unreachable, None).await;
+                }
                 (self.was_up, self.absence_noted) = (true, false);
                 self.observe(&answered(at, reading), Some(&row(at, Some(reading)))).await;
             }
@@ -111,8 +117,10 @@ impl Keeper {
         self.show_players().await;
     }
 
-    async fn link_changed(&mut self, state: &LinkState) {
+    /// Takes in that the connection to the game came up, or broke.
+    pub async fn link_changed(&mut self, state: &LinkState) {
         match state {
+            LinkState::Up if self.watched => (self.was_up, self.absence_noted) = (true, false),
             LinkState::Connecting | LinkState::Down(_) if self.was_up => self.gone(self.clock.now(), None).await,
             _ => {}
         }

@@ -20,6 +20,7 @@ mod prometheus;
 mod rcon;
 mod relay;
 mod samples;
+mod sessions;
 mod sim;
 mod store;
 mod tail;

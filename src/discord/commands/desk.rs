@@ -55,7 +55,7 @@ pub(super) enum Failure {
     NeedsLua,
     /// RCON failed.
     Rcon(RconError),
-    /// The database failed.
+    /// The database failed to write.
     Store,
     /// The member called too often, and may again after this long.
     TooOften(Duration),
@@ -63,6 +63,8 @@ pub(super) enum Failure {
     Cancelled,
     /// The member was asked, and did not answer in time.
     Expired,
+    /// The database failed to read the players' records.
+    Records,
 }
 
 impl From<RconError> for Failure {
@@ -89,6 +91,7 @@ impl Failure {
             Self::TooOften(wait) => texts::too_often(*wait),
             Self::Cancelled => texts::cancelled(),
             Self::Expired => texts::expired(),
+            Self::Records => texts::no_records(),
         }
     }
 
@@ -98,7 +101,7 @@ impl Failure {
             Self::Input(_) => "bad_input",
             Self::Forbidden(_) | Self::NeedsLua => "denied",
             Self::Rcon(error) if error.may_have_run() => "unknown",
-            Self::NoRcon(_) | Self::Rcon(_) | Self::Store => "failed",
+            Self::NoRcon(_) | Self::Rcon(_) | Self::Store | Self::Records => "failed",
             Self::TooOften(_) => "rate_limited",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",

@@ -12,6 +12,7 @@ mod lua;
 mod options;
 mod program;
 mod rate;
+mod records;
 mod registration;
 mod service;
 mod suggest;
@@ -103,8 +104,8 @@ trait SlashCommand: Send + Sync {
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure>;
 }
 
-/// Every slash command. The last is on its own beside the group, which has room for 25.
-static COMMANDS: [&dyn SlashCommand; 26] = [
+/// Every slash command. The last ones are on their own beside the group, which has room for 25.
+static COMMANDS: [&dyn SlashCommand; 28] = [
     &program::Servers,
     &program::Connect,
     &info::Status,
@@ -131,10 +132,12 @@ static COMMANDS: [&dyn SlashCommand; 26] = [
     &lists::Rcon,
     &program::Help,
     &program::Online,
+    &records::Player,
+    &records::Top,
 ];
 
 /// The commands that are not below the group.
-const ALONE: [&str; 1] = ["online"];
+const ALONE: [&str; 3] = ["online", "player", "top"];
 
 fn find(name: &str) -> Option<&'static dyn SlashCommand> {
     COMMANDS.into_iter().find(|command| command.name() == name)

@@ -13,6 +13,8 @@ pub(super) enum Names {
     Servers,
     OnlinePlayers,
     KnownPlayers,
+    /// Those with a session on the server named, or on any.
+    RecordedPlayers,
     Admins,
     Banned,
     /// The whitelist where a name is to be removed, else all players.

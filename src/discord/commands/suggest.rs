@@ -65,10 +65,20 @@ pub(super) async fn suggest(
         (Names::Servers, _) => desk.servers.iter().map(|server| server.tag.to_string()).collect(),
         (Names::Commands, _) => COMMANDS.iter().map(|command| command.name().to_owned()).collect(),
         (Names::Technologies, _) => TECHNOLOGIES.iter().map(ToString::to_string).collect(),
+        (Names::RecordedPlayers, _) => recorded(desk, options).await,
         (_, None) => Vec::new(),
         (names, Some(server)) => of_game(desk, server, names, options).await,
     };
     matching(known, typed)
+}
+
+async fn recorded(desk: &Desk, options: &Options) -> Vec<String> {
+    let named = |server: &&Server| options.text("server").is_none_or(|tag| server.tag.as_str() == tag);
+    let servers: Vec<ServerTag> = desk.servers.iter().filter(named).map(|server| server.tag.clone()).collect();
+    desk.store.recorded_players(&servers).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "The names of players cannot be read");
+        Vec::new()
+    })
 }
 
 fn matching(known: Vec<String>, typed: &str) -> Vec<String> {

@@ -123,6 +123,18 @@ pub(super) fn nobody_online() -> String {
     "Nobody is in the game.".to_owned()
 }
 
+pub(super) fn never_seen(player: &str) -> String {
+    format!("I have never seen {} in the game.", code(player))
+}
+
+pub(super) fn nobody_played() -> String {
+    "Nobody played in that time, as far as I have seen.".to_owned()
+}
+
+pub(super) fn no_records() -> String {
+    "I cannot read my records just now. My operator finds the reason in my log.".to_owned()
+}
+
 pub(super) fn connected(server: &str) -> String {
     format!("From now on your commands mean {}.", code(server))
 }

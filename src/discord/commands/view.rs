@@ -39,6 +39,8 @@ pub(super) struct Shown {
     /// The game's words.
     answer: String,
     fields: Vec<(String, String)>,
+    /// What it is about, where that is not the server of the call.
+    place: String,
     pub(super) tone: Tone,
 }
 
@@ -46,7 +48,7 @@ impl Shown {
     /// Our own words.
     pub(super) fn note(title: impl Into<String>, note: impl Into<String>) -> Self {
         let (title, note) = (title.into(), note.into());
-        Self { title, note, answer: String::new(), fields: Vec::new(), tone: Tone::Fine }
+        Self { title, note, answer: String::new(), fields: Vec::new(), place: String::new(), tone: Tone::Fine }
     }
 
     /// The game's words as they are; a refusal looks like one.
@@ -71,6 +73,11 @@ impl Shown {
     pub(super) fn field(mut self, name: impl Into<String>, value: &str) -> Self {
         self.fields.push((name.into(), value.to_owned()));
         self
+    }
+
+    /// Says below what it is about.
+    pub(super) fn at(self, place: String) -> Self {
+        Self { place, ..self }
     }
 
     /// What the audit keeps of it.
@@ -106,6 +113,7 @@ impl Shown {
         if let Some(fields) = fields {
             embed["fields"] = fields.into();
         }
+        let place = if self.place.is_empty() { place } else { &self.place };
         if !place.is_empty() {
             embed["footer"] = json!({ "text": place });
         }

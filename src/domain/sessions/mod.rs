@@ -242,7 +242,7 @@ impl SessionBook {
         let at = happening.at;
         match happening.kind {
             EventKind::ServerOnline | EventKind::ServerCrashed => return self.next_run(at),
-            EventKind::ServerOffline => self.players.values_mut().for_each(|player| player.stop(at)),
+            EventKind::ServerOffline => self.players.values_mut().for_each(|player| player.leave(at, End::Stop)),
             EventKind::Crash => self.crash(at),
             _ => self.player_happened(happening),
         }
@@ -259,7 +259,7 @@ impl SessionBook {
             EventKind::Join => player.join(name, happening.at, lost),
             EventKind::Leave => player.leave(happening.at, End::Leave),
             EventKind::Kick => player.leave(happening.at, End::Kick),
-            _ => player.ban(happening.at),
+            _ => player.leave(happening.at, End::Ban),
         }
     }
 

@@ -256,7 +256,7 @@ impl Kept {
             of_player.entry(player_key(&session.player)).or_default().push(session);
         }
         for sessions in of_player.values_mut() {
-            sessions.sort_by_key(|session| (session.started_at, session.until(), session.id));
+            sessions.sort_by_key(|one| (one.started_at, !one.settled, one.is_open(), one.until(), one.id));
             for pair in sessions.windows(2) {
                 let until = pair[0].ended.unwrap_or_else(|| panic!("a ghost: {pair:#?}")).0;
                 assert!(until <= pair[1].joined_to.unwrap_or(pair[1].started_at), "overlap: {pair:#?}");

@@ -11,7 +11,7 @@ pub(super) struct Timeline(Vec<Session>);
 impl Timeline {
     /// Puts a stored session in its place.
     pub(super) fn insert(&mut self, session: Session) {
-        let key = |session: &Session| (session.started_at, session.until(), session.id);
+        let key = |one: &Session| (one.started_at, !one.settled, one.is_open(), one.until(), one.id);
         let place = self.0.partition_point(|other| key(other) <= key(&session));
         self.0.insert(place, session);
     }
@@ -34,11 +34,14 @@ impl Timeline {
             return;
         }
         let seen_behind = self.0.last().filter(|last| last.is_open() && last.seen_at > at + MARGIN);
-        let seen_behind = seen_behind.map(|last| last.seen_at);
+        let seen_behind = seen_behind.map(|last| Session::begin(player, last.seen_at, Start::Sample));
         self.cut(self.0.len(), at);
+        if let Some(seen) = seen_behind {
+            self.0.push(seen);
+            return self.join_before(self.0.len() - 1, player, at);
+        }
         let at = self.0.last().map_or(at, |last| at.max(last.until()));
         let mut session = Session::begin(player, at, Start::Join);
-        session.seen_at = seen_behind.map_or(at, |seen| seen.max(at));
         if let Some(lost) = lost.filter(|lost| at <= *lost) {
             session.end_at(lost, End::LinkLost);
         }
@@ -48,12 +51,25 @@ impl Timeline {
     /// The JOIN of a session that a sample saw before its line was read.
     fn join_explains(&mut self, index: usize, player: &str, at: Timestamp) {
         self.cut(index, at);
+        if self.0[index].started_at > at + MARGIN {
+            return self.join_before(index, player, at);
+        }
         let before = index.checked_sub(1).and_then(|before| self.end_of(before));
         let session = &mut self.0[index];
         session.started_at = before.map_or(at, |before| at.max(before));
         session.seen_at = session.seen_at.max(session.started_at);
         (session.start, session.joined_to) = (Start::Join, None);
         player.clone_into(&mut session.player);
+    }
+
+    /// The JOIN of a session that a sample saw much later: what is not read yet may lie between.
+    fn join_before(&mut self, index: usize, player: &str, at: Timestamp) {
+        let before = index.checked_sub(1).and_then(|before| self.end_of(before));
+        let at = before.map_or(at, |before| at.max(before));
+        let mut session = Session::begin(player, at, Start::Join);
+        session.end_at(at, End::Unwatched);
+        self.0[index].joined_to = Some(at);
+        self.0.insert(index, session);
     }
 
     /// What is before `index` is over when the player joins once more, at `at`.
@@ -65,7 +81,8 @@ impl Timeline {
         }
     }
 
-    /// A LEAVE, or a kick.
+    /// A LEAVE, a kick, a ban, or the stop of the server. Whoever is not there is not concerned: the line that said so was
+    /// read before.
     pub(super) fn leave(&mut self, at: Timestamp, end: End) {
         let concerned = |session: &Session| !session.settled && session.started_at <= at;
         let Some(index) = self.0.iter().rposition(concerned) else { return self.leave_before_all(at) };
@@ -124,20 +141,6 @@ impl Timeline {
 
     fn settle(&mut self) {
         self.0.iter_mut().for_each(|session| session.settled = true);
-    }
-
-    /// A ban ends the session of somebody who is there; others are banned, too.
-    pub(super) fn ban(&mut self, at: Timestamp) {
-        if self.0.last().is_some_and(Session::is_open) {
-            self.leave(at, End::Ban);
-        }
-    }
-
-    /// The server stopped in order.
-    pub(super) fn stop(&mut self, at: Timestamp) {
-        if self.0.last().is_some_and(|last| last.ended.is_none_or(|(_, end)| end.may_go_on())) {
-            self.leave(at, End::Stop);
-        }
     }
 
     /// Another run began at `at`. The one before was `lost` then, or `alive` then, where that is known.
