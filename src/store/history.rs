@@ -281,3 +281,7 @@ pub(super) async fn insert_sample(
     .await
     .map(drop)
 }
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

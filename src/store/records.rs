@@ -78,8 +78,9 @@ impl Store {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<PlayTime>, StoreError> {
+        // Beside one max(), SQLite takes the other columns from its row: the name as it was written last.
         let query = format!(
-            "WITH {COUNTED} SELECT max(player) AS player, sum(finish - max(begin, $3)) AS time FROM counted
+            "WITH {COUNTED} SELECT player, max(finish), sum(finish - max(begin, $3)) AS time FROM counted
              WHERE finish > $3 AND (ended_at IS NULL OR ended_at > $3)
              GROUP BY counted.player HAVING time > 0 ORDER BY time DESC, player LIMIT $4"
         );
@@ -121,7 +122,8 @@ async fn read_record(
     asked @ (servers, now, player): Asked<'_>,
 ) -> sqlx::Result<Option<PlayerRecord>> {
     let query = format!(
-        "WITH {COUNTED} SELECT player, min(started_at) AS first, max(finish) AS last, sum(finish - begin) AS time,
+        "WITH {COUNTED} SELECT (SELECT player FROM counted WHERE player = $3 ORDER BY started_at DESC LIMIT 1) AS player,
+                min(started_at) AS first, max(finish) AS last, sum(finish - begin) AS time,
                 sum(joined_to IS NULL) AS sessions FROM counted WHERE player = $3"
     );
     let row =

@@ -18,6 +18,7 @@ mod losses;
 mod mods;
 mod prometheus;
 mod rcon;
+mod records;
 mod relay;
 mod samples;
 mod sessions;

@@ -239,7 +239,11 @@ impl Life {
         self.game_back = self.now() + self.rng.i64(1..120);
     }
 
-    async fn link(&mut self, state: &LinkState) {}
+    async fn link(&mut self, state: &LinkState) {
+        if let Some(relay) = &mut self.relay {
+            relay.keeper.link_changed(state).await;
+        }
+    }
 
     async fn relays(&mut self) {
         if self.relay.is_some() && self.chance(300) {
@@ -298,13 +302,45 @@ impl Life {
             relay.answered = true;
             self.last_named.extend(online.into_iter().map(|player| (player, at.as_second())));
         }
+        relay.keeper.take(Sample { at, outcome }).await;
+    }
+
+    /// Commits all that stands in the log.
+    async fn read(&mut self) {
+        let Some(relay) = &mut self.relay else { return };
+        let stored = relay.store.checkpoint(&prod(), LogSource::Console).await.unwrap();
+        let start = stored.map(|stored| stored.position).unwrap_or_default();
+        let text = fs::read_to_string(self.dir.path().join("console.log")).unwrap();
+        let (mut end, mut items) = (start, Vec::new());
+        for line in text[usize::try_from(start.offset).unwrap()..].split_inclusive('\n') {
+            end.offset += line.len() as u64;
+            items.push(LogItem::Line(LogLine { text: line.trim_end().to_owned(), end: end.offset, skipped_bytes: 0 }));
+        }
         if items.is_empty() {
             return;
         }
         end.generation = 1;
+        commit(relay, (start, end), items, self.clock.now()).await;
+    }
+
+    /// `(start, end, how it ended)` of each player, as stored.
+    async fn stored(&self) -> BTreeMap<String, Vec<Stored>> {
+        let options = SqliteConnectOptions::new().filename(self.dir.path().join("isr.db")).read_only(true);
+        let mut database = options.connect().await.unwrap();
+        let query = "SELECT player, started_at, ended_at, ended_by FROM sessions ORDER BY started_at, id";
+        let mut stored = BTreeMap::<String, Vec<Stored>>::new();
+        for row in sqlx::query(query).fetch_all(&mut database).await.unwrap() {
+            let (start, end): (i64, Option<i64>) = (row.get("started_at"), row.get("ended_at"));
+            assert_eq!((start % 1000, end.map(|end| end % 1000)), (0, Some(0)), "an open session is left");
+            let session = (start / 1000, end.unwrap() / 1000, row.get("ended_by"));
+            stored.entry(row.get("player")).or_default().push(session);
+        }
         stored
     }
 }
+
+/// Start and end in seconds, and how it ended.
+type Stored = (i64, i64, String);
 
 fn reading(players: Vec<String>) -> Reading {
     Reading {
@@ -340,7 +376,7 @@ async fn commit(relay: &mut Relay, (start, end): (Position, Position), items: Ve
 /// Sessions equal the truth to the second. The one end nobody can know is that of a game killed while nobody watched:
 /// it lies between the last evidence and the kill, so it is off by no more than the time the relay was dead before the
 /// kill and one interval of samples.
-fn check(seed: u64, truth: &[Truth], stored: &[(i64, i64, String)]) -> u32 {
+fn check(seed: u64, truth: &[Truth], stored: &[Stored]) -> u32 {
     let context = || format!("seed {seed}\ntruth  {truth:?}\nstored {stored:?}");
     assert_eq!(truth.len(), stored.len(), "sessions are lost or doubled: {}", context());
     let mut unknowable = 0;
@@ -361,6 +397,11 @@ async fn an_hour_with_crashes_is_known_to_the_second() {
     for seed in 0..8 {
         let mut life = Life::new(seed);
         life.live().await;
+        let stored = life.stored().await;
+        for (player, truth) in &life.truth {
+            sessions += truth.len();
+            unknowable += check(seed, truth, stored.get(*player).map_or(&[], Vec::as_slice));
+        }
         assert_eq!(stored.len(), life.truth.len(), "seed {seed}: somebody was there who never was");
         kills.iter_mut().zip(life.kills).for_each(|(all, here)| *all += here);
     }

@@ -168,7 +168,6 @@ impl Timeline {
             return;
         }
         last.end_at(at, end);
-        last.seen_at = last.until();
         last.gone_by = (end == End::Crash).then_some(at);
     }
 
@@ -219,7 +218,8 @@ fn was_begun_by_join(session: &Session, at: Timestamp) -> bool {
 }
 
 fn end_with_run(last: &mut Session, at: Timestamp, lost: Option<Timestamp>, alive: Option<Timestamp>) {
-    let evidence = last.until().min(at);
+    // A connection that broke in this run tells nothing of the one before.
+    let evidence = if last.until() > at { last.seen_at.min(at) } else { last.until() };
     match last.ended {
         None if last.started_at > at => last.end_at(last.seen_at, End::ClockStep),
         None => {
