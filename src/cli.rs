@@ -216,16 +216,17 @@ fn told(forgotten: &Forgotten, name: &str, place: &str, database: &Path) -> Stri
         return format!("Nothing{place} is stored about {name} in {database}.\n");
     }
     let Forgotten { sessions, happenings, known_names, delivered, said, waiting } = forgotten;
-    let mut text = format!(
+    let more = match waiting {
+        0 => String::new(),
+        waiting => {
+            format!("{waiting} lines wait for Discord: start the relay, and forget again when they are delivered.\n")
+        }
+    };
+    format!(
         "Deleted{place} about {name} from {database}:\n  {sessions} sessions\n  {happenings} happenings\n  \
          {known_names} suggested names\n  {delivered} delivered lines and messages\n  {said} lines said in games\n\
-         Kept: what people did by slash commands. Discord's messages and the games' logs are not touched.\n"
-    );
-    if *waiting > 0 {
-        text +=
-            &format!("{waiting} lines wait for Discord: start the relay, and forget again when they are delivered.\n");
-    }
-    text
+         Kept: what people did by slash commands. Discord's messages and the games' logs are not touched.\n{more}"
+    )
 }
 
 fn default_health_url(env: &Environment) -> String {

@@ -244,3 +244,54 @@ fn show(view: &mut GameView, sample: Sample) {
     view.version = version.or(view.version.take());
     view.research = lua.and_then(|lua| lua.research);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::game::{GameBoard, SampleSource};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+    }
+
+    fn sees(players: &[&str], seconds: i64) -> Sample {
+        let players = Some(players.iter().map(ToString::to_string).collect());
+        let (source, took) = (SampleSource::Native, Duration::ZERO);
+        let (age, ups, paused, evolution, version, lua) = (None, None, None, Vec::new(), None, None);
+        let reading = Reading { source, players, age, ups, paused, evolution, version, lua, took };
+        Sample { at: at(seconds), outcome: Ok(reading) }
+    }
+
+    fn shown(board: &GameBoard, server: &ServerTag) -> Option<Vec<(String, Option<i64>)>> {
+        let players = board.view(server).unwrap().players?;
+        let since = |since: Timestamp| since.as_second() - at(0).as_second();
+        Some(players.into_iter().map(|player| (player.name, player.since.map(since))).collect())
+    }
+
+    #[tokio::test]
+    async fn who_is_in_the_game_is_shown_with_the_time_since_when() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
+        let prod = ServerTag::new("prod").unwrap();
+        let board = GameBoard::new([prod.clone()]);
+        let (_states, link) = watch::channel(LinkState::Up);
+        let keeper = || Keeper::new(prod.clone(), store.clone(), board.handle(&prod).unwrap(), mpsc::channel(1).1);
+        let mut first = keeper().with_link(link.clone());
+        first.take(sees(&["Ann", "Bob"], 10)).await;
+        first.take(sees(&["bob"], 40)).await;
+        assert_eq!(shown(&board, &prod), Some(vec![("bob".to_owned(), Some(10))]));
+        // Another keeper, as after a restart of the relay, goes on with the session.
+        let mut second = keeper().with_link(link);
+        second.take(sees(&["bob"], 900)).await;
+        assert_eq!(shown(&board, &prod), Some(vec![("bob".to_owned(), Some(10))]));
+        second.take(Sample { at: at(930), outcome: Err(Absence::Silent("it saves".to_owned())) }).await;
+        assert_eq!(shown(&board, &prod), Some(vec![("bob".to_owned(), Some(10))]));
+        second.take(Sample { at: at(960), outcome: Err(Absence::Down("refused".to_owned())) }).await;
+        assert_eq!(shown(&board, &prod), None);
+        let history = store.history(&prod, at(0), at(1000)).await.unwrap();
+        let players: Vec<_> = history.into_iter().map(|point| point.players).collect();
+        assert_eq!(players, [Some(2.0), Some(1.0), Some(1.0), None, None]);
+    }
+}

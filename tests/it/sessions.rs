@@ -221,7 +221,9 @@ impl Life {
         self.game.stop().unwrap();
         self.kills[1] += 1;
         let online: Vec<_> = self.online.keys().copied().collect();
-        online.into_iter().for_each(|player| self.left(player, None));
+        for player in online {
+            self.left(player, None);
+        }
         self.game_back = self.now() + self.rng.i64(1..120);
     }
 

@@ -232,6 +232,7 @@ impl SessionBook {
     }
 
     /// The names whose sessions must be in the book before `happening` is taken in.
+    #[must_use]
     pub fn concerned(happening: &Happening) -> Option<&str> {
         let about_one = matches!(happening.kind, EventKind::Join | EventKind::Leave | EventKind::Kick | EventKind::Ban);
         happening.player.as_deref().filter(|_| about_one)

@@ -29,8 +29,8 @@ impl Timeline {
         if let Some(index) = self.0.iter().position(|session| was_begun_by_join(session, at)) {
             return self.join_explains(index, player, at);
         }
-        let repeated = |last: &&Session| last.is_open() && last.start == Start::Join && last.started_at == at;
-        if self.0.last().filter(repeated).is_some() {
+        let repeated = |last: &Session| last.is_open() && last.start == Start::Join && last.started_at == at;
+        if self.0.last().is_some_and(repeated) {
             return;
         }
         let seen_behind = self.0.last().filter(|last| last.is_open() && last.seen_at > at + MARGIN);
@@ -217,20 +217,20 @@ fn was_begun_by_join(session: &Session, at: Timestamp) -> bool {
     !session.settled && session.start == Start::Sample && session.started_at + MARGIN >= at && lasts
 }
 
-fn end_with_run(last: &mut Session, at: Timestamp, lost: Option<Timestamp>, alive: Option<Timestamp>) {
+fn end_with_run(session: &mut Session, next: Timestamp, lost: Option<Timestamp>, alive: Option<Timestamp>) {
     // A connection that broke in this run tells nothing of the one before.
-    let evidence = if last.until() > at { last.seen_at.min(at) } else { last.until() };
-    match last.ended {
-        None if last.started_at > at => last.end_at(last.seen_at, End::ClockStep),
+    let evidence = if session.until() > next { session.seen_at.min(next) } else { session.until() };
+    match session.ended {
+        None if session.started_at > next => session.end_at(session.seen_at, End::ClockStep),
         None => {
             let alive = alive.map_or(evidence, |alive| alive.max(evidence));
-            last.end_at(lost.filter(|lost| *lost >= evidence).unwrap_or(alive), End::NextRun);
+            session.end_at(lost.filter(|lost| *lost >= evidence).unwrap_or(alive), End::NextRun);
         }
         // The game wrote on, and nobody left before.
         Some((_, end)) => {
-            let alive = alive.filter(|alive| last.gone_by.is_none_or(|gone| *alive <= gone));
-            last.end_at(alive.map_or(evidence, |alive| alive.max(evidence)), end);
+            let alive = alive.filter(|alive| session.gone_by.is_none_or(|gone| *alive <= gone));
+            session.end_at(alive.map_or(evidence, |alive| alive.max(evidence)), end);
         }
     }
-    last.seen_at = last.until();
+    session.seen_at = session.until();
 }
