@@ -191,6 +191,24 @@ fn a_run_that_began_unwatched_parts_the_sessions() {
 }
 
 #[test]
+fn a_connection_that_breaks_before_the_log_is_read_tells_nothing_of_the_run_before() {
+    let mut kept = Kept::default();
+    // The run Ann was in was killed unseen, the next one at 200, when nothing was read yet.
+    kept.sample(&[], 190).lost(200).join("Ann", 100).line(EventKind::Command, None, 130);
+    kept.line(EventKind::ServerCrashed, None, 180).line(EventKind::ServerOnline, None, 180);
+    assert_eq!(kept.shown(), ["Ann 100..~130 link_lost"]);
+}
+
+#[test]
+fn a_join_far_before_the_sample_that_saw_the_player_is_parted_by_the_run_between() {
+    let mut kept = Kept::default();
+    kept.sample(&["Ann"], 1000).join("Ann", 100);
+    assert_eq!(kept.shown(), ["Ann 100..~100 unwatched", "Ann +~1000.."]);
+    kept.line(EventKind::ServerCrashed, None, 500).join("Ann", 600).leave("Ann", 1100);
+    assert_eq!(kept.shown(), ["Ann 100..~100 unwatched", "Ann 600..1100 leave"]);
+}
+
+#[test]
 fn a_stop_in_order_ends_all_to_the_second() {
     let mut kept = Kept::default();
     kept.join("Ann", 10).join("Bob", 20).leave("Bob", 30).lost(61).line(EventKind::ServerOffline, None, 60);
