@@ -7,8 +7,8 @@ mod happening;
 mod log;
 mod notice;
 mod server_tag;
-mod words;
 pub mod sessions;
+mod words;
 
 pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -43,6 +43,8 @@ fn settings(console_log: PathBuf) -> ServerSettings {
         name: "Production".to_owned(),
         console_log,
         engine_log: None,
+        mod_logs: [].into(),
+        prometheus_file: None,
         start_at: StartAt::Beginning,
         timezone: TimeZone::UTC,
         channels: ServerChannels { default: ChannelId::new(1).unwrap(), routes: BTreeMap::new() },

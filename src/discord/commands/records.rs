@@ -99,8 +99,8 @@ fn show(record: &PlayerRecord) -> Shown {
 /// Who plays most.
 pub(super) struct Top;
 
-const SPAN: OptionSpec =
-    OptionSpec::optional("value", Kind::Choice(&["week", "month", "all"]), "Over what time; without it, a week");
+const SPANS: &[&str] = &["week", "month", "all"];
+const SPAN: OptionSpec = OptionSpec::optional("value", Kind::Choice(SPANS), "Over what time; without it, a week");
 
 #[async_trait]
 impl SlashCommand for Top {
@@ -147,7 +147,7 @@ fn span(order: &Order<'_>) -> Result<(&'static str, Option<u64>), Failure> {
         None | Some("week") => Ok(("7 days", Some(7))),
         Some("month") => Ok(("30 days", Some(30))),
         Some("all") => Ok(("all time", None)),
-        Some(_) => Err(Failure::Input(texts::missing_option("value"))),
+        Some(_) => Err(Failure::Input(texts::one_of("value", SPANS))),
     }
 }
 

@@ -14,5 +14,6 @@ mod matrix;
 mod names;
 mod permissions;
 mod program;
+mod records;
 mod registration;
 mod world;

@@ -74,7 +74,9 @@ async fn what_is_about_all_servers_can_be_asked_of_one() {
     /factorio research - The research of a force: status, queue, cancel, complete (needs Lua) (Lua is not allowed)
     /factorio rcon - Send a command to the game's console, where the operator allows it (switched off)
     /factorio help - What I can do
-    /online - Who plays, on all servers``` <Your level: `admin`> <RCON: `yes`> <Lua: `not allowed`> (Production)
+    /online - Who plays, on all servers
+    /player - A player's record: first and last seen, play time, sessions, deaths, companions
+    /top - Who played most in the last 7 or 30 days, or ever``` <Your level: `admin`> <RCON: `yes`> <Lua: `not allowed`> (Production)
     ");
     assert!(world.call("Ann", "seed", &[]).await.contains("Which server?"), "to look at one chooses none");
 }

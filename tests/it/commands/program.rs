@@ -53,6 +53,22 @@ pub const FAMILY: Family = Family {
             bad_input: Typed(&["Ann | server:nowhere"]),
             refused: Typed(&["Ann"]),
         },
+        Row {
+            command: "player",
+            allowed: Typed(&["Ann | player:Bob"]),
+            denied: Typed(&["Ann | player:Bob"]),
+            down: Typed(&["Ann | player:Bob | server:prod"]),
+            bad_input: Typed(&["Ann | player:Bob | server:nowhere"]),
+            refused: Never("the game is not asked"),
+        },
+        Row {
+            command: "top",
+            allowed: Typed(&["Ann", "Ann | value:all"]),
+            denied: Typed(&["Ann"]),
+            down: Typed(&["Ann | value:month"]),
+            bad_input: Typed(&["Ann | value:fortnight", "Ann | server:nowhere"]),
+            refused: Never("the game is not asked"),
+        },
     ],
 };
 
@@ -80,6 +96,12 @@ async fn questions_about_the_program_that_are_allowed_are_done() {
     Ann: online server:prod
       > /players online
       public [Online] ```Production: Alice (1)``` (Production)
+    Ann: player player:Bob
+      public [Player] I have never seen `Bob` in the game. (Production)
+    Ann: top
+      public [Most played, 7 days] Nobody played in that time, as far as I have seen. (Production)
+    Ann: top value:all
+      public [Most played, all time] Nobody played in that time, as far as I have seen. (Production)
     ");
 }
 
@@ -96,6 +118,10 @@ async fn questions_about_the_program_are_denied_to_those_who_may_not() {
       private `/factorio help` is for the level **moderator** and above, which you do not have here.
     Ann: online
       private `/online` is for the level **moderator** and above, which you do not have here.
+    Ann: player player:Bob
+      private `/player` is for the level **moderator** and above, which you do not have here.
+    Ann: top
+      private `/top` is for the level **moderator** and above, which you do not have here.
     ");
 }
 
@@ -115,6 +141,10 @@ async fn questions_about_the_program_say_that_the_game_is_down() {
       public [/factorio seed] The map's seed <Level: `everyone`> <[server]: `Which server; without it, the one you named last`> <Works for you here: `yes`> <Your level: `everyone`> <RCON: `yes`> <Lua: `not allowed`> (Production)
     Ann: online
       public [Online] ```Production: The game is not running, or is still loading its map.```
+    Ann: player player:Bob | server:prod
+      public [Player] I have never seen `Bob` in the game. (Production)
+    Ann: top value:month
+      public [Most played, 30 days] Nobody played in that time, as far as I have seen. (Production)
     ");
 }
 
@@ -133,6 +163,12 @@ async fn questions_about_the_program_say_what_is_wrong_with_what_was_typed() {
       private There is no server `nowhere`. There are: `prod`.
     Ann: online server:nowhere
       private There is no server `nowhere`. There are: `prod`.
+    Ann: player player:Bob | server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
+    Ann: top value:fortnight
+      private `value` is one of `week`, `month`, `all`.
+    Ann: top server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
     ");
 }
 
@@ -146,5 +182,7 @@ async fn questions_about_the_program_show_the_games_refusal() {
     Ann: online
       > /players online
       public [Online] ```Production: Unknown command "players". Type /h or /help for more help about commands.```
+    player never: the game is not asked
+    top never: the game is not asked
     "#);
 }

@@ -2,9 +2,11 @@
 
 use factorio_isr::domain::{EventKind, FileId, Happening, LogSource, Position, ServerTag};
 use factorio_isr::store::IngestedBatch;
+use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
-use super::*;
+use super::world::{GENEROUS, World};
 
 /// Stores what happened `ago` seconds ago, as the pipeline does.
 async fn happened(world: &World, server: &str, events: &[(EventKind, &str, i64)]) {

@@ -20,6 +20,7 @@ pub const GUILD: u64 = 100;
 pub const MODERATORS: u64 = 501;
 pub const ADMINS: u64 = 502;
 pub const DEADLINE: Duration = Duration::from_secs(30);
+const ALONE: [&str; 3] = ["online", "player", "top"];
 /// Room for tests that call often.
 pub const GENEROUS: &str = "query_limit = 1000\naction_limit = 1000";
 pub const ROLES: &str = "[permissions]\nmoderator = [501]\nadmin = [\"502\"]";
@@ -142,8 +143,13 @@ impl World {
                 |(name, value)| json!({ "name": name, "type": if value.is_number() { 10 } else { 3 }, "value": value }),
             )
             .collect();
-        if command == "online" {
-            return self.discord.interact(CHANNEL, caller, "online", &json!(given)).unwrap();
+        self.interact(caller, command, &json!(given))
+    }
+
+    /// Calls a command that stands alone, or one below the group; the interaction's id.
+    fn interact(&self, caller: &str, command: &str, given: &Value) -> u64 {
+        if ALONE.contains(&command) {
+            return self.discord.interact(CHANNEL, caller, command, given).unwrap();
         }
         let subcommand = json!([{ "name": command, "type": 1, "options": given }]);
         self.discord.interact(CHANNEL, caller, "factorio", &subcommand).unwrap()
@@ -234,8 +240,7 @@ impl World {
         let given = given.iter().map(|(name, value)| json!({ "name": name, "type": 3, "value": value }));
         let focused = json!({ "name": option, "type": 3, "value": typed, "focused": true });
         let options: Vec<Value> = given.chain([focused]).collect();
-        let subcommand = json!([{ "name": command, "type": 1, "options": options }]);
-        let id = self.discord.interact(CHANNEL, caller, "factorio", &subcommand).unwrap();
+        let id = self.interact(caller, command, &json!(options));
         let choices = self.eventually(|| self.discord.choices(id)).await;
         choices.as_array().unwrap().iter().map(|choice| choice["value"].as_str().unwrap().to_owned()).collect()
     }
