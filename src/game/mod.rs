@@ -9,6 +9,7 @@ mod prom_file;
 mod sample;
 mod sampler;
 mod upkeep;
+mod ups;
 
 pub use board::{BoardHandle, GameBoard, GameLink, GameView, OnlinePlayer};
 pub use keeper::Keeper;
@@ -16,3 +17,4 @@ pub use prom_file::{PrometheusFile, PrometheusFiles};
 pub use sample::{Absence, Achievements, LuaReading, Reading, Research, Sample, SampleSource, Ups};
 pub use sampler::Sampler;
 pub use upkeep::HistoryUpkeep;
+pub use ups::{ClockLook, UpsMeter};

@@ -1,0 +1,308 @@
+//! How fast a map runs, from looks at its clock. Pure.
+//!
+//! The rule: the median speed of the stretches between looks decides which of them belong together; the speed is the ticks
+//! of those that agree with it, over their time. A stretch that does not agree (a save that halts the map, a pause that began
+//! in it, a burst of lag) counts as a gap, and no average runs across it. A map that went back, leapt or changed its speed
+//! makes the measurement start anew; a map that stands still has no speed.
+//!
+//! How far it may be off, where the speed is steady and each look takes `rtt` at most:
+//!
+//! | source | one look tells | ±UPS over a window of 60 s |
+//! |---|---|---|
+//! | `/time` | whole seconds, so ±60 ticks a run of looks | 1 (2.4 where a gap splits the window), and `ups * rtt / 60` |
+//! | `game.tick` | ticks | 0.02, and `ups * rtt / 60` |
+//!
+//! [`Ups::error`] is that bound for the looks at hand. Two things are beyond it, for nobody can see them: a halt between two
+//! looks of less than about 3 s by `/time`, 1 s by ticks, lowers the result by its share of the window (1 UPS a second); and a
+//! map slower than 3 UPS counts as standing still. Who raises an alarm compares `ups + error` with the limit.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::sample::Ups;
+
+/// Ticks in a second at speed 1.
+pub const TICKS_A_SECOND: f64 = 60.0;
+
+/// Looks in a window.
+const LOOKS: u32 = 6;
+
+/// An answer that takes longer came out of a halt: when the clock was read, nobody knows.
+const SLOW: Duration = Duration::from_millis(500);
+
+/// Slower than this is standing still: each command lets a paused map advance a little.
+const STANDING: f64 = 3.0;
+
+/// The best a verdict of standing still must know: one second in ten.
+const STANDING_AT_MOST: f64 = 7.0;
+
+/// Stretches this close to a speed agree with it.
+const AGREES: f64 = 0.03;
+
+/// This part of the window must agree; else the map is restless.
+const ENOUGH: f64 = 0.6;
+
+/// So many times what the map did, or should do, is no speed but a leap: another save was loaded.
+const LEAP: f64 = 2.0;
+
+/// One look at the map's clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClockLook {
+    /// When the question was sent.
+    pub asked: Instant,
+    /// When the answer was there.
+    pub answered: Instant,
+    /// The age of the map in ticks, or up to `resolution` ticks less.
+    pub tick: u64,
+    /// 60 by `/time`, 1 by `game.tick`.
+    pub resolution: u64,
+    /// `game.speed`, where the source tells.
+    pub speed: Option<f64>,
+    /// Whether somebody halted the map, where the source tells.
+    pub halted: Option<bool>,
+}
+
+impl ClockLook {
+    /// The middle of when the clock may have been read.
+    fn at(&self) -> Instant {
+        self.asked + self.took() / 2
+    }
+
+    fn took(&self) -> Duration {
+        self.answered - self.asked
+    }
+}
+
+/// What lies between two looks.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    ticks: f64,
+    /// How many ticks it may be off.
+    ticks_off: f64,
+    seconds: f64,
+    seconds_off: f64,
+}
+
+impl Stretch {
+    fn between(from: &ClockLook, to: &ClockLook) -> Self {
+        Self {
+            ticks: to.tick as f64 - from.tick as f64,
+            ticks_off: to.resolution.max(from.resolution) as f64,
+            seconds: (to.at() - from.at()).as_secs_f64(),
+            seconds_off: (from.took() + to.took()).as_secs_f64() / 2.0,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            ticks: self.ticks + other.ticks,
+            ticks_off: self.ticks_off + other.ticks_off,
+            seconds: self.seconds + other.seconds,
+            seconds_off: self.seconds_off + other.seconds_off,
+        }
+    }
+
+    fn speed(&self) -> f64 {
+        self.ticks / self.seconds
+    }
+
+    fn least(&self) -> f64 {
+        ((self.ticks - self.ticks_off) / (self.seconds + self.seconds_off)).max(0.0)
+    }
+
+    fn most(&self) -> f64 {
+        (self.ticks + self.ticks_off) / (self.seconds - self.seconds_off).max(0.001)
+    }
+
+    /// How far [`Self::speed`] may be off.
+    fn error(&self) -> f64 {
+        (self.ticks_off + self.speed() * self.seconds_off) / self.seconds
+    }
+
+    fn agrees_with(&self, speed: f64, slack: f64) -> bool {
+        self.least() <= speed + slack && self.most() >= speed - slack
+    }
+}
+
+/// A look that was kept, and whether the stretch before it counts.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    look: ClockLook,
+    joined: bool,
+}
+
+/// Measures one map.
+#[derive(Debug, Clone)]
+pub struct UpsMeter {
+    window: Duration,
+    kept: VecDeque<Kept>,
+    /// Where the question whether the map moves is asked from.
+    anchor: Option<ClockLook>,
+    paused: Option<bool>,
+    /// An answer was missed: the next stretch does not count.
+    broken: bool,
+}
+
+impl UpsMeter {
+    /// A meter that claims a speed once it has looked for `window`.
+    #[must_use]
+    pub fn new(window: Duration) -> Self {
+        Self { window, kept: VecDeque::new(), anchor: None, paused: None, broken: false }
+    }
+
+    /// How often the clock should be looked at.
+    #[must_use]
+    pub fn cadence(&self) -> Duration {
+        self.window / LOOKS
+    }
+
+    /// Forgets everything: the connection was lost, or another source tells from now on.
+    pub fn restart(&mut self) {
+        *self = Self::new(self.window);
+    }
+
+    /// Whether the map stands still; `None` until it is known.
+    #[must_use]
+    pub fn paused(&self) -> Option<bool> {
+        self.paused
+    }
+
+    /// Takes a look into account.
+    pub fn take(&mut self, look: ClockLook) {
+        if look.took() > SLOW {
+            self.broken = true;
+            return;
+        }
+        if self.kept.back().is_some_and(|last| is_other_map(&last.look, &look) || self.leapt(&last.look, &look)) {
+            self.restart();
+        }
+        self.judge_pause(&look);
+        if self.paused == Some(true) {
+            self.kept.clear();
+        }
+        self.kept.push_back(Kept { look, joined: !self.broken && !self.kept.is_empty() });
+        self.broken = false;
+        while self.kept.get(1).is_some_and(|next| look.at() - next.look.at() >= self.window) {
+            self.kept.pop_front();
+        }
+    }
+
+    fn leapt(&self, last: &ClockLook, look: &ClockLook) -> bool {
+        let before = self.stretches();
+        let usual = median(&before).max(target(look));
+        !before.is_empty() && Stretch::between(last, look).least() > usual * LEAP
+    }
+
+    /// Moving, standing, or not to be told yet: since the last look, or since the last one that settled it.
+    fn judge_pause(&mut self, look: &ClockLook) {
+        let anchor = *self.anchor.get_or_insert(*look);
+        let last = self.kept.back().map(|kept| kept.look);
+        let told = last.into_iter().chain([anchor]).find_map(|since| stands(&Stretch::between(&since, look)));
+        let verdict = look.halted.filter(|halted| *halted).or(told);
+        if verdict.is_some() {
+            (self.paused, self.anchor) = (verdict, Some(*look));
+        }
+    }
+
+    fn stretches(&self) -> Vec<Stretch> {
+        self.pairs().filter(|(_, to)| to.joined).map(|(from, to)| Stretch::between(&from.look, &to.look)).collect()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&Kept, &Kept)> {
+        self.kept.iter().zip(self.kept.iter().skip(1))
+    }
+
+    /// The speed over the window; `None` while the map stands, and until the window is full.
+    #[must_use]
+    pub fn ups(&self) -> Option<Ups> {
+        let (first, last) = (self.kept.front()?, self.kept.back()?);
+        let window = last.look.at() - first.look.at();
+        let stretches = self.stretches();
+        let looked: f64 = stretches.iter().map(|stretch| stretch.seconds).sum();
+        let enough = self.window.as_secs_f64() * ENOUGH;
+        if self.paused != Some(false) || window < self.window || looked < enough {
+            return None;
+        }
+        let steady = self.steady(&stretches).filter(|sum| sum.seconds >= enough);
+        let restless = || (median(&stretches), spread(&stretches));
+        let (ups, error) = steady.map_or_else(restless, |sum| (sum.speed(), sum.error()));
+        Some(Ups { ups, target: target(&last.look), window, error })
+    }
+
+    /// What most of the time agrees with, summed. A steady speed lies within what every stretch may be, so that all of them
+    /// agree, however coarse a single one is.
+    fn steady(&self, stretches: &[Stretch]) -> Option<Stretch> {
+        let middle = median(stretches);
+        let seconds = |speed: f64| -> f64 {
+            stretches.iter().filter(|stretch| stretch.agrees_with(speed, speed * AGREES)).map(|one| one.seconds).sum()
+        };
+        let by_agreement = |a: &f64, b: &f64| {
+            let nearness = (b - middle).abs().total_cmp(&(a - middle).abs());
+            seconds(*a).total_cmp(&seconds(*b)).then(nearness)
+        };
+        let speed = stretches.iter().map(Stretch::least).chain([middle]).max_by(by_agreement)?;
+        let rough = self.agreeing(speed, speed * AGREES)?;
+        // Now that the speed is known better, a halt that just agreed with it does no more.
+        self.agreeing(rough.speed(), rough.error().max(rough.speed() * AGREES))
+    }
+
+    /// The stretches that agree with a speed, summed run by run: looks within a run fall out of the sum, and out of its error.
+    fn agreeing(&self, speed: f64, slack: f64) -> Option<Stretch> {
+        let mut runs: Vec<(&ClockLook, &ClockLook)> = Vec::new();
+        let mut goes_on = false;
+        for (from, to) in self.pairs() {
+            let agrees = to.joined && Stretch::between(&from.look, &to.look).agrees_with(speed, slack);
+            match runs.last_mut() {
+                Some(run) if agrees && goes_on => run.1 = &to.look,
+                _ if agrees => runs.push((&from.look, &to.look)),
+                _ => {}
+            }
+            goes_on = agrees;
+        }
+        runs.into_iter().map(|(from, to)| Stretch::between(from, to)).reduce(Stretch::and)
+    }
+}
+
+/// Whether the looks cannot be compared: the map went back, or its speed or the source of the looks changed.
+fn is_other_map(last: &ClockLook, look: &ClockLook) -> bool {
+    look.tick < last.tick || look.resolution != last.resolution || look.speed != last.speed
+}
+
+/// Whether the map stood in this stretch, where it can tell.
+fn stands(stretch: &Stretch) -> Option<bool> {
+    let (moved, stood) = (stretch.least() > STANDING, stretch.most() < STANDING_AT_MOST && stretch.speed() < STANDING);
+    (moved || stood).then_some(stood)
+}
+
+/// What the map should do.
+fn target(look: &ClockLook) -> f64 {
+    TICKS_A_SECOND * look.speed.unwrap_or(1.0)
+}
+
+/// The speed that half of the time is not faster than.
+fn median(stretches: &[Stretch]) -> f64 {
+    quantile(stretches, 0.5)
+}
+
+fn quantile(stretches: &[Stretch], part: f64) -> f64 {
+    let mut sorted = stretches.to_vec();
+    sorted.sort_by(|a, b| a.speed().total_cmp(&b.speed()));
+    let mut left = sorted.iter().map(|stretch| stretch.seconds).sum::<f64>() * part;
+    let reached = sorted.iter().find(|stretch| {
+        left -= stretch.seconds;
+        left <= 0.0
+    });
+    reached.or(sorted.last()).map_or(0.0, Stretch::speed)
+}
+
+/// Half of the distance between the quartiles, and what a look may be off at least: for a map whose speed jumps about.
+fn spread(stretches: &[Stretch]) -> f64 {
+    let between = (quantile(stretches, 0.75) - quantile(stretches, 0.25)) / 2.0;
+    stretches.iter().map(|stretch| stretch.ticks_off / stretch.seconds).fold(between, f64::max)
+}
+
+#[cfg(test)]
+#[path = "ups_tests.rs"]
+mod tests;
