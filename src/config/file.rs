@@ -17,7 +17,7 @@ use super::problem::Problems;
 #[cfg(test)]
 use super::section::Need;
 use super::section::{CommandName, Key, Table, sections};
-use super::settings::{Destination, EmojiStyle, Level, LogFormat, StartAt};
+use super::settings::{Destination, EmojiStyle, Level, LogFormat, LuaSection, NamePattern, StartAt};
 #[cfg(test)]
 use super::source::join;
 use super::value::{GuildIds, MemberIds, SecretFile};
@@ -44,6 +44,7 @@ sections! {
         log: LogSection = section;
         chat: ChatSection = section;
         mentions: MentionsSection = section;
+        game: GameSection = section;
         /// One table a server; its name is the server's tag.
         servers: BTreeMap<ServerTag, ServerSection> = section;
         /// Changes to the built-in events, by their key.
@@ -178,6 +179,40 @@ sections! {
         aliases: BTreeMap<MentionName, MentionName> = section;
     }
 
+    /// `[game]`: how the games with RCON are looked at.
+    GameSection {
+        /// Between two samples of a game. 1s to 10m.
+        interval: Duration = "30s";
+        /// The same while the map stands with nobody in it: each command lets it go on a little. 1s to 1h.
+        idle_interval: Duration = "2m";
+        /// The time over which UPS are measured. 10s to 10m.
+        ups_window: Duration = "1m";
+        /// What Lua is asked for, where `allow_lua` is set.
+        sections: Vec<LuaSection> = optional;
+        /// Names in a table of Lua, as of items: those with the most. 1 to 500.
+        top_names: usize = 100;
+        /// Sections of Lua that do not fit are left out. 1024 to 1048576.
+        max_reply_bytes: usize = 131072;
+        series: SeriesSection = section;
+    }
+
+    /// `[game.series]`: the series of games in `/metrics`.
+    SeriesSection {
+        /// Series of one metric and server. 1 to 10000.
+        cap: usize = 500;
+        /// The `name`s that may be among them. Absent: all.
+        allow: Vec<NamePattern> = optional;
+        /// The `name`s that may not.
+        deny: Vec<NamePattern> = optional;
+    }
+
+    /// `[servers.TAG.game]`: other values than those of `[game]`.
+    ServerGameSection {
+        interval: Duration = optional;
+        idle_interval: Duration = optional;
+        sections: Vec<LuaSection> = optional;
+    }
+
     /// `[log]`: the program's own log.
     LogSection {
         /// `console` for people, `json` for machines.
@@ -205,6 +240,7 @@ sections! {
         mod_logs: BTreeMap<ModLogName, PathBuf> = section;
         /// The file in which a mod writes the game's metrics.
         prometheus_file: PrometheusFileSection = optional;
+        game: ServerGameSection = optional;
         /// The Discord channels whose chat is said in this game. Absent: the channel its own chat goes to.
         chat_from: Vec<ChannelId> = optional;
     }

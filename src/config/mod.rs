@@ -10,6 +10,7 @@ mod environment;
 mod file;
 mod files;
 mod history;
+mod game;
 mod interpolate;
 mod layers;
 mod patterns;

@@ -22,7 +22,7 @@ use super::settings::{
     Settings,
 };
 use super::value::MemberIds;
-use super::{Loaded, chat, duration, files, history, patterns};
+use super::{Loaded, chat, duration, files, game, history, patterns};
 use crate::domain::{EventKind, Route, ServerTag};
 
 /// What came of a file; `None` where problems were added.
@@ -58,9 +58,13 @@ fn settings(
     let chat_from = chat::sources(file.servers.iter().flatten());
     let tags = file.servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
     let commands = file.commands.and_then(|section| commands(section, &tags, problems));
-    let servers = file.servers.map(|sections| resolver.servers(sections, problems))?;
+    let mut servers = file.servers;
+    let own_game = servers.iter_mut().flatten().filter_map(|(tag, server)| Some((tag.clone(), server.game.take()?)));
+    let own_game = own_game.collect();
+    let servers = servers.map(|sections| resolver.servers(sections, problems))?;
     let chat = file.chat.and_then(|section| chat::resolve(section, &servers, &chat_from, ttl?, problems));
     let mentions = file.mentions.map(|section| chat::mentions(section, problems));
+    let game = file.game.and_then(|section| game::resolve(section, own_game, problems));
     let mut warnings = lua_warnings(&servers);
     warnings.extend(chat::warnings(&servers, &chat_from));
     let history = file.history.map(|section| history::resolve(&section, problems));
@@ -74,6 +78,7 @@ fn settings(
         relay: relay?,
         chat: chat?,
         mentions: mentions?,
+        game: game?,
         http: HttpSettings { host: http.host, port: http.port },
         metrics: MetricsSettings { enabled: file.metrics?.enabled },
         database: database?,
