@@ -20,7 +20,7 @@ use crate::delivery::DeliveryWorker;
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, SystemClock};
 use crate::events::{EventRules, Pipeline};
-use crate::game::{GameBoard, HistoryUpkeep, Keeper, PrometheusFiles, Sampler};
+use crate::game::{BoardSeries, GameBoard, GameLink, HistoryUpkeep, Keeper, PrometheusFiles, Sampler};
 use crate::health::{Component, HealthRegistry, Lifecycle};
 use crate::http::{self, HttpState};
 use crate::rcon::{self, RconClient, RconTarget, RconTimes};
@@ -89,8 +89,9 @@ impl Relay {
         };
         metrics.preregister(&series(settings), &pattern_events(settings));
         parts.start_prometheus_files(&metrics);
-        parts.start_http(listener, &metrics, &lifecycle);
-        parts.start_relay(rules).await?;
+        let board = GameBoard::new(settings.servers.iter().map(|server| server.tag.clone()));
+        parts.start_http(listener, &metrics, &lifecycle, &board);
+        parts.start_relay(rules, &board).await?;
         lifecycle.mark_live();
         lifecycle.mark_initialised();
         ::metrics::gauge!(CONFIG_RELOAD_SUCCESS).set(1.0);
@@ -153,11 +154,18 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn start_http(&mut self, listener: TcpListener, metrics: &MetricsExporter, lifecycle: &Lifecycle) {
+    fn start_http(
+        &mut self,
+        listener: TcpListener,
+        metrics: &MetricsExporter,
+        lifecycle: &Lifecycle,
+        board: &GameBoard,
+    ) {
         let state = HttpState {
             lifecycle: lifecycle.clone(),
             health: self.health.clone(),
             metrics: self.settings.metrics.enabled.then(|| metrics.clone()),
+            games: vec![Arc::new(BoardSeries::new(board.clone(), self.settings.game.clone()))],
         };
         self.supervisor.spawn_once("http", Stage::Http, None, move |cancel| http::serve(listener, state, cancel));
         let metrics = metrics.clone();
@@ -178,11 +186,11 @@ impl Parts<'_> {
     }
 
     /// From the far end to the near one, so that nothing is read before it can be stored, and sent.
-    async fn start_relay(&mut self, rules: Arc<EventRules>) -> anyhow::Result<()> {
+    async fn start_relay(&mut self, rules: Arc<EventRules>, board: &GameBoard) -> anyhow::Result<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         self.start_delivery(Arc::clone(&clock))?;
         let games = self.start_rcon();
-        self.start_games(&games);
+        self.start_games(&games, board);
         self.start_history(Arc::clone(&clock));
         let dispatches = self.start_conversation(games, Arc::clone(&clock))?;
         self.start_gateway(dispatches);
@@ -230,10 +238,10 @@ impl Parts<'_> {
     }
 
     /// How the games are: a keeper for each server, and a sampler where the game can be asked.
-    fn start_games(&mut self, games: &[RconClient]) {
-        let board = GameBoard::new(self.settings.servers.iter().map(|server| server.tag.clone()));
+    fn start_games(&mut self, games: &[RconClient], board: &GameBoard) {
         for server in &self.settings.servers {
             let Some(handle) = board.handle(&server.tag) else { continue };
+            let unasked = handle.clone();
             let (sender, taken) = mpsc::channel(SAMPLES_IN_FLIGHT);
             let game = games.iter().find(|rcon| *rcon.server() == server.tag);
             let keeper = Keeper::new(server.tag.clone(), self.store.clone(), handle, taken);
@@ -243,8 +251,12 @@ impl Parts<'_> {
             };
             let spec = TaskSpec::restart(format!("game {}", server.tag), Stage::Pipeline);
             self.supervisor.spawn(spec, None, move |cancel| keeper.clone().run(cancel));
-            let Some(rcon) = game else { continue };
-            let sampler = Sampler::new(rcon.clone(), sender);
+            let Some(rcon) = game else {
+                unasked.update(|view| view.link = GameLink::None);
+                continue;
+            };
+            let Some(view) = board.watch(&server.tag) else { continue };
+            let sampler = Sampler::new(rcon.clone(), sender, self.settings.game.of(&server.tag).clone(), view);
             let spec = TaskSpec::restart(format!("sampler {}", server.tag), Stage::Intake);
             self.supervisor.spawn(spec, None, move |cancel| sampler.clone().run(cancel));
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::lua::LuaReading;
 use super::sample::{Achievements, Research, SampleSource, Ups};
 use crate::domain::ServerTag;
 use crate::rcon::Evolution;
@@ -63,6 +64,14 @@ pub struct GameView {
     pub version: Option<String>,
     /// Whether achievements can still be had.
     pub achievements: Achievements,
+    /// How many ever played here, where it is known.
+    pub known_players: Option<u64>,
+    /// What only Lua tells.
+    pub lua: Option<Arc<LuaReading>>,
+    /// Why the source is not Lua, where it should be.
+    pub fallback: Option<String>,
+    /// How long the answers took, and how many bytes they had.
+    pub cost: Option<(Duration, usize)>,
 }
 
 /// All games. Clones share them.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
-use super::sample::{Absence, Reading, Sample};
+use super::sample::{Absence, Achievements, Reading, Sample, SampleSource};
 use crate::domain::sessions::{Observation, player_key};
 use crate::domain::{Clock, Happening, ServerTag, SystemClock};
 use crate::rcon::LinkState;
@@ -235,14 +235,22 @@ fn show(view: &mut GameView, sample: Sample) {
         view.players = None;
     }
     let Ok(reading) = sample.outcome else { return };
-    let Reading { source, players, age, ups, paused, evolution, version, lua, .. } = reading;
+    let Reading { source, players, age, ups, paused, evolution, version, known_players, lua, fallback, took, bytes } =
+        reading;
     view.sampled_at = Some(sample.at);
     view.source = Some(source);
     view.players = players.map(|names| names.into_iter().map(|name| OnlinePlayer { name, since: None }).collect());
     (view.age, view.ups, view.paused) = (age, ups, paused);
     view.evolution = evolution;
     view.version = version.or(view.version.take());
-    view.research = lua.and_then(|lua| lua.research);
+    view.research = lua.as_ref().and_then(|lua| lua.research.clone());
+    view.known_players = known_players.or(view.known_players);
+    view.lua = lua.map(Arc::new);
+    view.fallback = fallback;
+    view.cost = Some((took, bytes));
+    if source == SampleSource::Lua {
+        view.achievements = Achievements::Lost;
+    }
 }
 
 #[cfg(test)]

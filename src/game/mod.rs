@@ -5,16 +5,22 @@
 
 mod board;
 mod keeper;
+mod lua;
+mod memory;
 mod prom_file;
 mod sample;
 mod sampler;
+mod series;
+mod snippet;
 mod upkeep;
 mod ups;
 
 pub use board::{BoardHandle, GameBoard, GameLink, GameView, OnlinePlayer};
 pub use keeper::Keeper;
+pub use lua::{Flow, ForceEvolution, ForceResearch, ForceRockets, LuaPlayer, LuaReading, Platform, QueuedResearch};
 pub use prom_file::{PrometheusFile, PrometheusFiles};
-pub use sample::{Absence, Achievements, LuaReading, Reading, Research, Sample, SampleSource, Ups};
+pub use sample::{Absence, Achievements, Reading, Research, Sample, SampleSource, Ups};
 pub use sampler::Sampler;
+pub use series::{BoardSeries, limit};
 pub use upkeep::HistoryUpkeep;
 pub use ups::{ClockLook, UpsMeter};

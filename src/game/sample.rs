@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::lua::LuaReading;
 use crate::rcon::Evolution;
 
 /// One look at a game over RCON.
@@ -93,19 +94,14 @@ pub struct Reading {
     pub evolution: Vec<Evolution>,
     /// The game's version.
     pub version: Option<String>,
+    /// How many ever played here.
+    pub known_players: Option<u64>,
     /// What only Lua tells.
     pub lua: Option<LuaReading>,
+    /// Why the source is not Lua, where it should be.
+    pub fallback: Option<String>,
     /// How long the answers took, all together.
     pub took: Duration,
-}
-
-/// What only Lua tells.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct LuaReading {
-    /// The age of the map in ticks.
-    pub tick: u64,
-    /// `game.speed`
-    pub speed: f64,
-    /// What the first force with players researches.
-    pub research: Option<Research>,
+    /// How long they were, all together.
+    pub bytes: usize,
 }

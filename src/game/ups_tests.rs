@@ -182,10 +182,14 @@ fn a_speed_set_by_lua_is_the_target_and_starts_anew() {
         meter.take(ClockLook { asked: at, answered: at, tick, resolution: 1, speed: Some(speed), halted: Some(false) });
         meter.ups()
     };
-    (0..7).for_each(|n| drop(look(10 * n, 600 * n, 1.0)));
+    for n in 0..7 {
+        look(10 * n, 600 * n, 1.0);
+    }
     assert_eq!(look(70, 4200, 1.0).map(|ups| (ups.ups, ups.target)), Some((60.0, 60.0)));
     assert_eq!(look(80, 5400, 2.0), None);
-    (0..6).for_each(|n| drop(look(90 + 10 * n, 6600 + 1200 * n, 2.0)));
+    for n in 0..6 {
+        look(90 + 10 * n, 6600 + 1200 * n, 2.0);
+    }
     assert_eq!(look(150, 13_800, 2.0).map(|ups| (ups.ups, ups.target)), Some((120.0, 120.0)));
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{HttpState, page};
 use crate::health::Readiness;
+use crate::telemetry::exposition;
 
 /// The program's name in answers.
 const SERVICE: &str = "factorio-isr";
@@ -94,7 +95,9 @@ pub(super) async fn root(State(state): State<HttpState>, headers: HeaderMap) -> 
 pub(super) async fn metrics(State(state): State<HttpState>) -> Response {
     match &state.metrics {
         Some(exporter) => {
-            let text = exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot());
+            // First, for it counts what it cuts.
+            let games = exporter.record(|| exposition::render(&state.games));
+            let text = exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot()) + &games;
             ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response()
         }
         None => failure(StatusCode::NOT_FOUND, "metrics_disabled").into_response(),

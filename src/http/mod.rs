@@ -4,6 +4,7 @@ mod answers;
 mod listener;
 mod page;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,6 +23,7 @@ use listener::{LimitedListener, Patience};
 
 use crate::health::{HealthRegistry, Lifecycle};
 use crate::telemetry::MetricsExporter;
+use crate::telemetry::exposition::GameSeries;
 
 /// An answer that takes longer is given up.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
@@ -59,6 +61,8 @@ pub struct HttpState {
     pub health: HealthRegistry,
     /// The metrics; `None` where they are disabled, and `/metrics` is not found then.
     pub metrics: Option<MetricsExporter>,
+    /// Who knows series of the games.
+    pub games: Vec<Arc<dyn GameSeries>>,
 }
 
 /// Serves until `cancel`, then finishes what is being answered, for half a second at most.

@@ -139,6 +139,12 @@ impl RconClient {
         &self.shared.target.server
     }
 
+    /// Whether commands that disable achievements may be sent.
+    #[must_use]
+    pub fn allows_lua(&self) -> bool {
+        self.shared.target.allow_lua
+    }
+
     /// How the connection is, now and as it changes.
     #[must_use]
     pub fn link(&self) -> watch::Receiver<LinkState> {

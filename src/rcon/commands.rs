@@ -18,6 +18,8 @@ pub enum Command {
     Players,
     /// `/players online`
     PlayersOnline,
+    /// `/players count`: how many ever played here.
+    PlayersCount,
     /// `/time`: how old the map is.
     Time,
     /// `/evolution`, of one surface or of all.
@@ -81,6 +83,7 @@ impl Command {
         match self {
             Self::Players => "/players".to_owned(),
             Self::PlayersOnline => "/players online".to_owned(),
+            Self::PlayersCount => "/players count".to_owned(),
             Self::Time => "/time".to_owned(),
             Self::Evolution { surface } => with("/evolution", surface.as_ref().map(SurfaceName::as_str)),
             Self::Seed => "/seed".to_owned(),

@@ -53,6 +53,7 @@ metrics! {
     INBOUND_CHATS: Kind::Counter, "factorio_isr_inbound_chats_total" ["server", "outcome"], "Chat for a game by outcome: said, doubt (sent, and perhaps not heard), expired.";
     INBOUND_WAITING: Kind::Gauge, "factorio_isr_inbound_waiting" ["server"], "Chat that waits for a game.";
     INBOUND_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_inbound_latency_seconds" [], "Seconds from the writing of chat to its being said in a game.";
+    GAME_SERIES_CUT: Kind::Counter, "factorio_isr_game_series_cut_total" ["server", "family"], "Series of games that scrapes went without, by metric: more than the cap allows.";
     BUILD_INFO: Kind::Gauge, "factorio_isr_build_info" ["version"], "1, with the version as a label.";
 
     LINES_READ: Kind::Counter, "factorio_isr_lines_read_total" ["server", "source"], "Lines read from the logs.";

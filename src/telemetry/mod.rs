@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod drift;
 mod exporter;
+pub mod exposition;
+pub mod game_metrics;
 pub mod logging;
 pub mod metrics;
 pub mod panic_hook;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use metrics::{Label, counter, gauge, histogram};
 
+use super::game_metrics::GAME_METRICS;
 use super::metrics::{
     BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS, EVENTS_PROCESSED, ErrorType,
-    GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING, LINES_READ, LOG_GAPS,
+    GAME_SERIES_CUT, GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING, LINES_READ, LOG_GAPS,
     LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS, PROMETHEUS_FILE_AGE,
     PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS, RELAY_LATENCY, RETRIES,
     ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
@@ -64,6 +65,9 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
             counter!(INBOUND_CHATS, vec![tag(), label("outcome", outcome)]).increment(0);
         }
         drop(histogram!(INBOUND_LATENCY));
+        for metric in GAME_METRICS.iter().filter(|metric| metric.labels.contains(&"name")) {
+            counter!(GAME_SERIES_CUT, vec![tag(), label("family", metric.name)]).increment(0);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (lifecycle, health, cancel) = (Lifecycle::new(), HealthRegistry::new(), CancellationToken::new());
-        let state = HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics };
+        let state = HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics, games: Vec::new() };
         let server = tokio::spawn(serve(listener, state, cancel.clone()));
         Self { base, lifecycle, health, cancel, server }
     }

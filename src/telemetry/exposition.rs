@@ -1,0 +1,137 @@
+//! Series that exist only while something knows them, in the Prometheus text format 0.0.4. The exporter keeps a gauge for
+//! ever; what is written here is asked for at each scrape.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use super::metrics::Kind;
+
+/// A metric and its series as they are now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// Its full name.
+    pub name: String,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// One sentence.
+    pub help: String,
+    /// In any order.
+    pub series: Vec<Series>,
+}
+
+/// One series' value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Names and values, in the order in which they are written; a label without a value is left out.
+    pub labels: Vec<(String, String)>,
+    /// The value.
+    pub value: f64,
+}
+
+/// Somebody who knows series of games: the [board](crate) of the games, or a file of a mod.
+pub trait GameSeries: fmt::Debug + Send + Sync {
+    /// What is known now, and nothing that is not: a game that does not answer has no series.
+    fn families(&self) -> Vec<Family>;
+}
+
+/// All sources as one text. Families of one name are one family, with the kind and the help of the first source; of two
+/// series with the same labels, the first source's stays.
+#[must_use]
+pub fn render(sources: &[Arc<dyn GameSeries>]) -> String {
+    let mut families = BTreeMap::<String, Family>::new();
+    for family in sources.iter().flat_map(|source| source.families()) {
+        match families.get_mut(&family.name) {
+            Some(known) => known.series.extend(family.series),
+            None => drop(families.insert(family.name.clone(), family)),
+        }
+    }
+    let mut text = String::new();
+    for family in families.values().filter(|family| !family.series.is_empty()) {
+        write_family(&mut text, family).expect("a String takes every text");
+    }
+    text
+}
+
+fn write_family(text: &mut String, family: &Family) -> fmt::Result {
+    let kind = if family.kind == Kind::Counter { "counter" } else { "gauge" };
+    let help = family.help.replace('\\', r"\\").replace('\n', r"\n");
+    writeln!(text, "# HELP {0} {help}\n# TYPE {0} {kind}", family.name)?;
+    let mut written = BTreeSet::new();
+    for series in &family.series {
+        let labels = labels(series);
+        if written.insert(labels.clone()) {
+            writeln!(text, "{}{labels} {}", family.name, value(series.value))?;
+        }
+    }
+    text.write_char('\n')
+}
+
+fn labels(series: &Series) -> String {
+    let present = series.labels.iter().filter(|(_, value)| !value.is_empty());
+    let pairs: Vec<String> = present.map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+fn value(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    value.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Fixed(Vec<Family>);
+
+    impl GameSeries for Fixed {
+        fn families(&self) -> Vec<Family> {
+            self.0.clone()
+        }
+    }
+
+    fn family(name: &str, help: &str, series: &[(&[(&str, &str)], f64)]) -> Family {
+        let series = series.iter().map(|(labels, value)| Series {
+            labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            value: *value,
+        });
+        Family { name: name.to_owned(), kind: Kind::Gauge, help: help.to_owned(), series: series.collect() }
+    }
+
+    #[test]
+    fn text_is_escaped_and_absent_labels_are_left_out() {
+        let odd = family("factorio_x", "One\\two\nthree.", &[(&[("server", "a\"b\\c\nd"), ("surface", "")], 1.5)]);
+        let bare = family("factorio_y", "Bare.", &[(&[], f64::INFINITY), (&[("server", "é")], 1e21)]);
+        let none = family("factorio_z", "None.", &[]);
+        insta::assert_snapshot!(render(&[Arc::new(Fixed(vec![odd, bare, none]))]), @r#"
+        # HELP factorio_x One\\two\nthree.
+        # TYPE factorio_x gauge
+        factorio_x{server="a\"b\\c\nd"} 1.5
+
+        # HELP factorio_y Bare.
+        # TYPE factorio_y gauge
+        factorio_y +Inf
+        factorio_y{server="é"} 1000000000000000000000
+        "#);
+    }
+
+    #[test]
+    fn two_sources_of_one_metric_are_one_family() {
+        let ours = family("factorio_tick", "Ours.", &[(&[("server", "a")], 1.0)]);
+        let theirs = family("factorio_tick", "Theirs.", &[(&[("server", "a")], 2.0), (&[("server", "b")], 3.0)]);
+        let sources: [Arc<dyn GameSeries>; 2] = [Arc::new(Fixed(vec![ours])), Arc::new(Fixed(vec![theirs]))];
+        insta::assert_snapshot!(render(&sources), @r#"
+        # HELP factorio_tick Ours.
+        # TYPE factorio_tick gauge
+        factorio_tick{server="a"} 1
+        factorio_tick{server="b"} 3
+        "#);
+    }
+}
