@@ -180,6 +180,11 @@ fn game(place: Place) -> Game {
     let mut game = Game::default();
     game.admins.insert(admin.to_owned());
     game.surfaces = surfaces;
+    if place == Place::SpaceAge {
+        (game.research.queue, game.research.progress) = (vec!["space-science-pack".to_owned()], 0.37);
+        game.rockets = 12;
+        game.platforms = vec![("Dora".to_owned(), "gleba".to_owned())];
+    }
     game
 }
 
@@ -198,18 +203,21 @@ fn configuration(folder: &Path, api_base: &str, rcon: [u16; 2]) -> String {
     format!("{general}{tables}{}{DEMO_PATTERNS}", mod_tables(folder))
 }
 
+/// One server keeps its achievements, as by default; of the other, Lua tells more.
 fn server_table(place: Place, folder: &Path, rcon: u16) -> String {
     let [chat, joins, game, alerts] = [0, 1, 2, 3].map(|at| channel_id(place, at));
     format!(
         "\n[servers.{}]\nname = \"{}\"\nconsole_log = {}\nengine_log = {}\nstart_at = \"beginning\"\n\
          channels = {{ default = {chat}, joins = {joins}, server = {joins}, game = {game}, admin = {alerts}, \
          alerts = {alerts} }}\n\
-         [servers.{}.rcon]\nhost = \"127.0.0.1\"\nport = {rcon}\npassword = \"{RCON_PASSWORD}\"\n",
+         [servers.{}.rcon]\nhost = \"127.0.0.1\"\nport = {rcon}\npassword = \"{RCON_PASSWORD}\"\n\
+         allow_lua = {}\n",
         tag(place),
         place.name(),
         quoted(&folder.join(format!("{}-console.log", tag(place)))),
         quoted(&folder.join(format!("{}-current.log", tag(place)))),
         tag(place),
+        place == Place::SpaceAge,
     )
 }
 

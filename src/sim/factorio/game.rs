@@ -45,6 +45,13 @@ impl SimGame {
         };
         let rcon = SimRcon::start(password, game, hook).await?;
         rcon.stop();
+        let map = Arc::clone(&server);
+        rcon.before_each_command(move |game| {
+            let mut server = lock(&map);
+            server.nudge();
+            game.age = server.map_age();
+            (game.speed, game.halted) = (server.map().speed, server.map().halted);
+        });
         let tasks = [
             AbortOnDropHandle::new(tokio::spawn(keep_time(Arc::clone(&server), rcon.clone()))),
             AbortOnDropHandle::new(tokio::spawn(stop_at_quit(quit, rcon.clone()))),
@@ -80,6 +87,25 @@ impl SimGame {
     pub fn crash(&self) {
         self.silence();
         self.server().crash();
+    }
+
+    /// The game begins a blocking save: the map stands, and RCON is silent. It must end by [`Self::end_save`].
+    pub fn begin_save(&self) {
+        self.server().stall(true);
+        self.rcon.set_saving(true);
+    }
+
+    /// The save is done.
+    pub fn end_save(&self) {
+        self.server().stall(false);
+        self.rcon.set_saving(false);
+    }
+
+    /// The server stops and starts with a save that is this much older.
+    pub async fn restart_with_older_save(&self, by: Duration) -> io::Result<()> {
+        self.stop()?;
+        self.server().roll_back(by);
+        self.start().await
     }
 
     fn silence(&self) {

@@ -9,6 +9,7 @@ mod game;
 mod log_file;
 mod metrics_file;
 mod mods;
+mod map_clock;
 mod numbered;
 mod server;
 
@@ -17,5 +18,6 @@ pub use game::SimGame;
 pub use log_file::LogFile;
 pub use metrics_file::{GameNumbers, MetricsFile};
 pub use mods::SimMod;
+pub use map_clock::MapState;
 pub use numbered::{Loss, NumberedLine, check_exactly_once, numbered_lines};
 pub use server::{SERVER_ACTOR, SimServer, SimServerConfig};

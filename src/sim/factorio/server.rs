@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use super::engine;
 use super::feed::{LogFeed, Tap};
 use super::log_file::LogFile;
+use super::map_clock::{MapClock, MapState};
 use super::metrics_file::{GameNumbers, MetricsFile};
 use super::mods::{Counts, ModOutput, SimMod, Told};
 use crate::domain::{Clock, LogSource};
@@ -53,12 +54,11 @@ pub struct SimServer {
     console: LogFile,
     engine: Option<LogFile>,
     started: Timestamp,
-    first_tick: u64,
+    map: MapClock,
     peers: HashMap<String, u32>,
     next_peer: u32,
     player_indices: HashMap<String, u32>,
     autosave_slot: u32,
-    running: bool,
     companion: SimMod,
     mod_log: Option<LogFile>,
     counts: Counts,
@@ -76,15 +76,14 @@ impl SimServer {
             space_age: config.space_age,
             timezone: config.timezone,
             started: clock.now(),
+            map: MapClock::new(Arc::clone(&clock), FIRST_TICK),
             clock,
             console: LogFile::new(config.console_log),
             engine: config.engine_log.map(LogFile::new),
-            first_tick: FIRST_TICK,
             peers: HashMap::new(),
             next_peer: 1,
             player_indices: HashMap::new(),
             autosave_slot: 0,
-            running: false,
             companion: SimMod::default(),
             mod_log: None,
             counts: Counts::default(),
@@ -124,7 +123,7 @@ impl SimServer {
 
     /// graftorio2 writes its file, if it is there and the game runs.
     pub fn write_metrics(&self, online: usize) -> io::Result<()> {
-        let Some(file) = self.metrics_file.as_ref().filter(|_| self.running) else { return Ok(()) };
+        let Some(file) = self.metrics_file.as_ref().filter(|_| self.is_running()) else { return Ok(()) };
         let tick = self.tick();
         let produced = [("iron-plate", 11), ("copper-plate", 7), ("rocket-part", 1)];
         let produced = produced.map(|(name, rate)| (name.to_owned(), tick / 60 * rate)).to_vec();
@@ -145,14 +144,14 @@ impl SimServer {
     /// Starts the server: opens both logs anew, `factorio-current.log` of the run before becoming
     /// `factorio-previous.log`, and writes from `=== Log opened` and the engine's header to the ready line.
     pub fn start(&mut self) -> io::Result<()> {
-        self.first_tick = self.tick();
         self.forget_peers();
         self.console.reopen()?;
         self.renew_engine_log()?;
         self.started = self.clock.now();
-        self.running = true;
+        let first_tick = self.tick();
+        self.map.change(|map| map.running = true);
         self.console.write_line(&format!("=== Log opened {} ===", self.date()))?;
-        self.engine_lines(&engine::starting(&self.date(), &self.save, self.space_age, self.first_tick))
+        self.engine_lines(&engine::starting(&self.date(), &self.save, self.space_age, first_tick))
     }
 
     fn renew_engine_log(&mut self) -> io::Result<()> {
@@ -182,8 +181,7 @@ impl SimServer {
 
     /// Ends the server as `kill -9` does: the logs just end.
     pub fn crash(&mut self) {
-        self.first_tick = self.tick();
-        self.running = false;
+        self.map.change(|map| map.running = false);
         self.forget_peers();
         self.console.close();
         if let Some(engine) = &mut self.engine {
@@ -193,13 +191,14 @@ impl SimServer {
 
     fn forget_peers(&mut self) {
         self.peers.clear();
+        self.map.change(|map| map.peopled = false);
         self.next_peer = 1;
     }
 
     /// Whether it was started, and not stopped since.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.running
+        self.map.state.running
     }
 
     /// Whether a player ever joined.
@@ -211,7 +210,34 @@ impl SimServer {
     /// The age of the map, at 60 ticks a second.
     #[must_use]
     pub fn map_age(&self) -> Duration {
-        Duration::from_millis(self.tick() * 1000 / 60)
+        Duration::from_nanos(self.tick() * 1_000_000_000 / 60)
+    }
+
+    /// How the map goes on, as it is now.
+    #[must_use]
+    pub fn map(&self) -> MapState {
+        self.map.state
+    }
+
+    /// Changes how the map goes on: its speed, what the machine manages, pauses.
+    pub fn change_map(&mut self, change: impl FnOnce(&mut MapState)) {
+        self.map.change(change);
+    }
+
+    /// The map stands in a blocking save, or goes on behind it.
+    pub fn stall(&mut self, saving: bool) {
+        self.map.change(|map| map.saving = saving);
+    }
+
+    /// An older save is loaded. In a real game that takes a restart.
+    pub fn roll_back(&mut self, by: Duration) {
+        let ticks = u64::try_from(by.as_millis() * 60 / 1000).unwrap_or(u64::MAX);
+        self.map.load(self.tick().saturating_sub(ticks));
+    }
+
+    /// A command comes: a map that stands because nobody is there goes on a little.
+    pub(super) fn nudge(&mut self) {
+        self.map.nudge();
     }
 
     /// RCON listens at `address`.
@@ -229,6 +255,7 @@ impl SimServer {
         let peer = self.next_peer;
         self.next_peer += 1;
         self.peers.insert(player.to_owned(), peer);
+        self.map.change(|map| map.peopled = true);
         let known = self.player_indices.len();
         let new = !self.player_indices.contains_key(player);
         let next_index = u32::try_from(known).unwrap_or(u32::MAX);
@@ -244,7 +271,10 @@ impl SimServer {
     }
 
     fn disconnect(&mut self, player: &str) -> io::Result<()> {
-        match self.peers.remove(player) {
+        let peer = self.peers.remove(player);
+        let peopled = !self.peers.is_empty();
+        self.map.change(|map| map.peopled = peopled);
+        match peer {
             Some(peer) => self.engine_lines(&engine::leaving(self.tick(), peer)),
             None => Ok(()),
         }
@@ -404,13 +434,8 @@ impl SimServer {
         self.clock.now().duration_since(self.started).as_secs_f64()
     }
 
-    /// 60 ticks a second while it runs.
     fn tick(&self) -> u64 {
-        if !self.running {
-            return self.first_tick;
-        }
-        let elapsed = self.clock.now().duration_since(self.started).as_millis();
-        self.first_tick + u64::try_from(elapsed * 60 / 1000).unwrap_or(0)
+        self.map.tick()
     }
 
     fn date(&self) -> String {

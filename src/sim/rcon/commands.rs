@@ -107,7 +107,7 @@ fn evolution(game: &Game, surface: &str) -> String {
         )
     };
     let named = |surface: &Surface| format!("{} - {}", surface.name, numbers(surface));
-    if game.version.starts_with("1.") {
+    if game.is_before_2() {
         return game.surfaces.first().map(numbers).unwrap_or_default();
     }
     if surface.is_empty() {

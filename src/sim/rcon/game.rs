@@ -16,6 +16,14 @@ pub struct Game {
     pub seed: u32,
     /// The age of the map: what `/time` says.
     pub age: Duration,
+    /// `game.tick_paused`
+    pub halted: bool,
+    /// Rockets, ever.
+    pub rockets: u64,
+    /// What the factory makes: internal name and pieces a minute.
+    pub production: Vec<(String, f64)>,
+    /// Space platforms, and where they stand; none before 2.0.
+    pub platforms: Vec<(String, String)>,
     /// Everybody who ever played here, by name.
     pub players: BTreeMap<String, Player>,
     /// Admins, players or not.
@@ -115,6 +123,15 @@ pub enum RconEvent {
     Quit,
 }
 
+/// What the factory of a [`Game`] makes unless told otherwise, in pieces a minute.
+const PRODUCTION: [(&str, f64); 5] = [
+    ("iron-plate", 1800.0),
+    ("copper-plate", 1350.0),
+    ("electronic-circuit", 640.0),
+    ("automation-science-pack", 90.0),
+    ("logistic-science-pack", 75.0),
+];
+
 impl Default for Game {
     /// A map of a day and a half, on which nobody ever played.
     fn default() -> Self {
@@ -130,6 +147,10 @@ impl Default for Game {
             version: "2.0.77".to_owned(),
             seed: 1_234_567_890,
             age: Duration::from_secs(126_086),
+            halted: false,
+            rockets: 0,
+            production: PRODUCTION.map(|(name, a_minute)| (name.to_owned(), a_minute)).to_vec(),
+            platforms: Vec::new(),
             players: BTreeMap::new(),
             admins: BTreeSet::new(),
             bans: BTreeSet::new(),
@@ -166,7 +187,7 @@ impl Game {
     /// 60 a second.
     #[must_use]
     pub fn tick(&self) -> u128 {
-        self.age.as_millis() * 60 / 1000
+        (self.age.as_nanos() * 60 + 500_000_000) / 1_000_000_000
     }
 
     /// A text at the console: the answer, and what the logs say of it. Of several lines, the game takes the first.

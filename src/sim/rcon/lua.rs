@@ -1,6 +1,7 @@
 //! The Lua console, as far as the relay needs one: the snippets it sends, everything else answers nothing.
 
 use super::game::{Game, RconEvent, Research};
+use super::sample::sample_of;
 
 /// What the save remembers of Lua commands.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,12 @@ impl Game {
     }
 }
 
+impl Game {
+    pub(super) fn is_before_2(&self) -> bool {
+        self.version.starts_with("1.")
+    }
+}
+
 /// Runs Lua, unless it is the save's first: that is warned of, and must come again as it was. `logged` = by `/c`.
 pub(super) fn run(game: &mut Game, lua: &str, logged: bool, events: &mut Vec<RconEvent>) -> String {
     let memory = &mut game.lua;
@@ -47,11 +54,15 @@ fn evaluate(game: &mut Game, lua: &str) -> String {
     let lua = lua.trim();
     let said = match lua {
         "rcon.print(game.tick)" => Some(game.tick().to_string()),
+        "rcon.print(game.tick..' '..game.speed..' '..tostring(game.tick_paused))" => {
+            Some(format!("{} {} {}", game.tick(), game.speed, game.halted))
+        }
         "rcon.print(game.speed)" => Some(game.speed.to_string()),
         "rcon.print(helpers.game_version)" => Some(game.version.clone()),
         "rcon.print(#game.connected_players)" => {
             Some(game.players.values().filter(|player| player.online).count().to_string())
         }
+        sample if sample.contains("S('map',") => Some(sample_of(game, sample).to_string()),
         _ => set_speed(game, lua).or_else(|| set_daytime(game, lua)).or_else(|| research(game, lua)),
     };
     said.map(|said| said + "\n").unwrap_or_default()

@@ -6,6 +6,7 @@ mod commands;
 mod faults;
 mod game;
 mod lua;
+mod sample;
 mod server;
 mod wire;
 

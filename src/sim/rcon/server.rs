@@ -51,6 +51,7 @@ impl Seen {
 }
 
 type Hook = Arc<dyn Fn(RconEvent) + Send + Sync>;
+type Before = Arc<dyn Fn(&mut Game) + Send + Sync>;
 
 struct Inner {
     address: SocketAddr,
@@ -60,6 +61,7 @@ struct Inner {
     saving: watch::Sender<bool>,
     seen: watch::Sender<Seen>,
     hook: Hook,
+    before: Mutex<Option<Before>>,
     running: Mutex<Running>,
 }
 
@@ -92,6 +94,7 @@ impl SimRcon {
             saving: watch::Sender::default(),
             seen: watch::Sender::default(),
             hook: Arc::new(hook),
+            before: Mutex::default(),
             running: Mutex::default(),
         };
         let sim = Self { inner: Arc::new(inner) };
@@ -108,6 +111,24 @@ impl SimRcon {
     /// The state of the game, to look at and to change.
     pub fn game(&self) -> MutexGuard<'_, Game> {
         self.inner.game.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the game up to date before each command.
+    pub fn before_each_command(&self, before: impl Fn(&mut Game) + Send + Sync + 'static) {
+        *self.before() = Some(Arc::new(before));
+    }
+
+    fn before(&self) -> MutexGuard<'_, Option<Before>> {
+        self.inner.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, text: &str, events: &mut Vec<RconEvent>) -> String {
+        let before = self.before().clone();
+        let mut game = self.game();
+        if let Some(before) = before {
+            before(&mut game);
+        }
+        game.run(text, events)
     }
 
     /// How answers are spoiled from now on.
@@ -234,7 +255,7 @@ impl SimRcon {
         self.not_saving().await;
         self.without_fault(Fault::Hang).await;
         let mut events = Vec::new();
-        let text = self.game().run(&packet.body, &mut events);
+        let text = self.run(&packet.body, &mut events);
         for event in events {
             (self.inner.hook)(event);
         }
