@@ -243,6 +243,12 @@ fn show(view: &mut GameView, sample: Sample) {
     (view.age, view.ups, view.paused) = (age, ups, paused);
     view.evolution = evolution;
     view.version = version.or(view.version.take());
+    if let Some(names) = players {
+        let known = view.players.take().unwrap_or_default();
+        let since = |name: &str| known.iter().find(|player| player.name == name).and_then(|player| player.since);
+        let online = |name: String| OnlinePlayer { since: since(&name), name };
+        view.players = Some(names.into_iter().map(online).collect());
+    }
     view.research = lua.as_ref().and_then(|lua| lua.research.clone());
     view.known_players = known_players.or(view.known_players);
     view.lua = lua.map(Arc::new);

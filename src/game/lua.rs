@@ -206,7 +206,11 @@ impl LuaReading {
         let text = text.trim();
         if !text.starts_with('{') {
             let said: String = text.chars().take(160).collect();
-            return Err(if said.is_empty() { "it answered nothing".to_owned() } else { format!("it answered: {said}") });
+            return Err(if said.is_empty() {
+                "it answered nothing".to_owned()
+            } else {
+                format!("it answered: {said}")
+            });
         }
         let mut answer: Answer = serde_json::from_str(text).map_err(|error| match reported(text) {
             Some(of_lua) => of_lua,
@@ -261,6 +265,7 @@ fn current(force: &ForceResearch) -> Option<Research> {
 }
 
 impl ForceEvolution {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]
     fn in_shares(&self) -> Evolution {
         let all = self.by_time + self.by_pollution + self.by_killing_spawners;
         let share = |part: f64| if all > 0.0 { (100.0 * part / all).round().clamp(0.0, 100.0) as u32 } else { 0 };

@@ -46,7 +46,16 @@ struct Slow {
 impl Memory {
     pub(super) fn new(ups_window: Duration) -> Self {
         let meter = UpsMeter::new(ups_window);
-        Self { meter, version: None, slow: None, source: None, empty: false, down: false, lua: None, sections: BTreeMap::new() }
+        Self {
+            meter,
+            version: None,
+            slow: None,
+            source: None,
+            empty: false,
+            down: false,
+            lua: None,
+            sections: BTreeMap::new(),
+        }
     }
 
     /// The connection is another one: it may be another game.

@@ -237,7 +237,7 @@ fn clock_of_lua(reply: &Reply) -> Option<ClockLook> {
 async fn somebody_comes(view: &mut watch::Receiver<GameView>) {
     let somebody = |view: &GameView| view.players.as_ref().is_some_and(|players| !players.is_empty());
     if view.wait_for(somebody).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -73,7 +73,9 @@ impl GameSeries for BoardSeries {
 /// stay. Returns how many the cap cut.
 pub fn limit(family: &mut Family, limits: &SeriesSettings) -> u64 {
     let may = |name: &str| {
-        let named = |patterns: &[_]| patterns.iter().any(|pattern: &crate::config::settings::NamePattern| pattern.matches(name));
+        let named = |patterns: &[_]| {
+            patterns.iter().any(|pattern: &crate::config::settings::NamePattern| pattern.matches(name))
+        };
         (limits.allow.is_empty() || named(&limits.allow)) && !named(&limits.deny)
     };
     family.series.retain(|series| series.labels.iter().all(|(label, value)| label != "name" || may(value)));

@@ -113,7 +113,8 @@ const ANSWER: &str = r#"{"map":{"tick":6000,"speed":1,"paused":false,"known":7},
 #[test]
 fn a_game_that_answers_by_lua_has_graftorio2s_series() {
     let shown = shown(by_lua(ANSWER), 12, SeriesSettings::default());
-    let theirs: Vec<&str> = shown.lines().filter(|line| !line.contains("_isr_game_") || line.contains("force")).collect();
+    let theirs: Vec<&str> =
+        shown.lines().filter(|line| !line.contains("_isr_game_") || line.contains("force")).collect();
     insta::assert_snapshot!(theirs.join("\n"), @r#"
     factorio_connected_player_count{server="prod"} 1
     factorio_evolution{server="prod",force="enemy",type="total",surface="nauvis"} 0.5

@@ -83,9 +83,12 @@ fn body(section: LuaSection) -> &'static str {
 /// Never, while all sections fit into a command: a test holds that.
 pub(super) fn command(settings: &SampleSettings) -> Result<CommandLine, RconError> {
     let asked = LuaSection::ALL.into_iter().filter(|section| settings.sections.contains(section));
-    let sections: String = asked.map(|at| format!("S('{}',function(){} end)", at.as_str(), body(at))).collect();
+    let section = |at: LuaSection| ["S('", at.as_str(), "',function()", body(at), " end)"].concat();
+    let sections = asked.map(section).collect::<Vec<_>>().concat();
     let (names, bytes) = (settings.top_names, settings.max_reply_bytes);
-    CommandLine::parse(&format!("/sc local G,V,N,B,E,P,T=game,helpers,{names},{bytes},{{}},{{}},0 {BEGIN}{sections}{END}"))
+    CommandLine::parse(&format!(
+        "/sc local G,V,N,B,E,P,T=game,helpers,{names},{bytes},{{}},{{}},0 {BEGIN}{sections}{END}"
+    ))
 }
 
 #[cfg(test)]

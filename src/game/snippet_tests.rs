@@ -144,7 +144,8 @@ fn a_game_of_2_tells_everything_by_surface() {
     assert_eq!(read.version.as_deref(), Some("2.0.77"));
     assert_eq!(read.research, None);
     assert_eq!((read.rockets[0].launched, read.rockets[0].items["satellite"]), (3, 2.0));
-    let stands: Vec<_> = read.platforms.iter().map(|at| (at.name.as_str(), at.state.as_deref(), at.location.as_deref())).collect();
+    let stands: Vec<_> =
+        read.platforms.iter().map(|at| (at.name.as_str(), at.state.as_deref(), at.location.as_deref())).collect();
     assert_eq!(stands, [("Dora", Some("waiting_at_station"), Some("gleba")), ("Eve", Some("on_the_path"), None)]);
     let mut surfaces: Vec<_> = read.enemies().into_iter().map(|at| (at.surface.unwrap(), at.factor)).collect();
     surfaces.sort_by(|a, b| a.0.cmp(&b.0));

@@ -55,7 +55,8 @@ impl SimMap {
 
     /// When a question that came at `now` is answered.
     fn answers(&self, now: f64) -> f64 {
-        let saves = self.turns.iter().rposition(|(at, _)| *at <= now).filter(|turn| matches!(self.turns[*turn].1, Turn::Saves));
+        let saves =
+            self.turns.iter().rposition(|(at, _)| *at <= now).filter(|turn| matches!(self.turns[*turn].1, Turn::Saves));
         saves.and_then(|turn| self.turns.get(turn + 1)).map_or(now, |(end, _)| *end)
     }
 }
@@ -92,6 +93,7 @@ impl Eye {
     }
 
     /// Looks at the map until `end`, from `begin` on, and gives what the meter says behind each look.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ticks are whole and positive")]
     fn watch(&self, map: &SimMap, begin: f64, end: f64) -> Vec<(f64, Option<Ups>, Option<bool>)> {
         let (mut meter, start) = (UpsMeter::new(WINDOW), Instant::now());
         let cadence = meter.cadence().as_secs_f64();
@@ -158,7 +160,8 @@ fn a_map_that_is_nudged_by_every_question_still_stands() {
     let start = Instant::now();
     for look in 0..30_u64 {
         let at = start + Duration::from_secs(10 * look);
-        let look = ClockLook { asked: at, answered: at, tick: 9000 + 3 * look, resolution: 1, speed: Some(1.0), halted: None };
+        let look =
+            ClockLook { asked: at, answered: at, tick: 9000 + 3 * look, resolution: 1, speed: Some(1.0), halted: None };
         meter.take(look);
         assert_eq!(meter.ups(), None);
     }
@@ -205,7 +208,9 @@ fn a_drop_of_speed_is_seen_within_a_window() {
 #[test]
 fn a_restless_map_has_its_median() {
     let mut map = SimMap::running(60.0);
-    for (turn, ups) in [22.0, 58.0, 34.0, 49.0, 40.0, 28.0, 55.0, 37.0, 44.0, 31.0].into_iter().cycle().take(40).enumerate() {
+    for (turn, ups) in
+        [22.0, 58.0, 34.0, 49.0, 40.0, 28.0, 55.0, 37.0, 44.0, 31.0].into_iter().cycle().take(40).enumerate()
+    {
         map = map.then(turn as f64 * 9.7, Turn::Runs(ups));
     }
     for (at, ups, _) in Eye::by_ticks().watch(&map, 0.0, 380.0).into_iter().filter(|(at, ..)| *at > 60.0) {

@@ -46,10 +46,12 @@ pub fn render(sources: &[Arc<dyn GameSeries>]) -> String {
             None => drop(families.insert(family.name.clone(), family)),
         }
     }
+    families.values().filter(|family| !family.series.is_empty()).map(written).collect()
+}
+
+fn written(family: &Family) -> String {
     let mut text = String::new();
-    for family in families.values().filter(|family| !family.series.is_empty()) {
-        write_family(&mut text, family).expect("a String takes every text");
-    }
+    write_family(&mut text, family).expect("a String takes every text");
     text
 }
 

@@ -47,7 +47,7 @@ game_metrics! {
     SOURCE: Gauge, "factorio_isr_game_source" ["server", "source"], ours native, "1, with where the numbers of the game are from: native or lua.";
     UPS: Gauge, "factorio_isr_game_ups" ["server"], ours native, "Updates of the map a second; absent while it stands or is not measured yet.";
     UPS_TARGET: Gauge, "factorio_isr_game_ups_target" ["server"], ours native, "Updates a second the game aims at: 60 times its speed; 60 where only Lua could tell.";
-    UPS_ERROR: Gauge, "factorio_isr_game_ups_error" ["server"], ours native, "How far factorio_isr_game_ups may be off.";
+    UPS_ERROR: Gauge, "factorio_isr_game_ups_error" ["server"], ours native, "How far the updates a second may be off.";
     PAUSED: Gauge, "factorio_isr_game_paused" ["server"], ours native, "1 while the map stands still, 0 while it moves.";
     AGE: Gauge, "factorio_isr_game_age_seconds" ["server"], ours native, "Age of the map in seconds, at 60 updates a second.";
     SAMPLE_AGE: Gauge, "factorio_isr_game_sample_age_seconds" ["server"], ours native, "Seconds since the numbers of the game are from.";
@@ -60,7 +60,7 @@ game_metrics! {
     CONNECTED: Gauge, "factorio_connected_player_count" ["server"], graftorio2 native, "Players in the game.";
     KNOWN: Gauge, "factorio_total_player_count" ["server"], graftorio2 native, "Players who ever were in the game.";
     SEED: Gauge, "factorio_seed" ["server", "surface"], graftorio2 lua, "Map seed by surface.";
-    EVOLUTION: Gauge, "factorio_evolution" ["server", "force", "type", "surface"], graftorio2 native, "Evolution factor, 0 to 1: total, by_pollution, by_time, by_killing_spawners; total of the enemies alone where the source is native.";
+    EVOLUTION: Gauge, "factorio_evolution" ["server", "force", "type", "surface"], graftorio2 native, "Evolution factor, 0 to 1, and the parts of it by type; of the enemies alone, and without parts, where the source is native.";
     RESEARCH_QUEUE: Gauge, "factorio_research_queue" ["server", "force", "name", "level", "index"], graftorio2 lua, "Research queue: progress of the first, 0 for the others.";
     ITEMS_LAUNCHED: Counter, "factorio_items_launched_total" ["server", "force", "name"], graftorio2 lua, "Items launched in rockets.";
     ITEM_INPUT: Gauge, "factorio_item_production_input" ["server", "force", "name", "surface"], graftorio2 lua, "Items produced, ever.";

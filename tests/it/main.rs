@@ -9,6 +9,7 @@ mod delivery;
 mod discord;
 mod events;
 mod events_of_mods;
+mod games;
 mod harness;
 mod http;
 mod inbound;

@@ -196,3 +196,69 @@ async fn time_goes_on_while_the_server_runs() {
     let shown = async { while rcon.run("/time").await != "23 hours, 1 minute and 30 seconds\n" {} };
     timeout(Duration::from_secs(10), shown).await.unwrap();
 }
+
+/// The tick, as `/sc` tells it once the first Lua command was repeated.
+async fn tick(rcon: &mut Rcon) -> i64 {
+    rcon.run("/sc rcon.print(game.tick)").await.trim().parse().unwrap_or(-1)
+}
+
+#[tokio::test]
+async fn a_map_ages_by_its_speed_its_machine_its_pauses_and_its_saves() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, clock) = server(dir.path());
+    let game = SimGame::new(server, "secret", Game::default()).await.unwrap();
+    game.start().await.unwrap();
+    let mut rcon = Rcon::log_in(&game).await;
+    tick(&mut rcon).await;
+    let mut last = tick(&mut rcon).await;
+    let mut aged = async |rcon: &mut Rcon| {
+        let now = tick(rcon).await;
+        let aged = now - last;
+        last = now;
+        aged
+    };
+    let ten = Duration::from_secs(10);
+    clock.advance(ten);
+    assert_eq!(aged(&mut rcon).await, 600);
+    game.server().change_map(|map| map.speed = 2.0);
+    clock.advance(ten);
+    assert_eq!(aged(&mut rcon).await, 1200);
+    game.server().change_map(|map| map.ups = 45.0);
+    clock.advance(ten);
+    assert_eq!(aged(&mut rcon).await, 450, "the machine manages no more");
+    game.server().change_map(|map| map.halted = true);
+    clock.advance(ten);
+    assert_eq!(aged(&mut rcon).await, 0);
+    game.server().change_map(|map| map.halted = false);
+    game.begin_save();
+    clock.advance(ten);
+    game.end_save();
+    assert_eq!(aged(&mut rcon).await, 0);
+    game.server().change_map(|map| map.auto_pause = true);
+    clock.advance(ten);
+    assert_eq!(aged(&mut rcon).await, 2, "nobody is there; the command lets it go on a little");
+    game.join("Ann").unwrap();
+    clock.advance(ten);
+    assert_eq!(aged(&mut rcon).await, 450);
+    game.restart_with_older_save(Duration::from_mins(5)).await.unwrap();
+    let mut rcon = Rcon::log_in(&game).await;
+    assert_eq!(aged(&mut rcon).await, 2 - 5 * 3600);
+}
+
+#[tokio::test]
+async fn production_grows_with_the_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, clock) = server(dir.path());
+    let game = SimGame::new(server, "secret", Game::default()).await.unwrap();
+    game.start().await.unwrap();
+    let mut rcon = Rcon::log_in(&game).await;
+    let ask = "/sc S('map',x)S('items',x)";
+    rcon.run(ask).await;
+    let mut plates = async || {
+        let answer: serde_json::Value = serde_json::from_str(&rcon.run(ask).await).unwrap();
+        answer["items"][0]["input"]["iron-plate"].as_f64().unwrap()
+    };
+    let before = plates().await;
+    clock.advance(Duration::from_mins(2));
+    assert!((plates().await - before - 3600.0).abs() < 2.0, "1800 a minute");
+}

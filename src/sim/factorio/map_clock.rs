@@ -23,6 +23,7 @@ pub(super) struct MapClock {
 
 /// Why a map goes on, and how fast.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a reason of its own to stand still")]
 pub struct MapState {
     /// The server runs.
     pub(super) running: bool,
@@ -66,6 +67,7 @@ impl MapClock {
         Self { since: clock.now(), clock, tick: tick as f64, state }
     }
 
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a map is never younger than nothing")]
     pub(super) fn tick(&self) -> u64 {
         self.exact() as u64
     }
