@@ -243,12 +243,6 @@ fn show(view: &mut GameView, sample: Sample) {
     (view.age, view.ups, view.paused) = (age, ups, paused);
     view.evolution = evolution;
     view.version = version.or(view.version.take());
-    if let Some(names) = players {
-        let known = view.players.take().unwrap_or_default();
-        let since = |name: &str| known.iter().find(|player| player.name == name).and_then(|player| player.since);
-        let online = |name: String| OnlinePlayer { since: since(&name), name };
-        view.players = Some(names.into_iter().map(online).collect());
-    }
     view.research = lua.as_ref().and_then(|lua| lua.research.clone());
     view.known_players = known_players.or(view.known_players);
     view.lua = lua.map(Arc::new);
@@ -272,9 +266,20 @@ mod tests {
 
     fn sees(players: &[&str], seconds: i64) -> Sample {
         let players = Some(players.iter().map(ToString::to_string).collect());
-        let (source, took) = (SampleSource::Native, Duration::ZERO);
-        let (age, ups, paused, evolution, version, lua) = (None, None, None, Vec::new(), None, None);
-        let reading = Reading { source, players, age, ups, paused, evolution, version, lua, took };
+        let reading = Reading {
+            source: SampleSource::Native,
+            players,
+            age: None,
+            ups: None,
+            paused: None,
+            evolution: Vec::new(),
+            version: None,
+            known_players: None,
+            lua: None,
+            fallback: None,
+            took: Duration::ZERO,
+            bytes: 0,
+        };
         Sample { at: at(seconds), outcome: Ok(reading) }
     }
 

@@ -188,6 +188,9 @@ impl Sampler {
         }
         memory.saw(SampleSource::Native, players.as_deref());
         let (evolution, known_players) = memory.slow();
+        // Somebody may have come for the first time since it was asked.
+        let online = players.as_ref().map_or(0, Vec::len) as u64;
+        let known_players = known_players.map(|known| known.max(online));
         Ok(Reading {
             source: SampleSource::Native,
             players,
