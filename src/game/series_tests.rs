@@ -162,7 +162,7 @@ fn what_the_cap_cuts_is_counted_and_the_highest_stay() {
     assert_eq!(inputs.len(), 2);
     assert!(inputs.iter().all(|line| !line.contains("automation-science-pack")), "{inputs:?}");
     let life = crate::health::Lifecycle::new();
-    let counted = exporter.scrape(&life.facts(), &crate::health::HealthRegistry::new().snapshot());
+    let counted = exporter.scrape(&life.facts(), &crate::health::HealthRegistry::new().snapshot(), "");
     // One by the cap, forty that Lua did not send.
     let series = "factorio_isr_game_series_cut_total{server=\"prod\",family=\"factorio_item_production_input\"} 41";
     assert!(counted.lines().any(|line| line == series), "{counted}");

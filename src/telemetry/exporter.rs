@@ -89,9 +89,9 @@ impl MetricsExporter {
         self.record(|| preregister(servers, events));
     }
 
-    /// What a scrape reads now. Uptime, components and the process are looked at here and nowhere else.
+    /// What a scrape reads now, with what the games say of themselves in the same format. Uptime, components and the process are looked at here and nowhere else.
     #[must_use]
-    pub fn scrape(&self, facts: &LifecycleFacts, states: &States) -> String {
+    pub fn scrape(&self, facts: &LifecycleFacts, states: &States, games: &str) -> String {
         self.record(|| {
             metrics::gauge!(UPTIME).set(facts.uptime.as_secs_f64());
             for component in Component::ALL {
@@ -102,7 +102,7 @@ impl MetricsExporter {
             }
             self.0.process.collect();
         });
-        let own = self.0.handle.render();
+        let own = self.0.handle.render() + games;
         let extension = self.0.extension.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match extension {
             Some(extension) => self.record(|| extension(own)),
@@ -145,7 +145,7 @@ mod tests {
     use crate::health::{HealthRegistry, Lifecycle};
 
     fn scrape(exporter: &MetricsExporter) -> String {
-        exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot())
+        exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), "")
     }
 
     /// One sample for every row of the table.
@@ -238,9 +238,9 @@ mod tests {
         let discord = health.component(Component::Discord);
         let series = |value| format!("factorio_isr_component_status{{component=\"discord\"}} {value}");
         discord.degraded("slow");
-        assert!(exporter.scrape(&life.facts(), &health.snapshot()).contains(&series(1)));
+        assert!(exporter.scrape(&life.facts(), &health.snapshot(), "").contains(&series(1)));
         discord.unhealthy("refused");
-        let text = exporter.scrape(&life.facts(), &health.snapshot());
+        let text = exporter.scrape(&life.facts(), &health.snapshot(), "");
         assert!(text.contains(&series(0)));
         assert!(!text.contains(r#"component="rcon""#), "nobody reports for RCON\n");
         assert!(text.contains("factorio_isr_uptime_seconds "));

@@ -470,7 +470,7 @@ fn commands_reconnects_and_failures_are_counted() {
     let series =
         ServerSeries { tag: ServerTag::new("prod").unwrap(), logs: Vec::new(), rcon: true, prometheus_file: false };
     exporter.preregister(&[series], &[]);
-    let scrape = || exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot());
+    let scrape = || exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), "");
     let zero = scrape();
     for series in ["factorio_isr_rcon_reconnects_total", "factorio_isr_rcon_queue_depth"] {
         assert!(zero.contains(&format!("{series}{{server=\"prod\"}} 0\n")), "{zero}");

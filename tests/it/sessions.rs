@@ -355,8 +355,11 @@ fn reading(players: Vec<String>) -> Reading {
         paused: None,
         evolution: Vec::new(),
         version: None,
+        known_players: None,
         lua: None,
+        fallback: None,
         took: Duration::ZERO,
+        bytes: 0,
     }
 }
 
