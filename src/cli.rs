@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -82,8 +83,8 @@ enum Command {
     ///
     /// Exits with 0 when the answer is 2xx within 5 seconds, else with 1 and a sentence.
     Healthcheck {
-        /// What to ask. The default is http://127.0.0.1:PORT/healthz with the PORT of `ISR_HTTP__PORT` or
-        /// `HEALTH_CHECK_PORT`, else 8080.
+        /// What to ask. The default is http://HOST:PORT/healthz with the HOST of `ISR_HTTP__HOST` or
+        /// `HEALTH_CHECK_HOST`, else 127.0.0.1, and the PORT of `ISR_HTTP__PORT` or `HEALTH_CHECK_PORT`, else 8080.
         #[arg(value_name = "URL")]
         url: Option<String>,
     },
@@ -230,9 +231,16 @@ fn told(forgotten: &Forgotten, name: &str, place: &str, database: &Path) -> Stri
 }
 
 fn default_health_url(env: &Environment) -> String {
-    let set = |name: &str| env.vars.get(name).map(|port| port.trim()).filter(|port| !port.is_empty());
+    let set = |name: &str| env.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let port = set("ISR_HTTP__PORT").or_else(|| set("HEALTH_CHECK_PORT")).unwrap_or("8080");
-    format!("http://127.0.0.1:{port}/healthz")
+    let host = set("ISR_HTTP__HOST").or_else(|| set("HEALTH_CHECK_HOST"));
+    let host = match host.and_then(|host| host.parse::<IpAddr>().ok()) {
+        Some(IpAddr::V6(host)) if host.is_unspecified() => "[::1]".to_owned(),
+        Some(IpAddr::V6(host)) => format!("[{host}]"),
+        Some(IpAddr::V4(host)) if !host.is_unspecified() => host.to_string(),
+        _ => "127.0.0.1".to_owned(),
+    };
+    format!("http://{host}:{port}/healthz")
 }
 
 /// Asks `url`; anything but a 2xx within 5 seconds is an error with its reason.
@@ -268,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn the_health_check_asks_the_configured_port() {
+    fn the_health_check_asks_where_the_relay_listens() {
         let url = |vars: &[(&str, &str)]| {
             let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
             default_health_url(&Environment { vars, secrets_dir: PathBuf::new() })
@@ -276,5 +284,11 @@ mod tests {
         assert_eq!(url(&[]), "http://127.0.0.1:8080/healthz");
         assert_eq!(url(&[("HEALTH_CHECK_PORT", "1"), ("ISR_HTTP__PORT", "")]), "http://127.0.0.1:1/healthz");
         assert_eq!(url(&[("HEALTH_CHECK_PORT", "1"), ("ISR_HTTP__PORT", "2")]), "http://127.0.0.1:2/healthz");
+        for (host, asked) in
+            [("0.0.0.0", "127.0.0.1"), ("10.0.0.1", "10.0.0.1"), ("::", "[::1]"), ("fd00::1", "[fd00::1]")]
+        {
+            assert_eq!(url(&[("HEALTH_CHECK_HOST", host)]), format!("http://{asked}:8080/healthz"));
+        }
+        assert_eq!(url(&[("HEALTH_CHECK_HOST", "10.0.0.1"), ("ISR_HTTP__HOST", "::1")]), "http://[::1]:8080/healthz");
     }
 }
