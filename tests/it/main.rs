@@ -12,6 +12,7 @@ mod events_of_mods;
 mod games;
 mod harness;
 mod http;
+mod image;
 mod inbound;
 mod logging;
 mod loops;
