@@ -28,7 +28,7 @@ use crate::store::{Retention, Store};
 use crate::supervisor::{ExitReason, Signal, Stage, Supervisor, TaskSpec, signals};
 use crate::tail::{self, TailConfig, Wakes};
 use crate::telemetry::metrics::{CONFIG_RELOAD_SUCCESS, CONFIG_RELOAD_TIMESTAMP};
-use crate::telemetry::{MetricsExporter, ServerSeries, logging};
+use crate::telemetry::{MetricsExporter, ServerSeries, Traces, logging};
 
 /// Batches between the tails and the pipeline; each is at most about 256 KiB. When they are all taken, the tails
 /// wait and the files are the buffer.
@@ -37,25 +37,42 @@ const BATCHES_IN_FLIGHT: usize = 32;
 /// Samples between a sampler and its keeper: one is the rule, as the next is taken half a minute later.
 const SAMPLES_IN_FLIGHT: usize = 16;
 
+/// How long the last spans may take to leave, behind everything else.
+const FLUSHING: Duration = Duration::from_millis(500);
+
 /// How long the database may take to close. The stages before take up to 9 s, and service managers kill after 10 s.
-const CLOSING: Duration = Duration::from_millis(800);
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// Runs the relay until a signal stops it. Failures are logged; the exit code tells.
 pub async fn run(loaded: Loaded) -> ExitCode {
-    if let Err(failure) = logging::init(&loaded.settings.log) {
-        eprintln!("factorio-isr: {failure:#}");
-        return ExitCode::FAILURE;
-    }
+    let traces = match observe(&loaded.settings) {
+        Ok(traces) => traces,
+        Err(failure) => {
+            eprintln!("factorio-isr: {failure:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let settings = loaded.settings.clone();
     // Looks at files, which may lie on a dead network mount: nobody waits for it.
     tokio::task::spawn_blocking(move || Summary::of(&loaded).warnings().iter().for_each(|warning| warn!("{warning}")));
-    match start(&settings).await {
+    let code = match start(&settings).await {
         Ok((relay, signals)) => relay.run(signals).await,
         Err(failure) => {
             error!("Cannot start: {failure:#}");
             ExitCode::FAILURE
         }
+    };
+    if let Some(traces) = traces {
+        traces.flush(FLUSHING).await;
     }
+    code
+}
+
+/// Sets up the log and, where they are wanted, the traces.
+pub(crate) fn observe(settings: &Settings) -> anyhow::Result<Option<Traces>> {
+    let traces = settings.traces.enabled.then(|| Traces::start(&settings.traces)).transpose()?;
+    logging::init(&settings.log, traces.as_ref())?;
+    Ok(traces)
 }
 
 async fn start(settings: &Settings) -> anyhow::Result<(Relay, impl Stream<Item = Signal>)> {

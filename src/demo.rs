@@ -47,7 +47,7 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
 
     let rcon = games.each_ref().map(|game| game.rcon().address().port());
     let settings = settings(folder.path(), &discord.base_url(), rcon)?;
-    logging::init(&settings.log)?;
+    logging::init(&settings.log, None)?;
     let signals = signals::listen().context("Cannot listen for signals")?;
     let curtain = CancellationToken::new();
     // Before the relay, which would warn of logs that are not there yet.

@@ -24,12 +24,13 @@ impl std::fmt::Debug for Environment {
 const PREFIX: &str = "ISR_";
 
 /// Names other tools already use, each with its key.
-const ALIASES: [(&str, &str); 5] = [
+const ALIASES: [(&str, &str); 6] = [
     ("DISCORD_BOT_TOKEN", "discord.token"),
     ("DISCORD_BOT_TOKEN_FILE", "discord.token_file"),
     ("HEALTH_CHECK_HOST", "http.host"),
     ("HEALTH_CHECK_PORT", "http.port"),
     ("METRICS_ENABLED", "metrics.enabled"),
+    ("TRACES_ENABLED", "traces.enabled"),
 ];
 
 /// Variables with our prefix that are no keys.
@@ -132,7 +133,7 @@ mod tests {
             ("TRACES_ENABLED", "true"),
         ]);
         let names: Vec<_> = environment.overrides(&[]).into_iter().map(|o| o.variable).collect();
-        assert_eq!(names, ["HEALTH_CHECK_PORT", "ISR_HTTP__PORT"]);
+        assert_eq!(names, ["HEALTH_CHECK_PORT", "TRACES_ENABLED", "ISR_HTTP__PORT"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::problem::Problems;
 #[cfg(test)]
 use super::section::Need;
 use super::section::{CommandName, Key, Table, sections};
-use super::settings::{Destination, EmojiStyle, Level, LogFormat, LuaSection, NamePattern, StartAt};
+use super::settings::{Destination, EmojiStyle, Level, LogFormat, LuaSection, NamePattern, StartAt, TraceProtocol};
 #[cfg(test)]
 use super::source::join;
 use super::value::{GuildIds, MemberIds, SecretFile};
@@ -45,6 +45,7 @@ sections! {
         chat: ChatSection = section;
         mentions: MentionsSection = section;
         game: GameSection = section;
+        traces: TracesSection = section;
         /// One table a server; its name is the server's tag.
         servers: BTreeMap<ServerTag, ServerSection> = section;
         /// Changes to the built-in events, by their key.
@@ -211,6 +212,22 @@ sections! {
         interval: Duration = optional;
         idle_interval: Duration = optional;
         sections: Vec<LuaSection> = optional;
+    }
+
+    /// `[traces]`: spans over OTLP.
+    TracesSection {
+        /// Whether spans are recorded and sent.
+        enabled: bool = false;
+        /// The collector, as `http://host:4318`. Absent: `OTEL_EXPORTER_OTLP_ENDPOINT`, else localhost.
+        endpoint: String = optional;
+        /// `http` or `grpc`. Absent: `OTEL_EXPORTER_OTLP_PROTOCOL`, else `http`.
+        protocol: TraceProtocol = optional;
+        /// The share of traces that is sent, 0 to 1. What failed is always sent.
+        sample_ratio: f64 = 1.0;
+        /// Whether what players write may stand in spans.
+        include_text: bool = false;
+        /// What tells this relay from others at the collector. Absent: the host's name.
+        instance: String = optional;
     }
 
     /// `[log]`: the program's own log.

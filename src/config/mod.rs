@@ -21,6 +21,7 @@ mod section;
 pub mod settings;
 mod source;
 pub mod summary;
+mod traces;
 mod value;
 
 use std::path::Path;

@@ -22,7 +22,7 @@ use super::settings::{
     Settings,
 };
 use super::value::MemberIds;
-use super::{Loaded, chat, duration, files, game, history, patterns};
+use super::{Loaded, chat, duration, files, game, history, patterns, traces};
 use crate::domain::{EventKind, Route, ServerTag};
 
 /// What came of a file; `None` where problems were added.
@@ -65,8 +65,10 @@ fn settings(
     let chat = file.chat.and_then(|section| chat::resolve(section, &servers, &chat_from, ttl?, problems));
     let mentions = file.mentions.map(|section| chat::mentions(section, problems));
     let game = file.game.and_then(|section| game::resolve(section, own_game, problems));
+    let (traces, retired) = file.traces.and_then(|section| traces::resolve(section, env, problems)).unzip();
     let mut warnings = lua_warnings(&servers);
     warnings.extend(chat::warnings(&servers, &chat_from));
+    warnings.extend(retired.flatten());
     let history = file.history.map(|section| history::resolve(&section, problems));
     let http = file.http?;
     let settings = Settings {
@@ -84,6 +86,7 @@ fn settings(
         database: database?,
         history: history?,
         log: log?,
+        traces: traces?,
     };
     Some(Loaded { settings, warnings })
 }

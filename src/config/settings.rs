@@ -43,6 +43,8 @@ pub struct Settings {
     pub history: HistorySettings,
     /// `[log]`
     pub log: LogSettings,
+    /// `[traces]`
+    pub traces: TraceSettings,
 }
 
 /// `[history]`
@@ -365,6 +367,33 @@ pub struct DatabaseSettings {
     pub path: PathBuf,
     /// `keep_audit`: how long rows of the audit are kept.
     pub keep_audit: Duration,
+}
+
+/// `[traces]`
+#[derive(Debug, Clone)]
+pub struct TraceSettings {
+    /// `enabled`, and not `OTEL_SDK_DISABLED`.
+    pub enabled: bool,
+    /// `endpoint`, without a path; `None`: the standard variables, else localhost.
+    pub endpoint: Option<String>,
+    /// `protocol`
+    pub protocol: TraceProtocol,
+    /// `sample_ratio`: 0 to 1.
+    pub sample_ratio: f64,
+    /// `include_text`
+    pub include_text: bool,
+    /// `instance`
+    pub instance: String,
+}
+
+/// `traces.protocol`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TraceProtocol {
+    /// HTTP with protobuf bodies.
+    #[default]
+    Http,
+    /// gRPC.
+    Grpc,
 }
 
 /// `[log]`

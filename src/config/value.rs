@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::duration;
-use super::settings::{Destination, Level, LogFormat, StartAt};
+use super::settings::{Destination, Level, LogFormat, StartAt, TraceProtocol};
 use crate::domain::{ChannelId, Lane, Route, ServerTag};
 
 /// A value without keys below it.
@@ -258,6 +258,30 @@ impl Scalar for LogFormat {
             "json" => Some(Self::Json),
             _ => None,
         }
+    }
+}
+
+impl Scalar for TraceProtocol {
+    const EXPECTED: &'static str = "`http` or `grpc`";
+
+    fn parse(value: &Value) -> Option<Self> {
+        match word(value)? {
+            "http" => Some(Self::Http),
+            "grpc" => Some(Self::Grpc),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for f64 {
+    const EXPECTED: &'static str = "a number";
+
+    fn parse(value: &Value) -> Option<Self> {
+        let number = match value {
+            Value::Num(_, number) => number.to_f64().or_else(|| Some(number.to_i128()? as Self)),
+            other => word(other)?.parse().ok(),
+        };
+        number.filter(|number| number.is_finite())
     }
 }
 

@@ -7,6 +7,8 @@ use axum::response::{Html, IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tracing::info_span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{HttpState, page};
 use crate::health::Readiness;
@@ -43,6 +45,7 @@ fn endpoints(state: &HttpState) -> Value {
 pub(super) async fn liveness(State(state): State<HttpState>) -> impl IntoResponse {
     let facts = state.lifecycle.facts();
     let alive = facts.dead_because().is_none();
+    let _span = info_span!("health_liveness_check", uptime_seconds = facts.uptime.as_secs_f64()).entered();
     let body = json!({
         "status": if alive { "alive" } else { "dead" },
         "uptime_seconds": facts.uptime.as_secs_f64(),
@@ -60,6 +63,10 @@ struct ReadinessAnswer {
 
 pub(super) async fn readiness(State(state): State<HttpState>) -> impl IntoResponse {
     let readiness = Readiness::of(&state.lifecycle.facts(), &state.health.snapshot());
+    let span = info_span!("health_readiness_check", is_ready = readiness.ready);
+    for (component, state) in &readiness.components {
+        span.set_attribute(format!("component.{component}"), state.to_string());
+    }
     (ok_or_unavailable(readiness.ready), Json(ReadinessAnswer { readiness, timestamp: unix_time() }))
 }
 

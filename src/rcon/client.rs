@@ -19,6 +19,7 @@ use crate::domain::ServerTag;
 use crate::health::{Component, HealthRegistry};
 use crate::supervisor::Backoff;
 use crate::telemetry::metrics::count_error;
+use crate::telemetry::traces;
 
 /// Who asks: people are served before samplers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,9 +164,11 @@ impl RconClient {
         limit: Option<Duration>,
     ) -> Result<Reply, RconError> {
         let line = command.into();
-        let span = tracing::info_span!("rcon.command", server = %self.server());
-        let outcome = self.send(priority, line, limit.unwrap_or(self.shared.times.command)).instrument(span).await;
-        outcome.inspect_err(|error| {
+        let verb = line.verb().to_owned();
+        let span = tracing::info_span!("rcon.command", otel.kind = "client", server = %self.server(), verb);
+        let work = self.send(priority, line, limit.unwrap_or(self.shared.times.command)).instrument(span.clone());
+        work.await.inspect_err(|error| {
+            traces::failed(&span, error);
             if matches!(error, RconError::QueueFull | RconError::WaitedTooLong(_)) {
                 Shared::count(error);
             }

@@ -6,11 +6,15 @@ use anyhow::Context;
 use tracing::Subscriber;
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, fmt};
 
+use super::json_line::JsonLine;
 use super::panic_hook;
+use super::traces::Traces;
 use crate::config::settings::{LogFormat, LogSettings};
 
 /// Libraries that say more than an operator wants to know. Both `log.level` and `RUST_LOG` can say otherwise.
@@ -22,17 +26,22 @@ const QUIET: &str = "serenity=warn,tungstenite=warn,h2=warn,hyper=warn,reqwest=w
 /// where the operator does not speak of serenity.
 const QUIET_GATEWAY: &str = ",serenity::gateway=error";
 
-/// Sends the program's log to standard error, and panics into the log.
+/// Sends the program's log to standard error, panics into the log, and spans to `traces`.
 ///
 /// The filter is `RUST_LOG` where that is set and not empty, else `log.level`.
 ///
 /// # Errors
 /// When the filter cannot be read, or a log is set up already.
-pub fn init(settings: &LogSettings) -> anyhow::Result<()> {
+pub fn init(settings: &LogSettings, traces: Option<&Traces>) -> anyhow::Result<()> {
     let rust_log = std::env::var("RUST_LOG").ok();
     let filter = choose_filter(settings, rust_log.as_deref())?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    subscriber(settings.format, filter, colour, std::io::stderr).try_init().context("the log is set up already")?;
+    let logged = lines(settings.format, filter, colour, std::io::stderr);
+    tracing_subscriber::registry()
+        .with(traces.map(Traces::layer))
+        .with(logged)
+        .try_init()
+        .context("the log is set up already")?;
     panic_hook::install();
     Ok(())
 }
@@ -55,17 +64,18 @@ fn choose_filter(settings: &LogSettings, rust_log: Option<&str>) -> anyhow::Resu
     }
 }
 
-/// The JSON form has `timestamp`, `level`, `target`, `message` and the event's own fields side by side, and `span`.
-fn subscriber<W>(format: LogFormat, filter: EnvFilter, colour: bool, writer: W) -> impl Subscriber + Send + Sync
+/// The JSON form is [`JsonLine`]'s.
+fn lines<S, W>(format: LogFormat, filter: EnvFilter, colour: bool, writer: W) -> impl Layer<S> + Send + Sync
 where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let layer = fmt::layer().with_writer(writer).with_ansi(colour);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = match format {
+    let lines: Box<dyn Layer<S> + Send + Sync> = match format {
         LogFormat::Console => layer.boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter))
+    lines.with_filter(filter)
 }
 
 #[cfg(test)]
@@ -92,7 +102,7 @@ mod tests {
     fn logged(format: LogFormat, filter: EnvFilter, said: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = subscriber(format, filter, false, move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(lines(format, filter, false, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, said);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }

@@ -83,6 +83,7 @@ metrics! {
     PROMETHEUS_FILE_AGE: Kind::Gauge, "factorio_isr_prometheus_file_age_seconds" ["server"], "Seconds since a mod last rewrote the server's file of metrics.";
     PROMETHEUS_FILE_DROPPED: Kind::Counter, "factorio_isr_prometheus_file_dropped_total" ["server", "reason"], "What of the file of metrics is not shown, counted at each reading, by reason: invalid, cap, collision.";
 
+    TRACE_SPANS: Kind::Counter, "factorio_isr_trace_spans_total" ["outcome"], "Spans for the collector by what became of them: exported, failed, dropped.";
     TASK_RESTARTS: Kind::Counter, "factorio_isr_task_restarts_total" ["task"], "Times the supervisor started a task again.";
     CONFIG_RELOAD_SUCCESS: Kind::Gauge, "factorio_isr_config_last_reload_successful" [], "1 when the configuration was last read without error.";
     CONFIG_RELOAD_TIMESTAMP: Kind::Gauge, "factorio_isr_config_last_reload_success_timestamp_seconds" [], "Unix time of the last successful reading of the configuration.";

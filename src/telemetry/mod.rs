@@ -1,14 +1,17 @@
-//! Logs and metrics. Tasks use these; pure code does not.
+//! Logs, metrics and traces. Tasks use these; pure code does not.
 
 #[cfg(test)]
 mod drift;
 mod exporter;
 pub mod exposition;
 pub mod game_metrics;
+mod json_line;
 pub mod logging;
 pub mod metrics;
 pub mod panic_hook;
 mod series;
+pub mod traces;
 
 pub use exporter::MetricsExporter;
 pub use series::{ServerSeries, preregister};
+pub use traces::Traces;

@@ -10,7 +10,7 @@ use super::metrics::{
     GAME_SERIES_CUT, GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING,
     LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS,
     PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS,
-    RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
+    RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS, TRACE_SPANS,
 };
 use crate::domain::{EventKind, Lane, LogSource, ServerTag};
 use crate::health::Component;
@@ -96,6 +96,9 @@ fn of_delivery() {
     }
     for outcome in ["delivered", "retry", "rejected"] {
         counter!(DELIVERIES, "outcome" => outcome).increment(0);
+    }
+    for outcome in ["exported", "failed", "dropped"] {
+        counter!(TRACE_SPANS, "outcome" => outcome).increment(0);
     }
     for scope in ["user", "global", "shared", "unknown"] {
         counter!(RATE_LIMITED, "scope" => scope).increment(0);

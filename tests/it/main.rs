@@ -27,3 +27,4 @@ mod sessions;
 mod sim;
 mod store;
 mod tail;
+mod traces;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, info_span, warn};
+use tracing::{Instrument as _, Span, error, field, info_span, warn};
 
 use crate::config::Settings;
 use crate::domain::{Lane, Notice};
@@ -20,6 +20,7 @@ use crate::health::{Component, HealthRegistry};
 use crate::rcon::RconClient;
 use crate::store::{AuditEntry, Store, StoreError};
 use crate::telemetry::metrics::{ErrorType, SLASH_COMMANDS, SLASH_LATENCY, count_error};
+use crate::telemetry::traces;
 
 use super::super::interactions::{Interactions, Message};
 use super::call::{Called, Options, Origin};
@@ -174,6 +175,11 @@ impl Service {
 
     fn count(command: &dyn SlashCommand, outcome: &'static str) {
         counter!(SLASH_COMMANDS, "command" => command.name(), "outcome" => outcome).increment(1);
+        let span = Span::current();
+        span.record("outcome", outcome);
+        if matches!(outcome, "failed" | "unknown") {
+            traces::failed(&span, &outcome);
+        }
     }
 
     async fn call(&self, call: &CommandInteraction, cancel: &CancellationToken) {
@@ -184,7 +190,8 @@ impl Service {
         let Some(called) = Called::of(call) else {
             return self.interactions.answer(&key, &private(texts::unknown_command())).await;
         };
-        let span = info_span!("slash_command", command = called.command.name());
+        let span =
+            info_span!("slash_command", otel.kind = "server", command = called.command.name(), outcome = field::Empty);
         let work = async {
             match self.admit(origin, called).await {
                 Err(text) => self.interactions.answer(&key, &private(text)).await,

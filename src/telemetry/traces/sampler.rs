@@ -1,0 +1,35 @@
+//! Which traces leave: a share of all, and every span that failed.
+
+use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, ShouldSample};
+
+/// Samples a ratio of the traces, children as their parents. What is not sampled is recorded all the same, so that
+/// the gate can let failures through.
+#[derive(Debug, Clone)]
+pub(super) struct ErrorsAlways(Sampler);
+
+impl ErrorsAlways {
+    /// `ratio`: 0 to 1.
+    pub(super) fn new(ratio: f64) -> Self {
+        Self(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
+    }
+}
+
+impl ShouldSample for ErrorsAlways {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let mut result = self.0.should_sample(parent, trace, name, kind, attributes, links);
+        if result.decision == SamplingDecision::Drop {
+            result.decision = SamplingDecision::RecordOnly;
+        }
+        result
+    }
+}
