@@ -30,6 +30,8 @@ pub struct SimDiscordConfig {
     pub nonce_memory: Duration,
     /// Dispatches a session can be told again after RESUME.
     pub replay_limit: usize,
+    /// The age from which edits of a message have a limit of their own; an hour in Discord.
+    pub old_after: Duration,
     /// Messages kept per channel; `None` keeps all. Counts go on either way.
     pub keep_messages: Option<usize>,
 }
@@ -48,6 +50,7 @@ impl Default for SimDiscordConfig {
             heartbeat_interval: Duration::from_millis(41_250),
             nonce_memory: Duration::from_mins(3),
             replay_limit: 1000,
+            old_after: Duration::from_hours(1),
             keep_messages: None,
         }
     }

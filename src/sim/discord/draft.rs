@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::embeds;
 use super::errors::ApiError;
 use super::mentions;
 use super::model::SimInvocation;
@@ -15,8 +16,6 @@ const MAX_NONCE: usize = 25;
 const MAX_FILES: usize = 10;
 /// Bytes of one file.
 const MAX_FILE: usize = 10 << 20;
-/// Embeds of a message.
-const MAX_EMBEDS: usize = 10;
 /// Bytes of a request.
 pub(super) const MAX_REQUEST: usize = 25 << 20;
 
@@ -24,6 +23,7 @@ pub(super) const MAX_REQUEST: usize = 25 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
     pub(super) filename: String,
+    pub(super) description: Option<String>,
     pub(super) bytes: Bytes,
 }
 
@@ -96,9 +96,7 @@ impl Draft {
     }
 
     fn check(&self) -> Result<(), ApiError> {
-        if self.embeds.as_array().is_some_and(|embeds| embeds.len() > MAX_EMBEDS) {
-            return Err(too_long("embeds", MAX_EMBEDS));
-        }
+        embeds::check(&self.embeds)?;
         if self.files.len() > MAX_FILES {
             return Err(ApiError::new(400, 30015, "Maximum number of attachments in a message reached (10)"));
         }
@@ -177,7 +175,7 @@ mod tests {
 
     #[test]
     fn file_over_ten_mebibytes_is_refused() {
-        let upload = |size: usize| Upload { filename: "a.txt".into(), bytes: vec![0; size].into() };
+        let upload = |size: usize| Upload { filename: "a.txt".into(), description: None, bytes: vec![0; size].into() };
         let read = |size| Draft::read(Payload { json: json!({}), files: vec![upload(size)] });
         assert!(read(MAX_FILE).is_ok());
         assert_eq!(read(MAX_FILE + 1).unwrap_err().code, 40005);

@@ -102,7 +102,11 @@ impl Connection {
             Some(2) => self.identify(data),
             Some(6) => self.resume(data),
             Some(_) if self.session.is_none() => self.socket.order(Command::Close(Some(4003))),
-            Some(3) => self.hub.change(|state| state.presence = data.clone()),
+            Some(3) => self.hub.change(|state| {
+                state.presence = data.clone();
+                state.counts.presences += 1;
+                state.tell(Change::Status);
+            }),
             Some(4 | 8) => {}
             _ => self.socket.order(Command::Close(Some(4001))),
         }

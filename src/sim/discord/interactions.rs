@@ -214,7 +214,12 @@ fn revise(state: &mut SimState, at: usize, id: u64, payload: Payload) -> Result<
     let content = draft::content(&payload.json)?;
     let mut files = Vec::new();
     for file in payload.files {
-        files.push(SimAttachment { id: state.next_id(), filename: file.filename, bytes: file.bytes });
+        files.push(SimAttachment {
+            id: state.next_id(),
+            filename: file.filename,
+            description: file.description,
+            bytes: file.bytes,
+        });
     }
     let json = payload.json;
     let change = move |message: &mut SimMessage| {

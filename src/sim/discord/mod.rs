@@ -3,7 +3,7 @@
 //!
 //! Objects carry every field that a strict client asks for. Rate limits, nonces, size limits and errors are Discord's;
 //! faults are switched on by the caller. What it does not know: permissions per channel, threads, reactions, webhooks of
-//! its own, embeds' length limits, compression, the gateway's limits on sending and on IDENTIFY.
+//! its own, compression, the gateway's limits on sending and on IDENTIFY.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -15,6 +15,7 @@
 
 mod config;
 mod draft;
+mod embeds;
 mod errors;
 mod faults;
 mod gateway;
@@ -205,6 +206,7 @@ impl SimDiscord {
             let author = SimUser { bot: post.bot, ..state.user(author) };
             let file = |(name, text): &(&str, &str)| Upload {
                 filename: (*name).into(),
+                description: None,
                 bytes: text.as_bytes().to_vec().into(),
             };
             let draft = Draft {

@@ -84,11 +84,19 @@ pub struct SimAttachment {
     pub id: u64,
     /// As uploaded.
     pub filename: String,
+    /// What stands for it where it cannot be seen.
+    pub description: Option<String>,
     /// The content.
     pub bytes: Bytes,
 }
 
 impl SimAttachment {
+    /// Its kind, by its name, as in `Content-Type`.
+    #[must_use]
+    pub fn content_type(&self) -> &'static str {
+        if self.filename.ends_with(".png") { "image/png" } else { "text/plain; charset=utf-8" }
+    }
+
     /// The content as text; what is not UTF-8 becomes U+FFFD.
     #[must_use]
     pub fn text(&self) -> String {
@@ -128,6 +136,8 @@ pub struct SimMessage {
     pub timestamp: Timestamp,
     /// When it was last edited.
     pub edited: Option<Timestamp>,
+    /// How often it was edited.
+    pub edits: u32,
     /// The field as sent; `None` if it was absent, which lets everything ping.
     pub allowed_mentions: Option<Value>,
     /// Whom it notifies, after `allowed_mentions`.

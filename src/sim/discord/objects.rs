@@ -144,7 +144,7 @@ fn attachment(base_url: &str, message: u64, index: usize, file: &SimAttachment) 
     let url = format!("{base_url}{}", attachment_path(message, index));
     json!({
         "id": file.id.to_string(), "filename": file.filename, "size": file.bytes.len(), "url": url, "proxy_url": url,
-        "content_type": "text/plain; charset=utf-8",
+        "content_type": file.content_type(), "description": file.description,
     })
 }
 

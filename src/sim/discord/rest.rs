@@ -73,10 +73,22 @@ async fn read_form(request: Request) -> Result<Payload, ApiError> {
         if is_json {
             payload.json = serde_json::from_slice(&bytes).map_err(|_| ApiError::invalid_json())?;
         } else if let Some(filename) = filename {
-            payload.files.push(Upload { filename, bytes });
+            payload.files.push(Upload { filename, description: None, bytes });
         }
     }
+    describe(&mut payload);
     Ok(payload)
+}
+
+/// Alt texts stand in the JSON, under the number of the file.
+fn describe(payload: &mut Payload) {
+    // The answer to an interaction has the message one level down.
+    let message = payload.json.get("data").unwrap_or(&payload.json);
+    let described = message["attachments"].as_array().cloned().unwrap_or_default();
+    for (at, file) in payload.files.iter_mut().enumerate() {
+        let about = described.iter().find(|about| about["id"] == json!(at) || about["id"] == json!(at.to_string()));
+        file.description = about.and_then(|about| about["description"].as_str()).map(str::to_owned);
+    }
 }
 
 struct Exchange<'a> {
@@ -124,6 +136,9 @@ impl Exchange<'_> {
             Ok(standing) => standing,
             Err((refused, standing)) => return limited(refused, RetryAfter::Seconds, standing),
         };
+        if let Err((refused, standing)) = self.admit_old() {
+            return too_many_old_edits(refused, standing);
+        }
         let call = Call { route: self.route, query, payload };
         let mut response = match self.hub.change(|state| routes::carry_out(state, call)) {
             Ok(Answer::Json(body)) => Json(body).into_response(),
@@ -134,6 +149,13 @@ impl Exchange<'_> {
             rate_limit::announce(response.headers_mut(), standing, Timestamp::now());
         }
         response
+    }
+
+    /// Messages that are no longer young have a limit of their own.
+    fn admit_old(&self) -> Result<(), (Refused, Option<Standing>)> {
+        let Some((channel, message)) = self.route.edited_message() else { return Ok(()) };
+        let old = self.hub.read(|state| state.is_old(channel, message));
+        if old { self.admit(Some(Bucket::OldEdits(channel))).map(drop) } else { Ok(()) }
     }
 
     fn admit(&self, bucket: Option<Bucket>) -> Result<Option<Standing>, (Refused, Option<Standing>)> {
@@ -149,6 +171,12 @@ impl Exchange<'_> {
     }
 }
 
+/// 429 with the code 30046.
+fn too_many_old_edits(refused: Refused, standing: Option<Standing>) -> Response {
+    let message = "Maximum number of edits to messages older than 1 hour reached. Try again later";
+    said_limited(refused, RetryAfter::Seconds, standing, json!({ "message": message, "code": 30046 }))
+}
+
 /// 429 as Discord says it.
 fn limited(refused: Refused, header: RetryAfter, standing: Option<Standing>) -> Response {
     let global = refused.scope == Scope::Global;
@@ -157,16 +185,19 @@ fn limited(refused: Refused, header: RetryAfter, standing: Option<Standing>) -> 
     } else {
         "You are being rate limited."
     };
-    let seconds = refused.retry_after.as_secs_f64();
-    let body = Json(json!({ "message": message, "retry_after": seconds, "global": global }));
-    let mut response = (StatusCode::TOO_MANY_REQUESTS, body).into_response();
+    said_limited(refused, header, standing, json!({ "message": message, "global": global }))
+}
+
+fn said_limited(refused: Refused, header: RetryAfter, standing: Option<Standing>, mut body: Value) -> Response {
+    body["retry_after"] = json!(refused.retry_after.as_secs_f64());
+    let mut response = (StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response();
     let headers = response.headers_mut();
     if let Some(standing) = standing {
         rate_limit::announce(headers, standing, Timestamp::now());
     }
     retry_after(headers, header, refused.retry_after);
     rate_limit::insert(headers, "x-ratelimit-scope", refused.scope.as_str());
-    if global {
+    if refused.scope == Scope::Global {
         rate_limit::insert(headers, "x-ratelimit-global", "true");
     }
     response.extensions_mut().insert(refused.scope);

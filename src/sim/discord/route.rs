@@ -45,6 +45,16 @@ impl Route {
         self.method == Method::POST && matches!(self.segments()[..], ["channels", _, "messages"])
     }
 
+    /// Channel and message of `PATCH /channels/{id}/messages/{id}`.
+    pub(super) fn edited_message(&self) -> Option<(u64, u64)> {
+        match self.segments()[..] {
+            ["channels", channel, "messages", message] if self.method == Method::PATCH => {
+                Some((channel.parse().ok()?, message.parse().ok()?))
+            }
+            _ => None,
+        }
+    }
+
     /// `GET /gateway` and `/gateway/bot`.
     pub(super) fn is_gateway_address(&self) -> bool {
         self.segments[0] == "gateway"

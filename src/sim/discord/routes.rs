@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::draft::{self, Draft, Payload};
+use super::embeds;
 use super::errors::ApiError;
 use super::interactions;
 use super::mentions;
@@ -179,6 +180,7 @@ fn edit_message(state: &mut SimState, channel: u64, id: u64, json: &Value) -> An
         return Err(ApiError::new(403, 50005, "Cannot edit a message authored by another user"));
     }
     let (content, allowed) = (draft::content(json)?, draft::allowed_mentions(json)?);
+    embeds::check(&json["embeds"])?;
     let message = state.edit(channel, id, |message| {
         message.content = content.unwrap_or_else(|| std::mem::take(&mut message.content));
         // An edit without the field parses mentions anew with the defaults.

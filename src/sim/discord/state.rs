@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -64,6 +65,7 @@ pub struct SimState {
     users: Vec<SimUser>,
     nonces: Nonces,
     keep_messages: Option<usize>,
+    old_after: Duration,
     last_id: u64,
     changes: broadcast::Sender<Change>,
 }
@@ -93,6 +95,7 @@ impl SimState {
             users: vec![config.bot.user()],
             nonces: Nonces::new(config.nonce_memory),
             keep_messages: config.keep_messages,
+            old_after: config.old_after,
             last_id: 0,
             changes,
         }
@@ -241,7 +244,12 @@ impl SimState {
 
     /// A message that is not in any channel yet.
     pub(super) fn compose(&mut self, channel: u64, author: SimUser, draft: Draft) -> SimMessage {
-        let file = |file: Upload| SimAttachment { id: self.next_id(), filename: file.filename, bytes: file.bytes };
+        let file = |file: Upload| SimAttachment {
+            id: self.next_id(),
+            filename: file.filename,
+            description: file.description,
+            bytes: file.bytes,
+        };
         let attachments = draft.files.into_iter().map(file).collect();
         SimMessage {
             id: self.next_id(),
@@ -251,6 +259,7 @@ impl SimState {
             attachments,
             timestamp: Timestamp::now(),
             edited: None,
+            edits: 0,
             pinged: mentions::pinged(&draft.content, draft.allowed_mentions.as_ref()),
             content: draft.content,
             allowed_mentions: draft.allowed_mentions,
@@ -280,6 +289,13 @@ impl SimState {
         self.nonces.forget();
     }
 
+    /// Whether a message is so old that its edits have a limit of their own.
+    pub(super) fn is_old(&self, channel: u64, id: u64) -> bool {
+        let age = |message: &Arc<SimMessage>| Timestamp::now().duration_since(message.timestamp);
+        self.find(channel, id)
+            .is_ok_and(|message| Duration::try_from(age(message)).is_ok_and(|age| age >= self.old_after))
+    }
+
     /// Changes a message in place; who may is the caller's question.
     pub(super) fn edit(
         &mut self,
@@ -290,6 +306,7 @@ impl SimState {
         let mut message = SimMessage::clone(self.find(channel, id)?);
         change(&mut message);
         message.edited = Some(Timestamp::now());
+        message.edits += 1;
         let message = self.replace(message);
         self.announce("MESSAGE_UPDATE", &message);
         Ok(message)

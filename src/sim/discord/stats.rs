@@ -23,6 +23,8 @@ pub struct SimStats {
     pub resumes: u64,
     /// Heartbeats heard.
     pub heartbeats: u64,
+    /// Times the bot set its own status.
+    pub presences: u64,
     /// Gateway connections that are open now.
     pub open_sockets: usize,
     /// Gateway connections that a fault kept from becoming one.

@@ -31,14 +31,6 @@ pub(super) async fn state(State(hub): State<Arc<Hub>>) -> Json<Value> {
 }
 
 fn snapshot(state: &SimState) -> Value {
-    let channels: Vec<Value> = state
-        .channels()
-        .map(|channel| {
-            json!({
-                "id": channel.id.to_string(), "name": channel.name, "topic": channel.topic, "category": channel.category,
-            })
-        })
-        .collect();
     let messages: Map<String, Value> = state
         .channels()
         .map(|channel| {
@@ -50,13 +42,25 @@ fn snapshot(state: &SimState) -> Value {
     let roles: Vec<Value> =
         state.roles.iter().map(|role| json!({ "id": role.id.to_string(), "name": role.name })).collect();
     json!({
-        "guild": { "name": state.guild.name }, "bot": { "name": state.bot.name, "online": online(state) },
-        "channels": channels, "messages": messages, "roles": roles,
+        "guild": { "name": state.guild.name }, "bot": bot(state), "channels": channels(state), "messages": messages, "roles": roles,
     })
 }
 
-fn online(state: &SimState) -> bool {
-    state.sessions.connected() > 0
+fn channels(state: &SimState) -> Vec<Value> {
+    let shown = state.channels().map(|channel| {
+        json!({
+            "id": channel.id.to_string(), "name": channel.name, "topic": channel.topic, "category": channel.category,
+        })
+    });
+    shown.collect()
+}
+
+/// The bot's name, whether it is there, and its own status: `online` or `idle`, and the text.
+fn bot(state: &SimState) -> Value {
+    let online = state.sessions.connected() > 0;
+    let activity = &state.presence["activities"][0];
+    let text = activity["state"].as_str().or_else(|| activity["name"].as_str()).filter(|_| online);
+    json!({ "name": state.bot.name, "online": online, "status": state.presence["status"], "activity": text })
 }
 
 fn shown(message: &SimMessage) -> Value {
@@ -66,7 +70,10 @@ fn shown(message: &SimMessage) -> Value {
         .enumerate()
         .map(|(n, file)| {
             let url = objects::attachment_path(message.id, n);
-            json!({ "filename": file.filename, "size": file.bytes.len(), "url": url })
+            json!({
+                "filename": file.filename, "size": file.bytes.len(), "url": url, "type": file.content_type(),
+                "alt": file.description,
+            })
         })
         .collect();
     let interaction = message.interaction.as_ref().map(|invocation| {
@@ -84,7 +91,7 @@ fn shown(message: &SimMessage) -> Value {
 }
 
 /// Server-sent events: `message` and `edit` with the message, `delete` with `{channel, id}`, and `status` with
-/// `{bot: {online}, missed}`; `missed` events were lost to a slow reader, who asks for the state anew. `private` has a
+/// `{bot, channels, missed}`; `missed` events were lost to a slow reader, who asks for the state anew. `private` has a
 /// message for the one who called, `ack` is `{interaction, thinking}`.
 pub(super) async fn events(State(hub): State<Arc<Hub>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = hub.changes.subscribe();
@@ -114,10 +121,10 @@ async fn next_event(hub: &Hub, changes: &mut broadcast::Receiver<Change>) -> Opt
 }
 
 fn status(hub: &Hub, missed: u64) -> Value {
-    json!({ "bot": { "online": hub.read(online) }, "missed": missed })
+    hub.read(|state| json!({ "bot": bot(state), "channels": channels(state), "missed": missed }))
 }
 
-/// A file of a message, as text.
+/// A file of a message.
 pub(super) async fn attachment(State(hub): State<Arc<Hub>>, Path((message, index)): Path<(u64, usize)>) -> Response {
     let file = hub.read(|state| {
         let found = state.channels().find_map(|channel| state.find(channel.id, message).ok());
@@ -125,7 +132,7 @@ pub(super) async fn attachment(State(hub): State<Arc<Hub>>, Path((message, index
         file.or_else(|| interactions::private_file(state, message, index))
     });
     match file {
-        Some(file) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], file.bytes).into_response(),
+        Some(file) => ([(header::CONTENT_TYPE, file.content_type())], file.bytes).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -10,9 +10,18 @@ function marked(tag, className, text, names) {
   return node;
 }
 
-export const renderEmbeds = (embeds, names) => (embeds || []).map(embed => renderEmbed(embed, names));
+export const renderEmbeds = (embeds, names, files) => (embeds || []).map(embed => renderEmbed(embed, names, files || []));
 
-function renderEmbed(embed, names) {
+// Files of a message that are pictures in one of its embeds stand nowhere else.
+const pictureName = embed => /^attachment:\/\/(.+)$/.exec((embed.image && embed.image.url) || "")?.[1];
+export const outsideEmbeds = (files, embeds) => (files || []).filter(file => !(embeds || []).some(embed => pictureName(embed) === file.filename));
+
+export function picture(file) {
+  const shown = el("img", { class: "picture", src: new URL(file.url, location.href).pathname, alt: file.alt || file.filename, title: file.alt || file.filename });
+  return el("a", { href: new URL(file.url, location.href).pathname, target: "_blank" }, shown);
+}
+
+function renderEmbed(embed, names, files) {
   const node = el("div", { class: "embed" });
   if (Number.isInteger(embed.color)) node.style.borderLeftColor = `#${(embed.color & 0xffffff).toString(16).padStart(6, "0")}`;
   if (embed.author) node.append(el("div", { class: "by" }, String(embed.author.name || "")));
@@ -22,10 +31,15 @@ function renderEmbed(embed, names) {
   }
   if (embed.description) node.append(marked("div", "content", embed.description, names));
   if ((embed.fields || []).length) node.append(el("div", { class: "fields" }, ...embed.fields.map(field => renderField(field, names))));
-  const foot = [embed.footer && embed.footer.text, embed.timestamp && new Date(embed.timestamp).toLocaleString()].filter(Boolean);
+  const image = files.find(file => file.filename === pictureName(embed));
+  if (image) node.append(picture(image));
+  const foot = [embed.footer && embed.footer.text, embed.timestamp && when(new Date(embed.timestamp))].filter(Boolean);
   if (foot.length) node.append(el("footer", {}, foot.join(" • ")));
   return node;
 }
+
+const clock = { hour: "2-digit", minute: "2-digit" };
+const when = at => at.toDateString() === new Date().toDateString() ? `Today at ${at.toLocaleTimeString(undefined, clock)}` : at.toLocaleString();
 
 const renderField = (field, names) => el("div", { class: field.inline ? "field inline" : "field" },
   marked("b", "name", field.name, names), marked("div", "content", field.value, names));

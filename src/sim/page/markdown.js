@@ -150,7 +150,13 @@ function stamp(seconds, style) {
   const at = new Date(seconds * 1000);
   const made = node("span", "stamp", style === "R" ? relative(seconds) : at.toLocaleString(undefined, STYLES[style]));
   made.title = at.toLocaleString();
+  if (style === "R") made.dataset.since = String(seconds);
   return made;
+}
+
+// Relative times age by themselves, as in Discord: no message is edited for that.
+export function age(root) {
+  for (const made of root.querySelectorAll(".stamp[data-since]")) made.textContent = relative(Number(made.dataset.since));
 }
 
 const UNITS = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];

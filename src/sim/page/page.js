@@ -1,8 +1,8 @@
 // The page of the demo. Whatever comes over the wire becomes text nodes: no markup is ever parsed from it.
 import { $, el } from "/dom.js";
-import { renderMarkdown } from "/markdown.js";
+import { age, renderMarkdown } from "/markdown.js";
 import { openComposer, reply, startComposer } from "/compose.js";
-import { renderButtons, renderEmbeds } from "/embeds.js";
+import { outsideEmbeds, picture, renderButtons, renderEmbeds } from "/embeds.js";
 import { acknowledged, isYou, answered, post, showYou, startYou, youAct } from "/you.js";
 
 const GROUP_MS = 7 * 60 * 1000;
@@ -40,11 +40,16 @@ function openChannel(id) {
   state.unread.delete(id);
   $("app").classList.remove("show-menu", "show-logs");
   const channel = state.channels.find(channel => channel.id === id);
-  $("channel-name").textContent = channel.name;
-  $("channel-topic").textContent = channel.topic || "";
+  showHeading(channel);
   openComposer(channel);
   renderChannels();
   renderMessages(channel);
+}
+
+function showHeading(channel) {
+  if (!channel) return;
+  $("channel-name").textContent = channel.name;
+  $("channel-topic").textContent = channel.topic || "";
 }
 
 // What a newcomer should see first: the chat of the first server, else whatever has most to show.
@@ -97,7 +102,8 @@ function messageNode(message, first) {
   const content = el("div", { class: "content" });
   content.append(renderMarkdown(message.content, state));
   if (message.edited) content.append(el("span", { class: "edited" }, "(edited)"));
-  node.append(content, ...(message.attachments || []).map(fileCard), ...renderEmbeds(message.embeds, state));
+  const files = outsideEmbeds(message.attachments, message.embeds).map(file => file.type === "image/png" ? picture(file) : fileCard(file));
+  node.append(content, ...files, ...renderEmbeds(message.embeds, state, message.attachments));
   node.append(...renderButtons(message.components, component => press(message, component)));
   if ((message.reactions || []).length) node.append(el("div", { class: "reactions" }, ...message.reactions.map(reaction)));
   if (message.ephemeral) {
@@ -342,8 +348,11 @@ function listen() {
     if (messagesOf(message.channel).some(known => known.id === message.id)) replace(message); else receive(message);
   });
   on("ack", acknowledged);
-  on("status", ({ bot, missed }) => {
-    state.bot.online = bot.online;
+  on("status", ({ bot, channels, missed }) => {
+    Object.assign(state.bot, bot);
+    state.channels = channels;
+    renderChannels();
+    showHeading(channels.find(channel => channel.id === state.open));
     showConnection();
     if (missed) reload();
   });
@@ -352,8 +361,9 @@ function listen() {
 // The bot's presence, as Discord knows it; or what is wrong between this page and its server.
 function showConnection(trouble) {
   const online = !trouble && state.bot.online !== false;
-  $("connection").textContent = trouble || (online ? "online" : "offline");
+  $("connection").textContent = trouble || (online ? state.bot.activity || "online" : "offline");
   $("connection").classList.toggle("live", online);
+  $("connection").classList.toggle("idle", online && state.bot.status === "idle");
 }
 
 function listenToLogs() {
@@ -395,6 +405,7 @@ startYou({
   },
   renamed: () => { if (state.open) renderMessages(state.channels.find(channel => channel.id === state.open)); },
 });
+setInterval(() => age(document), 1000);
 startComposer(state);
 listen();
 listenToLogs();

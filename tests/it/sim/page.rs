@@ -29,7 +29,10 @@ async fn state_names_the_channels_and_their_last_messages() {
     let state: Value = Rest::new(&discord).client.get(url).send().await.unwrap().json().await.unwrap();
     assert_eq!(
         (&state["guild"]["name"], &state["bot"]),
-        (&json!("Simulated guild"), &json!({ "name": "factorio-isr", "online": false }))
+        (
+            &json!("Simulated guild"),
+            &json!({ "name": "factorio-isr", "online": false, "status": null, "activity": null })
+        )
     );
     assert_eq!(state["channels"][0], json!({ "id": "111", "name": "factory", "topic": null, "category": null }));
     let messages = state["messages"]["111"].as_array().unwrap();
