@@ -17,6 +17,7 @@ use crate::config::settings::ServerSettings;
 use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
+use crate::discord::status::{self, ChannelTopics, StatusMessages};
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, SystemClock};
 use crate::events::{EventRules, Pipeline};
@@ -209,7 +210,8 @@ impl Parts<'_> {
         let games = self.start_rcon();
         self.start_games(&games, board);
         self.start_history(Arc::clone(&clock));
-        let dispatches = self.start_conversation(games, Arc::clone(&clock))?;
+        let mut dispatches = self.start_conversation(games, Arc::clone(&clock))?;
+        self.start_status(board, &mut dispatches)?;
         self.start_gateway(dispatches);
         let batches = self.start_pipeline(&rules, clock).await?;
         self.start_tails(&batches);
@@ -277,6 +279,28 @@ impl Parts<'_> {
             let spec = TaskSpec::restart(format!("sampler {}", server.tag), Stage::Intake);
             self.supervisor.spawn(spec, None, move |cancel| sampler.clone().run(cancel));
         }
+        board
+    }
+
+    /// What Discord shows of the games without being asked.
+    fn start_status(&mut self, board: &GameBoard, dispatches: &mut Dispatches) -> anyhow::Result<()> {
+        let (settings, health) = (self.settings, self.health.clone());
+        // Also where no server has one: those of before are deleted.
+        let messages = StatusMessages::new(settings, self.store.clone(), board.clone(), health.clone())?;
+        let spec = TaskSpec::restart("status", Stage::Intake);
+        self.supervisor.spawn(spec, None, move |cancel| messages.clone().run(cancel));
+        if !settings.status.topics.is_empty() {
+            let topics = ChannelTopics::new(settings, self.store.clone(), board.clone(), health)?;
+            let spec = TaskSpec::restart("topics", Stage::Intake);
+            self.supervisor.spawn(spec, None, move |cancel| topics.clone().run(cancel));
+        }
+        if settings.status.presence {
+            let (wanted, board) = (dispatches.presence(), board.clone());
+            let spec = TaskSpec::restart("presence", Stage::Intake);
+            self.supervisor
+                .spawn(spec, None, move |cancel| status::keep_presence(board.clone(), wanted.clone(), cancel));
+        }
+        Ok(())
     }
 
     /// Rolls samples up and lets go of what is old.

@@ -46,6 +46,7 @@ sections! {
         mentions: MentionsSection = section;
         game: GameSection = section;
         traces: TracesSection = section;
+        status: StatusSection = section;
         /// One table a server; its name is the server's tag.
         servers: BTreeMap<ServerTag, ServerSection> = section;
         /// Changes to the built-in events, by their key.
@@ -230,6 +231,22 @@ sections! {
         instance: String = optional;
     }
 
+    /// `[status]`: what Discord shows of the games without being asked.
+    StatusSection {
+        /// Whether there are status messages and topics, where a server has a channel for them.
+        enabled: bool = true;
+        /// A status message changes at most this often. 1s to 1h.
+        floor: Duration = "15s";
+        /// Whether the bot's own status tells how many players there are.
+        presence: bool = true;
+        /// The topic of `channels.topic`.
+        topic: String = "{state}, {players} players online, Factorio {version}";
+        /// The name of `channels.topic`; absent: it stays as it is.
+        channel_name: String = optional;
+        /// A channel's topic and name change at most this often. 5m to 1d.
+        channel_floor: Duration = "10m";
+    }
+
     /// `[log]`: the program's own log.
     LogSection {
         /// `console` for people, `json` for machines.
@@ -279,6 +296,10 @@ sections! {
         game: ChannelId = optional;
         /// What people did by slash commands.
         audit: ChannelId = optional;
+        /// Where the server's status message is; absent: it has none.
+        status: ChannelId = optional;
+        /// The channel whose topic tells how the game is; absent: none.
+        topic: ChannelId = optional;
     }
 
     /// `[servers.TAG.rcon]`

@@ -20,6 +20,7 @@ mod secret;
 mod section;
 pub mod settings;
 mod source;
+mod status;
 pub mod summary;
 mod traces;
 mod value;

@@ -22,7 +22,7 @@ use super::settings::{
     Settings,
 };
 use super::value::MemberIds;
-use super::{Loaded, chat, duration, files, game, history, patterns, traces};
+use super::{Loaded, chat, duration, files, game, history, patterns, status, traces};
 use crate::domain::{EventKind, Route, ServerTag};
 
 /// What came of a file; `None` where problems were added.
@@ -51,11 +51,13 @@ fn settings(
     let zone = file.timezone.unwrap_or_else(TimeZone::system);
     let resolver = Resolver { base: &base, env, zone };
     let discord = file.discord.and_then(|section| resolver.discord(section, problems));
+    let park_retry = file.relay.as_ref().map(|section| section.park_retry);
     let ttl = file.relay.as_ref().map(|section| section.inbound_ttl);
     let relay = file.relay.map(|section| relay(&section, problems));
     let database = file.database.map(|section| database(section, &base, problems));
     let log = file.log.and_then(|section| log(section, problems));
     let chat_from = chat::sources(file.servers.iter().flatten());
+    let shown = status::channels(file.servers.iter().flatten());
     let tags = file.servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
     let commands = file.commands.and_then(|section| commands(section, &tags, problems));
     let mut servers = file.servers;
@@ -66,6 +68,7 @@ fn settings(
     let mentions = file.mentions.map(|section| chat::mentions(section, problems));
     let game = file.game.and_then(|section| game::resolve(section, own_game, problems));
     let (traces, retired) = file.traces.and_then(|section| traces::resolve(section, env, problems)).unzip();
+    let status = file.status.and_then(|section| status::resolve(&section, shown, park_retry?, problems));
     let mut warnings = lua_warnings(&servers);
     warnings.extend(chat::warnings(&servers, &chat_from));
     warnings.extend(retired.flatten());
@@ -81,6 +84,7 @@ fn settings(
         chat: chat?,
         mentions: mentions?,
         game: game?,
+        status: status?,
         http: HttpSettings { host: http.host, port: http.port },
         metrics: MetricsSettings { enabled: file.metrics?.enabled },
         database: database?,

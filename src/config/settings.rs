@@ -10,7 +10,9 @@ use jiff::tz::TimeZone;
 use regex::Regex;
 use secrecy::SecretString;
 
-use crate::domain::{ChannelId, ChatTemplate, EventKind, Lane, LogSource, ModLogName, Route, ServerTag};
+use crate::domain::{
+    ChannelId, ChatTemplate, EventKind, Lane, LogSource, ModLogName, Route, ServerTag, StatusTemplate,
+};
 
 /// The whole configuration. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -33,6 +35,8 @@ pub struct Settings {
     pub mentions: MentionSettings,
     /// `[game]`
     pub game: GameSettings,
+    /// `[status]`
+    pub status: StatusSettings,
     /// `[http]`
     pub http: HttpSettings,
     /// `[metrics]`
@@ -342,6 +346,27 @@ pub enum MentionTarget {
     User(u64),
     /// A role's id.
     Role(u64),
+}
+
+/// `[status]`, and `servers.TAG.channels.{status,topic}`
+#[derive(Debug, Clone)]
+pub struct StatusSettings {
+    /// `floor`: a status message changes at most this often.
+    pub floor: Duration,
+    /// `presence`: whether the bot's own status tells of the players.
+    pub presence: bool,
+    /// `topic`
+    pub topic: StatusTemplate,
+    /// `channel_name`; `None` = it stays as it is.
+    pub channel_name: Option<StatusTemplate>,
+    /// `channel_floor`: a channel's topic and name change at most this often.
+    pub channel_floor: Duration,
+    /// `relay.park_retry`: how long a channel rests that Discord refuses.
+    pub park_retry: Duration,
+    /// `channels.status` of each server that has it; empty where `enabled = false`.
+    pub messages: BTreeMap<ServerTag, ChannelId>,
+    /// `channels.topic` of each server that has it, no two the same; empty where `enabled = false`.
+    pub topics: BTreeMap<ServerTag, ChannelId>,
 }
 
 /// `[http]`

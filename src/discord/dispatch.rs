@@ -3,8 +3,10 @@
 use metrics::counter;
 use serenity::all::{ChannelId, GatewayIntents, Interaction, Message, MessageId, MessageUpdateEvent};
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
+use super::status::Presence;
 use crate::telemetry::metrics::GATEWAY_EVENTS_DROPPED;
 
 /// Interactions that may wait. Each must be answered within 3 s: more than these could not be anyway.
@@ -30,17 +32,18 @@ pub enum GatewayEvent {
     },
 }
 
-/// Who hears what of the gateway. Nothing by default, with the one intent a connection needs. Clones are the same.
+/// Who hears what of the gateway, and what it shows of the bot. Nothing by default, with the one intent a connection needs. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Dispatches {
     intents: GatewayIntents,
     interactions: Option<mpsc::Sender<Interaction>>,
     messages: Option<mpsc::Sender<GatewayEvent>>,
+    presence: Option<watch::Receiver<Option<Presence>>>,
 }
 
 impl Default for Dispatches {
     fn default() -> Self {
-        Self { intents: GatewayIntents::GUILDS, interactions: None, messages: None }
+        Self { intents: GatewayIntents::GUILDS, interactions: None, messages: None, presence: None }
     }
 }
 
@@ -59,6 +62,18 @@ impl Dispatches {
         self.messages = Some(sender);
         self.intents |= intents;
         receiver
+    }
+
+    /// What the sender is told becomes the bot's own status. It needs no intent.
+    pub fn presence(&mut self) -> watch::Sender<Option<Presence>> {
+        let (sender, receiver) = watch::channel(None);
+        self.presence = Some(receiver);
+        sender
+    }
+
+    /// What the bot's own status should be now; `None` = nothing is known, or it is left alone.
+    pub(super) fn wanted_presence(&self) -> Option<Presence> {
+        self.presence.as_ref().and_then(|wanted| wanted.borrow().clone())
     }
 
     /// The same without what Discord must be asked for in the developer portal; `None` when nothing is.

@@ -11,12 +11,13 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::settings::DiscordSettings;
 use crate::health::{Component, ComponentHandle};
-use crate::telemetry::metrics::{ErrorType, GATEWAY_RECONNECTS, count_error};
+use crate::telemetry::metrics::{ErrorType, GATEWAY_RECONNECTS, STATUS_UPDATES, count_error};
 
 use super::dispatch::Dispatches;
 use super::preflight::{Trouble, ask_gateway};
 use super::rest::Rest;
 use super::session::{End, Session};
+use super::status::Presence;
 use super::watchdog::{Signal, Verdict, Watchdog};
 
 /// The waits and limits of the gateway. The defaults suit the real Discord.
@@ -44,6 +45,8 @@ pub struct GatewayTimes {
     pub refused_longest: Duration,
     /// A connection that held this long starts the waits from the beginning.
     pub settled: Duration,
+    /// The bot's own status changes at most this often: Discord takes five changes in 20 s.
+    pub presence_floor: Duration,
     /// The patience at a stop, for the close frame and again for the runtime.
     pub stop: Duration,
 }
@@ -62,6 +65,7 @@ impl Default for GatewayTimes {
             refused_first: Duration::from_mins(5),
             refused_longest: Duration::from_hours(1),
             settled: Duration::from_mins(10),
+            presence_floor: Duration::from_secs(15),
             stop: Duration::from_secs(1),
         }
     }
@@ -102,6 +106,7 @@ pub async fn run_gateway_with(
         report: Report { limited: false, health, since: None, connected_before: false },
         retries: Backoff::new(times.retry_first, times.retry_longest),
         refusals: Backoff::new(times.refused_first, times.refused_longest),
+        shown: None,
     };
     loop {
         let end = keeper.try_once().await;
@@ -123,6 +128,8 @@ struct Keeper {
     report: Report,
     retries: Backoff,
     refusals: Backoff,
+    /// When the bot's own status was last set, and to what.
+    shown: Option<(Instant, Presence)>,
 }
 
 /// What became of one try.
@@ -164,6 +171,7 @@ impl Keeper {
                 () = self.cancel.cancelled() => return End::Stopped,
                 next = session.next() => match next {
                     Ok(signal) => {
+                        self.greeted(signal);
                         watchdog.signal(signal, Instant::now());
                         self.report.count(signal);
                     }
@@ -175,6 +183,7 @@ impl Keeper {
                 Verdict::Up => {
                     self.report.up();
                     self.reset_waits(*up_since.get_or_insert_with(Instant::now));
+                    self.show_presence(session).await;
                 }
                 Verdict::Down(reason) => {
                     up_since = None;
@@ -182,6 +191,24 @@ impl Keeper {
                 }
                 Verdict::Dead(reason) => return End::Failed(reason),
             }
+        }
+    }
+
+    /// A new session knows nothing of the bot's own status.
+    fn greeted(&mut self, signal: Signal) {
+        if signal == Signal::Ready
+            && let Some((_, presence)) = &mut self.shown
+        {
+            presence.text.clear();
+        }
+    }
+
+    async fn show_presence(&mut self, session: &Session) {
+        let Some(wanted) = self.dispatches.wanted_presence() else { return };
+        let early = |(at, shown): &(Instant, Presence)| *shown == wanted || at.elapsed() < self.times.presence_floor;
+        if !self.shown.as_ref().is_some_and(early) && session.show(&wanted).await {
+            counter!(STATUS_UPDATES, "what" => "presence", "outcome" => "done").increment(1);
+            self.shown = Some((Instant::now(), wanted));
         }
     }
 

@@ -11,6 +11,7 @@ mod preflight;
 mod rest;
 mod session;
 mod sink;
+pub mod status;
 mod watchdog;
 
 pub use commands::Commands;

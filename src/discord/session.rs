@@ -11,11 +11,11 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret;
 use serenity::Error;
 use serenity::all::{
-    CollectorCallback, Context, Event, EventHandler, Interaction, MessageId, Ready, ResumedEvent, ShardId,
+    CollectorCallback, Context, Event, EventHandler, Interaction, MessageId, OnlineStatus, Ready, ResumedEvent, ShardId,
     ShardMessenger,
 };
 use serenity::client::ClientBuilder;
-use serenity::gateway::{GatewayError, ShardManager};
+use serenity::gateway::{ActivityData, GatewayError, ShardManager};
 use serenity::http::{Http, HttpBuilder};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,6 +30,7 @@ use super::dispatch::{Dispatches, GatewayEvent};
 use super::error_class::TOKEN_REFUSED;
 use super::gateway::GatewayTimes;
 use super::rest::Rest;
+use super::status::Presence;
 use super::watchdog::{Shard, Signal};
 
 /// How long a look at the shard may wait for serenity's lock.
@@ -120,6 +121,16 @@ impl Session {
             self.seen = shard.map(|runner| Shard { stage: runner.stage, latency: runner.latency });
         }
         self.seen
+    }
+
+    /// Gives the bot its own status. `false` while serenity has no shard to say it to.
+    pub(super) async fn show(&self, presence: &Presence) -> bool {
+        let Some(manager) = self.manager.borrow().clone() else { return false };
+        let Ok(runners) = timeout(LOCK_PATIENCE, manager.runners.lock()).await else { return false };
+        let Some(shard) = runners.get(&ShardId(0)) else { return false };
+        let status = if presence.idle { OnlineStatus::Idle } else { OnlineStatus::Online };
+        shard.runner_tx.set_presence(Some(ActivityData::custom(&presence.text)), status);
+        true
     }
 
     /// Waits for what serenity reports next, or for a session that ends by itself.

@@ -212,7 +212,7 @@ fn nonce_is_stale(first_attempt: Timestamp) -> bool {
 }
 
 /// The id that a message of this Unix time in milliseconds would have at least.
-fn snowflake(unix_ms: i64) -> u64 {
+pub(super) fn snowflake(unix_ms: i64) -> u64 {
     u64::try_from(unix_ms - DISCORD_EPOCH_MS).unwrap_or(0) << 22
 }
 

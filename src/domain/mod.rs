@@ -8,6 +8,7 @@ mod log;
 mod notice;
 mod server_tag;
 pub mod sessions;
+mod status_template;
 mod words;
 
 pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
@@ -17,4 +18,5 @@ pub use happening::Happening;
 pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, ModLogName, Position};
 pub use notice::{ChannelId, Lane, Mentions, Notice};
 pub use server_tag::{InvalidServerTag, ServerTag};
+pub use status_template::{StatusPart, StatusTemplate, StatusTemplateError};
 pub use words::Words;

@@ -13,6 +13,7 @@ mod outbox;
 mod preferences;
 mod records;
 mod sessions;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,7 @@ pub use inbound::{Edit, LineEnd, Mark, MarkChange, QueuedChat, SaidChat};
 pub use ingest::{CommitOutcome, IngestedBatch, StoredCheckpoint};
 pub use outbox::{NewMessage, OutboxRow, StoredMessage};
 pub use records::{PlayTime, PlayerRecord};
+pub use status::{ChannelEdit, StatusMessage};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 

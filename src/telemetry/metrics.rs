@@ -77,6 +77,7 @@ metrics! {
     RELAY_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_relay_latency_seconds" [], "Seconds from the reading of a line to its delivery.";
     GATEWAY_RECONNECTS: Kind::Counter, "factorio_isr_gateway_reconnects_total" [], "New or resumed gateway sessions after the first.";
     GATEWAY_EVENTS_DROPPED: Kind::Counter, "factorio_isr_gateway_events_dropped_total" ["kind"], "Events of Discord dropped because too many waited.";
+    STATUS_UPDATES: Kind::Counter, "factorio_isr_status_updates_total" ["what", "outcome"], "Requests that change a status message, a channel's topic or the bot's own status, by outcome: done, gone, retry, refused.";
     SLASH_COMMANDS: Kind::Counter, "factorio_isr_slash_commands_total" ["command", "outcome"], "Slash commands by how they ended.";
     SLASH_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_slash_command_seconds" ["command"], "Seconds a slash command took to be done, the game included.";
 

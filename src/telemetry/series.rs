@@ -10,7 +10,7 @@ use super::metrics::{
     GAME_SERIES_CUT, GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING,
     LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS,
     PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS,
-    RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, TAIL_LAG_BYTES, TAIL_LAG_SECONDS, TRACE_SPANS,
+    RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, STATUS_UPDATES, TAIL_LAG_BYTES, TAIL_LAG_SECONDS, TRACE_SPANS,
 };
 use crate::domain::{EventKind, Lane, LogSource, ServerTag};
 use crate::health::Component;
@@ -106,6 +106,12 @@ fn of_delivery() {
     for kind in ["interaction", "ready", "message", "message_update", "message_delete"] {
         counter!(GATEWAY_EVENTS_DROPPED, "kind" => kind).increment(0);
     }
+    for what in ["message", "channel"] {
+        for outcome in ["done", "gone", "retry", "refused"] {
+            counter!(STATUS_UPDATES, "what" => what, "outcome" => outcome).increment(0);
+        }
+    }
+    counter!(STATUS_UPDATES, "what" => "presence", "outcome" => "done").increment(0);
     for name in [RETRIES, GATEWAY_RECONNECTS] {
         counter!(name).increment(0);
     }

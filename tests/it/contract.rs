@@ -33,7 +33,7 @@ const MAY_KNOW: &[(&str, May)] = &[
     ("tail", Know(&["domain", "config", "health", "telemetry"])),
     ("events", Know(&["domain", "config", "store", "health", "telemetry"])),
     ("delivery", Know(&["domain", "config", "store", "health", "telemetry"])),
-    ("discord", Know(&["domain", "config", "delivery", "store", "rcon", "health", "telemetry"])),
+    ("discord", Know(&["domain", "config", "delivery", "store", "events", "rcon", "game", "health", "telemetry"])),
     // The backoff between attempts is the supervisor's.
     ("game", Know(&["domain", "config", "store", "rcon", "telemetry"])),
     ("rcon", Know(&["domain", "config", "supervisor", "health", "telemetry"])),

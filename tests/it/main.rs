@@ -25,6 +25,7 @@ mod relay;
 mod samples;
 mod sessions;
 mod sim;
+mod status;
 mod store;
 mod tail;
 mod traces;

@@ -1,0 +1,221 @@
+//! Keeps the topic of a server's channel, and its name where that is wanted: rarely, as Discord allows two changes in
+//! ten minutes, and with the last one remembered across restarts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::counter;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::any_change;
+use super::api::{self, Said, backoff};
+use super::words::part;
+use crate::config::Settings;
+use crate::config::settings::StatusSettings;
+use crate::discord::rest::Rest;
+use crate::domain::{ChannelId, ServerTag, StatusTemplate};
+use crate::game::{GameBoard, GameLink, GameView};
+use crate::health::{Component, HealthRegistry};
+use crate::store::{ChannelEdit, Store, StoreError};
+use crate::telemetry::metrics::{ErrorType, STATUS_UPDATES, count_error};
+
+/// Characters of a channel's topic.
+const LONGEST_TOPIC: usize = 1024;
+/// Characters of a channel's name.
+const LONGEST_NAME: usize = 100;
+/// The least wait after a failure: what is rare need not be hurried.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// The task of all topics. A clone is a fresh start for the supervisor; run one at a time.
+#[derive(Debug, Clone)]
+pub struct ChannelTopics {
+    rest: Arc<Rest>,
+    store: Store,
+    health: HealthRegistry,
+    settings: StatusSettings,
+    names: Vec<(ServerTag, String)>,
+    /// Keeps the games' senders alive.
+    board: GameBoard,
+}
+
+/// One server's channel.
+struct Place {
+    tag: ServerTag,
+    name: String,
+    channel: ChannelId,
+    view: watch::Receiver<GameView>,
+    last: Option<ChannelEdit>,
+    not_before: Instant,
+    failures: u32,
+    parked: bool,
+}
+
+/// What a channel should be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
+    topic: String,
+    name: Option<String>,
+}
+
+impl ChannelTopics {
+    /// Topics about the games of `board`.
+    ///
+    /// # Errors
+    /// When the token or `discord.api_base` cannot be used at all.
+    pub fn new(settings: &Settings, store: Store, board: GameBoard, health: HealthRegistry) -> anyhow::Result<Self> {
+        Ok(Self {
+            rest: Arc::new(Rest::new(&settings.discord)?),
+            store,
+            health,
+            settings: settings.status.clone(),
+            names: settings.servers.iter().map(|server| (server.tag.clone(), server.name.clone())).collect(),
+            board,
+        })
+    }
+
+    /// Runs until `cancel`.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
+        cancel.run_until_cancelled(self.keep()).await.unwrap_or(Ok(()))
+    }
+
+    async fn keep(&self) -> anyhow::Result<()> {
+        let mut places = self.places().await?;
+        loop {
+            let now = Instant::now();
+            let due = places.iter_mut().find(|place| place.not_before <= now && self.wants(place));
+            if let Some(place) = due {
+                self.change(place).await?;
+                continue;
+            }
+            let waiting = places.iter().filter(|place| self.wants(place)).map(|place| place.not_before);
+            let earliest = waiting.min().unwrap_or(now + self.settings.channel_floor);
+            tokio::select! {
+                () = sleep_until(earliest) => {}
+                () = any_change(places.iter_mut().map(|place| &mut place.view)) => {}
+            }
+        }
+    }
+
+    async fn places(&self) -> Result<Vec<Place>, StoreError> {
+        let mut places = Vec::new();
+        for (tag, name) in &self.names {
+            let (Some(channel), Some(view)) = (self.settings.topics.get(tag), self.board.watch(tag)) else { continue };
+            let last = self.store.channel_edit(*channel).await?;
+            let rest = last.as_ref().map(|last| rest_of(last.at, self.settings.channel_floor, Timestamp::now()));
+            places.push(Place {
+                tag: tag.clone(),
+                name: name.clone(),
+                channel: *channel,
+                view,
+                last,
+                not_before: Instant::now() + rest.unwrap_or_default(),
+                failures: 0,
+                parked: false,
+            });
+        }
+        Ok(places)
+    }
+
+    /// Whether the channel should be called otherwise. A game that was not asked yet changes nothing.
+    fn wants(&self, place: &Place) -> bool {
+        let view = place.view.borrow();
+        let wanted = self.wanted(&place.name, &view);
+        let has = |last: &ChannelEdit| last.topic.as_ref() == Some(&wanted.topic) && last.name == wanted.name;
+        view.link != GameLink::Unknown && !place.last.as_ref().is_some_and(has)
+    }
+
+    fn wanted(&self, server: &str, view: &GameView) -> Wanted {
+        let fill = |template: &StatusTemplate, longest: usize| {
+            let text = template.render(|which| part(which, server, view));
+            text.chars().take(longest).collect()
+        };
+        let name = self.settings.channel_name.as_ref();
+        Wanted { topic: fill(&self.settings.topic, LONGEST_TOPIC), name: name.map(|name| fill(name, LONGEST_NAME)) }
+    }
+
+    /// The attempt is remembered before it is made: a program that is killed in between does not try too early.
+    async fn change(&self, place: &mut Place) -> Result<(), StoreError> {
+        let wanted = self.wanted(&place.name, &place.view.borrow_and_update().clone());
+        let before = place.last.take();
+        let (topic, name) = before.map(|last| (last.topic, last.name)).unwrap_or_default();
+        let mut edit = ChannelEdit { at: Timestamp::now(), topic, name };
+        self.store.channel_edited(place.channel, &edit).await?;
+        let said = api::retitle(&self.rest, place.channel, &wanted.topic, wanted.name.as_deref()).await;
+        if matches!(said, Said::Done(_)) {
+            (edit.topic, edit.name) = (Some(wanted.topic), wanted.name);
+            self.store.channel_edited(place.channel, &edit).await?;
+        }
+        place.last = Some(edit);
+        self.settle(place, &said);
+        Ok(())
+    }
+
+    fn settle(&self, place: &mut Place, said: &Said) {
+        let (wait, outcome) = match said {
+            Said::Done(_) => {
+                place.failures = 0;
+                self.unpark(place);
+                (self.settings.channel_floor, "done")
+            }
+            Said::Later { after, reason, .. } => {
+                debug!(server = %place.tag, reason, "The channel's topic waits");
+                place.failures += 1;
+                (backoff(place.failures, *after).max(RETRY), "retry")
+            }
+            Said::Gone => (self.settings.park_retry, "gone"),
+            Said::Refused(reason) => {
+                self.park(place, reason);
+                (self.settings.park_retry.max(self.settings.channel_floor), "refused")
+            }
+        };
+        place.not_before = Instant::now() + wait;
+        counter!(STATUS_UPDATES, "what" => "channel", "outcome" => outcome).increment(1);
+    }
+
+    fn park(&self, place: &mut Place, reason: &str) {
+        let reason =
+            format!("no topic of {}: the bot needs Manage Channels in channel {}; {reason}", place.tag, place.channel);
+        self.health.part(Component::Discord, &health_part(&place.tag)).degraded(&reason);
+        if !place.parked {
+            count_error(Component::Discord.as_str(), ErrorType::Channel);
+            warn!(server = %place.tag, channel = %place.channel, reason, "A channel's topic is refused");
+        }
+        place.parked = true;
+    }
+
+    fn unpark(&self, place: &mut Place) {
+        if std::mem::take(&mut place.parked) {
+            self.health.part(Component::Discord, &health_part(&place.tag)).remove();
+        }
+    }
+}
+
+fn health_part(tag: &ServerTag) -> String {
+    format!("{tag}/topic")
+}
+
+/// What is left of `floor` since `at`. A clock that was set back does not make it longer.
+fn rest_of(at: Timestamp, floor: Duration, now: Timestamp) -> Duration {
+    let passed = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+    floor.saturating_sub(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_goes_on_from_before_the_restart() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let rest = |then, now| rest_of(at(then), Duration::from_mins(10), at(now)).as_secs();
+        assert_eq!([rest(1000, 1000), rest(1000, 1240), rest(1000, 1600), rest(1000, 9000)], [600, 360, 0, 0]);
+        assert_eq!(rest(1000, 400), 600);
+    }
+}

@@ -1,0 +1,535 @@
+//! What Discord shows of the games without being asked: status messages, the bot's own status, topics.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factorio_isr::config::{Environment, Settings, load};
+use factorio_isr::discord::status::{ChannelTopics, Presence, StatusMessages, StatusTimes};
+use factorio_isr::discord::{Dispatches, GatewayTimes, run_gateway_with};
+use factorio_isr::domain::ServerTag;
+use factorio_isr::game::{GameBoard, GameLink, GameView, OnlinePlayer};
+use factorio_isr::health::{Component, ComponentState, HealthRegistry};
+use factorio_isr::sim::discord::{
+    ApiError, Fault, FaultKind, Ping, RateLimits, SimChannel, SimDiscord, SimDiscordConfig, SimMessage, Window,
+};
+use factorio_isr::sim::rcon::{Game, SimRcon};
+use factorio_isr::store::Store;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::harness::{DEADLINE, Site, TOKEN};
+
+const CHAT: u64 = 1001;
+const STATUS: u64 = 1002;
+const ELSEWHERE: u64 = 1003;
+const POST: &str = "POST /channels/{id}/messages";
+const EDIT: &str = "PATCH /channels/{id}/messages/{id}";
+const RETITLE: &str = "PATCH /channels/{id}";
+const FLOOR: Duration = Duration::from_secs(1);
+
+fn config() -> SimDiscordConfig {
+    let channels = [(CHAT, "chat"), (STATUS, "status"), (ELSEWHERE, "elsewhere")];
+    SimDiscordConfig {
+        token: TOKEN.to_owned(),
+        channels: channels.map(|(id, name)| SimChannel::new(id, name)).to_vec(),
+        ..SimDiscordConfig::default()
+    }
+}
+
+/// The tasks on a board that the test writes.
+struct World {
+    discord: SimDiscord,
+    board: GameBoard,
+    health: HealthRegistry,
+    store: Store,
+    dir: tempfile::TempDir,
+    running: Option<DropGuard>,
+}
+
+impl World {
+    async fn new(sim: SimDiscordConfig) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let tags = ["a", "b", "c", "d", "e", "f", "prod"].map(|tag| ServerTag::new(tag).unwrap());
+        Self {
+            discord: SimDiscord::start(sim).await.unwrap(),
+            board: GameBoard::new(tags),
+            health: HealthRegistry::new(),
+            store: Store::open(&dir.path().join("isr.db")).await.unwrap(),
+            dir,
+            running: None,
+        }
+    }
+
+    fn settings(&self, servers: &[(&str, u64)], more: &str) -> Settings {
+        let mut text = format!("[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{}\"\n{more}\n", self.discord.base_url());
+        for (tag, channel) in servers {
+            let shown = format!("channels = {{ default = {CHAT}, status = {channel} }}");
+            text += &format!("[servers.{tag}]\nname = \"Server {tag}\"\nconsole_log = \"{tag}.log\"\n{shown}\n");
+        }
+        self.load(&text)
+    }
+
+    fn load(&self, text: &str) -> Settings {
+        let path = self.dir.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        let env = Environment { vars: [].into(), secrets_dir: PathBuf::from("none") };
+        load(&path, &env).unwrap_or_else(|errors| panic!("{errors}")).settings
+    }
+
+    /// Starts the messages anew, as a restart of the program does.
+    fn start(&mut self, settings: &Settings, times: StatusTimes) {
+        let cancel = CancellationToken::new();
+        let (store, board, health) = (self.store.clone(), self.board.clone(), self.health.clone());
+        let messages = StatusMessages::new(settings, store, board, health).unwrap().with_times(times);
+        tokio::spawn(messages.run(cancel.clone()));
+        self.running = Some(cancel.drop_guard());
+    }
+
+    fn start_one(&mut self) {
+        let settings = self.settings(&[("prod", STATUS)], "[status]\nfloor = \"1s\"");
+        self.start(&settings, brisk());
+    }
+
+    fn change(&self, tag: &str, change: impl FnOnce(&mut GameView)) {
+        self.board.handle(&ServerTag::new(tag).unwrap()).unwrap().update(change);
+    }
+
+    fn players(&self, names: &[&str]) {
+        self.change("prod", |view| up_with(view, names));
+    }
+
+    /// The messages of a channel, once they suit.
+    async fn messages(&self, channel: u64, suits: impl Fn(&[Arc<SimMessage>]) -> bool) -> Vec<Arc<SimMessage>> {
+        let all = |state: &factorio_isr::sim::discord::SimState| state.messages(channel).cloned().collect::<Vec<_>>();
+        let came = self.discord.wait_for(DEADLINE, |state| suits(&all(state))).await;
+        let messages = self.discord.messages(channel);
+        assert!(came, "never came; the channel holds {messages:#?}");
+        messages
+    }
+
+    /// The one message in the status channel, once its embed has `text` in it.
+    async fn shows(&self, text: &str) -> Arc<SimMessage> {
+        let suits = |messages: &[Arc<SimMessage>]| messages.len() == 1 && told(&messages[0]).contains(text);
+        self.messages(STATUS, suits).await.remove(0)
+    }
+}
+
+fn told(message: &SimMessage) -> String {
+    message.embeds.to_string()
+}
+
+fn up_with(view: &mut GameView, names: &[&str]) {
+    let player = |name: &&str| OnlinePlayer { name: (*name).to_owned(), since: Some(Timestamp::UNIX_EPOCH) };
+    view.link = GameLink::Up;
+    view.players = Some(names.iter().map(player).collect());
+}
+
+fn brisk() -> StatusTimes {
+    StatusTimes { pace: Duration::from_millis(10), ..StatusTimes::default() }
+}
+
+#[tokio::test]
+async fn a_message_is_posted_once_and_edited_in_place() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.start_one();
+    let first = world.shows("Players (1)").await;
+    assert!(told(&first).contains("Server prod") && told(&first).contains("Bob"), "{}", told(&first));
+    world.players(&["Bob", "Alice"]);
+    let second = world.shows("Players (2)").await;
+    assert_eq!((first.id, first.edits, second.id, second.edits), (second.id, 0, second.id, 1));
+    assert_eq!(world.discord.stats().requested(POST), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_pinged_by_a_name_at_the_post_or_at_an_edit() {
+    let mut world = World::new(config()).await;
+    world.players(&["@everyone", "<@900>"]);
+    world.start_one();
+    let posted = world.shows("Players (2)").await;
+    world.players(&["@everyone", "<@900>", "<@&901>"]);
+    let edited = world.shows("Players (3)").await;
+    for message in [posted, edited] {
+        assert_eq!(message.pinged, Vec::<Ping>::new());
+        assert_eq!(message.allowed_mentions, Some(json!({ "parse": [] })));
+        assert!(!told(&message).contains("@everyone"), "{}", told(&message));
+    }
+}
+
+#[tokio::test]
+async fn changes_within_the_floor_become_one_edit() {
+    let mut world = World::new(config()).await;
+    world.players(&[]);
+    world.start_one();
+    world.shows("Players (0)").await;
+    let begun = Instant::now();
+    let mut edits = world.discord.subscribe();
+    for count in 1..=40 {
+        let names: Vec<String> = (0..count).map(|n| format!("p{n}")).collect();
+        world.players(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::yield_now().await;
+    }
+    let last = world.shows("Players (40)").await;
+    assert_eq!(last.edits, 1, "forty changes in no time are one");
+    assert!(begun.elapsed() >= FLOOR.mul_f64(0.8), "not before the floor: {:?}", begun.elapsed());
+    assert!(edits.recv().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_deleted_message_is_posted_again() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.start_one();
+    let first = world.shows("Players (1)").await;
+    world.discord.delete_message(STATUS, first.id).unwrap();
+    world.players(&[]);
+    let second = world.shows("Players (0)").await;
+    assert!(second.id > first.id);
+    world.players(&["Alice"]);
+    assert_eq!(world.shows("Alice").await.id, second.id);
+}
+
+#[tokio::test]
+async fn a_deletion_is_noticed_also_where_nothing_changes() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    let settings = world.settings(&[("prod", STATUS)], "[status]\nfloor = \"1s\"");
+    world.start(&settings, StatusTimes { refresh: Duration::from_millis(1200), ..brisk() });
+    let first = world.shows("Bob").await;
+    world.discord.delete_message(STATUS, first.id).unwrap();
+    world.messages(STATUS, |messages| messages.len() == 1 && messages[0].id > first.id).await;
+}
+
+#[tokio::test]
+async fn after_a_restart_the_same_message_is_edited() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.start_one();
+    let first = world.shows("Bob").await;
+    world.running = None;
+    world.players(&["Alice"]);
+    world.start_one();
+    let second = world.shows("Alice").await;
+    assert_eq!((first.id, world.discord.stats().requested(POST)), (second.id, 1));
+}
+
+#[tokio::test]
+async fn a_message_whose_id_was_lost_is_found_again() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.start_one();
+    let first = world.shows("Bob").await;
+    world.running = None;
+    // As if the database had been lost, and the nonce with it.
+    world.store = Store::open(&world.dir.path().join("new.db")).await.unwrap();
+    world.discord.forget_nonces();
+    world.discord.say(STATUS, "alice", "hello").unwrap();
+    world.players(&["Alice"]);
+    world.start_one();
+    let suits = |messages: &[Arc<SimMessage>]| told(&messages[0]).contains("Alice");
+    let messages = world.messages(STATUS, suits).await;
+    assert_eq!((messages.len(), messages[0].id), (2, first.id), "alice's words, and the one status message");
+}
+
+#[tokio::test]
+async fn a_post_without_an_answer_does_not_leave_two() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.discord.set_fault(Fault::new(FaultKind::Cut { processed: true }).channel(STATUS).times(1));
+    world.start_one();
+    world.shows("Bob").await;
+    world.discord.forget_nonces();
+    world.players(&["Alice"]);
+    world.shows("Alice").await;
+    assert_eq!(world.discord.read(|state| state.posted(STATUS)), 1);
+}
+
+#[tokio::test]
+async fn an_outage_of_discord_ends_with_the_newest_state() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.start_one();
+    let first = world.shows("Bob").await;
+    world.discord.set_fault(Fault::new(FaultKind::server_error(503)).everywhere());
+    world.players(&["Alice"]);
+    let tried = |state: &factorio_isr::sim::discord::SimState| state.stats().answered(503) > 0;
+    assert!(world.discord.wait_for(DEADLINE, tried).await);
+    world.players(&["Zoe"]);
+    world.discord.clear_faults();
+    let last = world.shows("Zoe").await;
+    assert_eq!((last.id, last.edits), (first.id, 1));
+}
+
+#[tokio::test]
+async fn edits_of_old_messages_keep_discords_limit() {
+    let tags = ["a", "b", "c", "d", "e", "f"];
+    let sim = SimDiscordConfig { old_after: Duration::ZERO, ..config() };
+    let mut world = World::new(sim).await;
+    let settings = world.settings(&tags.map(|tag| (tag, STATUS)), "[status]\nfloor = \"1s\"");
+    tags.iter().for_each(|tag| world.change(tag, |view| up_with(view, &[])));
+    world.start(&settings, StatusTimes::default());
+    world.messages(STATUS, |messages| messages.len() == tags.len()).await;
+    tags.iter().for_each(|tag| world.change(tag, |view| up_with(view, &["Bob"])));
+    let all = |messages: &[Arc<SimMessage>]| messages.iter().all(|message| told(message).contains("Bob"));
+    world.messages(STATUS, all).await;
+    assert_eq!(world.discord.stats().answered(429), 0);
+}
+
+#[tokio::test]
+async fn a_429_is_waited_out() {
+    let mut world = World::new(SimDiscordConfig { old_after: Duration::ZERO, ..config() }).await;
+    let limits = RateLimits { old_edits: Some(Window::new(1, Duration::from_secs(3))), ..RateLimits::discord() };
+    world.discord.set_limits(limits);
+    world.players(&[]);
+    world.start_one();
+    world.shows("Players (0)").await;
+    world.players(&["Bob"]);
+    world.shows("Bob").await;
+    let begun = Instant::now();
+    world.players(&["Alice"]);
+    world.shows("Alice").await;
+    let stats = world.discord.stats();
+    assert_eq!(stats.requests.get(&(EDIT.to_owned(), 429)), Some(&1), "asked again only when it was time");
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn missing_access_parks_the_message_and_health_says_so() {
+    let mut world = World::new(config()).await;
+    world.discord.set_fault(Fault::new(FaultKind::Answer(ApiError::missing_permissions())).channel(STATUS));
+    world.players(&["Bob"]);
+    let relay = "[relay]\npark_retry = \"1s\"\n[status]\nfloor = \"1s\"";
+    let settings = world.settings(&[("prod", STATUS)], relay);
+    world.start(&settings, brisk());
+    let key = (Component::Discord, "prod/status".to_owned());
+    let mut states = world.health.subscribe();
+    let parked = timeout(DEADLINE, states.wait_for(|states| states.contains_key(&key))).await.unwrap().unwrap();
+    let ComponentState::Degraded(reason) = parked[&key].state.clone() else { panic!("{parked:?}") };
+    drop(parked);
+    assert!(reason.contains("50013") && reason.contains("Embed Links"), "{reason}");
+    world.discord.clear_faults();
+    world.shows("Bob").await;
+    timeout(DEADLINE, states.wait_for(|states| !states.contains_key(&key))).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn when_the_channel_changes_the_old_message_is_deleted() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.start_one();
+    world.shows("Bob").await;
+    let moved = world.settings(&[("prod", ELSEWHERE)], "");
+    world.start(&moved, brisk());
+    world.messages(ELSEWHERE, |messages| messages.len() == 1).await;
+    world.messages(STATUS, <[_]>::is_empty).await;
+    let off = world.settings(&[("prod", ELSEWHERE)], "[status]\nenabled = false");
+    world.start(&off, brisk());
+    world.messages(ELSEWHERE, <[_]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn a_game_that_was_not_asked_yet_does_not_change_what_is_shown() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.start_one();
+    let first = world.shows("Bob").await;
+    world.running = None;
+    // A restart: the board knows nothing until the first answer.
+    world.change("prod", |view| *view = GameView::default());
+    world.start_one();
+    world.players(&["Bob", "Alice"]);
+    let second = world.shows("Alice").await;
+    assert_eq!((second.id, second.edits), (first.id, 1));
+    assert!(told(&second).contains("Online"));
+}
+
+#[tokio::test]
+async fn hundreds_of_players_fit_into_what_discord_takes() {
+    let mut world = World::new(config()).await;
+    let names: Vec<String> = (0..500).map(|n| format!("an_engineer_of_note_{n}")).collect();
+    world.players(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    world.start_one();
+    let message = world.shows("Players (500)").await;
+    assert!(told(&message).contains(" more\""), "{}", told(&message));
+}
+
+/// The gateway with a presence the test sets.
+async fn gateway(
+    discord: &SimDiscord,
+    floor: Duration,
+) -> (tokio::sync::watch::Sender<Option<Presence>>, HealthRegistry, DropGuard) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    let text = format!(
+        "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{}\"\n[servers.prod]\nconsole_log = \"a.log\"\n\
+         channels = {{ default = {CHAT} }}\n",
+        discord.base_url()
+    );
+    std::fs::write(&path, text).unwrap();
+    let env = Environment { vars: [].into(), secrets_dir: PathBuf::from("none") };
+    let settings = load(&path, &env).unwrap().settings.discord;
+    let (cancel, health, mut dispatches) = (CancellationToken::new(), HealthRegistry::new(), Dispatches::default());
+    let wanted = dispatches.presence();
+    let poll = Duration::from_millis(20);
+    let times = GatewayTimes { poll, presence_floor: floor, retry_first: poll, ..GatewayTimes::default() };
+    let part = health.component(Component::Discord);
+    tokio::spawn(run_gateway_with(settings, dispatches, part, cancel.clone(), times));
+    (wanted, health, cancel.drop_guard())
+}
+
+fn says(text: &str) -> Option<Presence> {
+    Some(Presence { text: text.to_owned(), idle: false })
+}
+
+fn shown(presence: &Value) -> &str {
+    presence["activities"][0]["state"].as_str().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bots_own_status_keeps_its_floor_and_survives_a_new_session() {
+    let discord = SimDiscord::start(config()).await.unwrap();
+    let (wanted, _health, _running) = gateway(&discord, Duration::from_secs(1)).await;
+    wanted.send_replace(says("1 player on 1/1 servers"));
+    assert!(discord.wait_for(DEADLINE, |state| shown(state.presence()) == "1 player on 1/1 servers").await);
+    let begun = Instant::now();
+    for count in 2..=30 {
+        wanted.send_replace(says(&format!("{count} players on 1/1 servers")));
+    }
+    assert!(discord.wait_for(DEADLINE, |state| shown(state.presence()) == "30 players on 1/1 servers").await);
+    assert!(begun.elapsed() >= Duration::from_millis(800), "{:?}", begun.elapsed());
+    assert_eq!(discord.stats().presences, 2);
+    let sessions = discord.stats().identifies;
+    discord.send_invalid_session(false);
+    let again = discord.wait_for(DEADLINE, |state| state.stats().identifies > sessions && state.stats().presences > 2);
+    assert!(again.await, "{:?}", discord.stats());
+    assert_eq!(discord.read(|state| shown(state.presence()).to_owned()), "30 players on 1/1 servers");
+}
+
+fn topics(world: &World) -> ChannelTopics {
+    let text = format!(
+        "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{}\"\n[servers.prod]\nname = \"Nauvis\"\nconsole_log = \"a.log\"\n\
+         channels = {{ default = {CHAT}, topic = {CHAT} }}\n\
+         [status]\ntopic = \"{{server}}: {{state}}, {{players}} online, {{ups}} UPS\"\nchannel_name = \"nauvis-{{players}}\"\n",
+        world.discord.base_url()
+    );
+    let settings = world.load(&text);
+    let (store, board, health) = (world.store.clone(), world.board.clone(), world.health.clone());
+    ChannelTopics::new(&settings, store, board, health).unwrap()
+}
+
+fn channel(discord: &SimDiscord) -> (String, String) {
+    discord.read(|state| {
+        let chat = state.channels().find(|channel| channel.id == CHAT).unwrap();
+        (chat.name.clone(), chat.topic.clone().unwrap_or_default())
+    })
+}
+
+#[tokio::test]
+async fn a_topic_changes_once_in_its_floor_also_across_restarts() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    let task = topics(&world);
+    let first = CancellationToken::new();
+    let running = tokio::spawn(task.clone().run(first.clone()));
+    let named = |state: &factorio_isr::sim::discord::SimState| {
+        state.channels().any(|channel| channel.topic.as_deref() == Some("Nauvis: Online, 1 online, ? UPS"))
+    };
+    assert!(world.discord.wait_for(DEADLINE, named).await);
+    assert_eq!(channel(&world.discord).0, "nauvis-1");
+    // The database has it before the task waits again.
+    let id = factorio_isr::domain::ChannelId::new(CHAT).unwrap();
+    while world.store.channel_edit(id).await.unwrap().is_none_or(|edit| edit.topic.is_none()) {
+        tokio::task::yield_now().await;
+    }
+    first.cancel();
+    running.await.unwrap().unwrap();
+    let stop = CancellationToken::new();
+    let again = tokio::spawn(task.run(stop.clone()));
+    // Beside it runs what does show every change: when that has, the topic would have been changed, too.
+    let beside = world.settings(&[("prod", STATUS)], "[status]\nfloor = \"1s\"");
+    world.start(&beside, brisk());
+    for names in [&["Bob", "Alice"][..], &["Bob"], &[]] {
+        world.players(names);
+        world.shows(&format!("Players ({})", names.len())).await;
+    }
+    stop.cancel();
+    again.await.unwrap().unwrap();
+    assert_eq!(world.discord.stats().requested(RETITLE), 1);
+    assert_eq!(channel(&world.discord).1, "Nauvis: Online, 1 online, ? UPS");
+}
+
+#[tokio::test]
+async fn without_manage_channels_health_names_the_permission() {
+    let world = World::new(config()).await;
+    world.players(&[]);
+    world.discord.set_fault(Fault::new(FaultKind::Answer(ApiError::missing_permissions())).everywhere());
+    let task = topics(&world);
+    let cancel = CancellationToken::new();
+    tokio::spawn(task.run(cancel.clone()));
+    let _running = cancel.drop_guard();
+    let mut states = world.health.subscribe();
+    let key = (Component::Discord, "prod/topic".to_owned());
+    let parked = timeout(DEADLINE, states.wait_for(|states| states.contains_key(&key))).await.unwrap().unwrap();
+    assert!(parked[&key].state.reason().unwrap().contains("Manage Channels"), "{parked:?}");
+}
+
+/// The whole program, on a game with RCON.
+async fn site(discord: &SimDiscord, players: &[&str]) -> (Site, SimRcon) {
+    let mut game = Game::default();
+    players.iter().for_each(|player| game.join(player));
+    let rcon = SimRcon::start("secret", game, |_| {}).await.unwrap();
+    let table = format!("[servers.prod.rcon]\nport = {}\npassword = \"secret\"\n", rcon.address().port());
+    let channels = format!("default = {CHAT}, status = {STATUS}, topic = {STATUS}");
+    let site = Site::new(&discord.base_url()).server_with("prod", &channels, "name = \"Production\"");
+    (site.extra(&table), rcon)
+}
+
+async fn until(discord: &SimDiscord, suits: impl Fn(&factorio_isr::sim::discord::SimState) -> bool) {
+    let came = discord.wait_for(DEADLINE, suits).await;
+    assert!(came, "never came; {:#?}", discord.messages(STATUS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_shows_its_games_and_after_a_restart_goes_on_where_it_was() {
+    let discord = SimDiscord::start(config()).await.unwrap();
+    let (site, rcon) = site(&discord, &["Bob", "Alice"]).await;
+    let mut relay = site.start();
+    let shows = |text: &'static str| {
+        move |state: &factorio_isr::sim::discord::SimState| state.messages(STATUS).any(|m| told(m).contains(text))
+    };
+    until(&discord, shows("Players (2)")).await;
+    until(&discord, |state| shown(state.presence()) == "2 players on 1/1 servers").await;
+    let topic = "Online, 2 players online, Factorio 2.0.77";
+    until(&discord, |state| state.channels().any(|channel| channel.topic.as_deref() == Some(topic))).await;
+    let first = discord.messages(STATUS)[0].id;
+
+    assert!(relay.terminate().await.success());
+    rcon.game().join("Zoe");
+    let relay = site.start();
+    until(&discord, shows("Players (3)")).await;
+    until(&discord, |state| shown(state.presence()) == "3 players on 1/1 servers").await;
+    assert_eq!(discord.messages(STATUS).iter().map(|message| message.id).collect::<Vec<_>>(), [first]);
+    assert_eq!(discord.stats().requested(RETITLE), 1, "the topic has to wait for ten minutes");
+    let metrics = relay.get("/metrics").await.1;
+    let counted = r#"factorio_isr_status_updates_total{what="message",outcome="done"} "#;
+    assert!(metrics.lines().any(|line| line.starts_with(counted) && !line.ends_with(" 0")), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_the_post_and_its_answer_does_not_leave_two() {
+    let discord = SimDiscord::start(config()).await.unwrap();
+    let (site, _rcon) = site(&discord, &["Bob"]).await;
+    discord.set_fault(Fault::new(FaultKind::Hang { processed: true }).channel(STATUS).times(1));
+    let mut relay = site.start();
+    until(&discord, |state| state.messages(STATUS).count() == 1).await;
+    relay.kill();
+    discord.forget_nonces();
+    let _relay = site.start();
+    until(&discord, |state| state.messages(STATUS).any(|message| message.edits > 0)).await;
+    assert_eq!(discord.read(|state| state.posted(STATUS)), 1);
+}
