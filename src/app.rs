@@ -279,7 +279,6 @@ impl Parts<'_> {
             let spec = TaskSpec::restart(format!("sampler {}", server.tag), Stage::Intake);
             self.supervisor.spawn(spec, None, move |cancel| sampler.clone().run(cancel));
         }
-        board
     }
 
     /// What Discord shows of the games without being asked.

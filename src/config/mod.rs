@@ -37,7 +37,7 @@ use resolve::Resolved;
 use source::Source;
 
 /// The names of the slash commands, as keys of `[commands.levels]`: the registry is held to this list.
-pub const COMMAND_NAMES: [&str; 28] = [
+pub const COMMAND_NAMES: [&str; 29] = [
     "servers",
     "connect",
     "status",
@@ -66,6 +66,7 @@ pub const COMMAND_NAMES: [&str; 28] = [
     "online",
     "player",
     "top",
+    "history",
 ];
 
 /// A configuration without errors.

@@ -32,9 +32,9 @@ pub struct OutgoingMessage {
 /// A file that goes with a message; at most 10 MiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// As `prod-2026-11-23.txt`.
+    /// As `prod-2026-11-23.txt`; `.png` for a picture, else it is a text.
     pub filename: String,
-    /// UTF-8 text.
+    /// UTF-8 text, or the picture.
     pub bytes: Bytes,
 }
 

@@ -45,19 +45,25 @@ pub(super) struct Message {
     pub(super) embeds: Vec<Value>,
     pub(super) components: Vec<Value>,
     pub(super) file: Option<Attachment>,
+    /// What stands for the file where it cannot be seen; empty where it is a text.
+    pub(super) alt: String,
     /// Whether only the caller sees it.
     pub(super) private: bool,
 }
 
 impl Message {
     fn json(&self) -> Value {
-        json!({
+        let mut json = json!({
             "content": self.content,
             "embeds": self.embeds,
             "components": self.components,
             "allowed_mentions": { "parse": [] },
             "flags": if self.private { EPHEMERAL } else { 0 },
-        })
+        });
+        if let Some(file) = self.file.as_ref().filter(|_| !self.alt.is_empty()) {
+            json["attachments"] = json!([{ "id": 0, "filename": file.filename, "description": self.alt }]);
+        }
+        json
     }
 
     /// As an edit: flags are fixed from the first answer on.

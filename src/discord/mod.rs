@@ -1,5 +1,6 @@
 //! Discord: the sink that messages go into, and the gateway connection. Opens no file and knows no log.
 
+pub mod chart;
 pub mod commands;
 mod dispatch;
 mod error_class;

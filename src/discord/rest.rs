@@ -262,11 +262,12 @@ fn form(payload: &impl Serialize, file: &Attachment) -> Result<Form, Unanswered>
     let payload = serde_json::to_string(payload).map_err(|error| unfit(&error))?;
     let payload = Part::text(payload).mime_str("application/json").map_err(|error| unfit(&error))?;
     let length = file.bytes.len() as u64;
-    let text = Part::stream_with_length(file.bytes.clone(), length)
+    let kind = if file.filename.ends_with(".png") { "image/png" } else { "text/plain; charset=utf-8" };
+    let content = Part::stream_with_length(file.bytes.clone(), length)
         .file_name(file.filename.clone())
-        .mime_str("text/plain; charset=utf-8")
+        .mime_str(kind)
         .map_err(|error| unfit(&error))?;
-    Ok(Form::new().part("payload_json", payload).part("files[0]", text))
+    Ok(Form::new().part("payload_json", payload).part("files[0]", content))
 }
 
 /// A stand-in on this machine is not behind a proxy.

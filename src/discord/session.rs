@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret;
 use serenity::Error;
 use serenity::all::{
-    CollectorCallback, Context, Event, EventHandler, Interaction, MessageId, OnlineStatus, Ready, ResumedEvent, ShardId,
-    ShardMessenger,
+    CollectorCallback, Context, Event, EventHandler, Interaction, MessageId, OnlineStatus, Ready, ResumedEvent,
+    ShardId, ShardMessenger,
 };
 use serenity::client::ClientBuilder;
 use serenity::gateway::{ActivityData, GatewayError, ShardManager};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::config::Settings;
 use crate::config::settings::{CommandSettings, Level, PermissionSettings};
 use crate::domain::{ChannelId, Route, ServerTag};
@@ -22,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Server {
     pub(super) tag: ServerTag,
     pub(super) name: String,
+    pub(super) timezone: TimeZone,
     pub(super) rcon: Option<RconClient>,
     pub(super) allow_lua: bool,
     pub(super) audit: Option<ChannelId>,
@@ -65,6 +68,8 @@ pub(super) enum Failure {
     Expired,
     /// The database failed to read the players' records.
     Records,
+    /// Something of our own failed, in these words.
+    Internal(String),
 }
 
 impl From<RconError> for Failure {
@@ -83,7 +88,7 @@ impl Failure {
     /// What the caller is told.
     pub(super) fn text(&self) -> String {
         match self {
-            Self::Input(text) | Self::Forbidden(text) => text.clone(),
+            Self::Input(text) | Self::Forbidden(text) | Self::Internal(text) => text.clone(),
             Self::NoRcon(server) => texts::no_rcon(server),
             Self::NeedsLua | Self::Rcon(RconError::LuaNotAllowed { .. }) => texts::needs_lua(),
             Self::Rcon(error) => error.public_message(),
@@ -101,7 +106,7 @@ impl Failure {
             Self::Input(_) => "bad_input",
             Self::Forbidden(_) | Self::NeedsLua => "denied",
             Self::Rcon(error) if error.may_have_run() => "unknown",
-            Self::NoRcon(_) | Self::Rcon(_) | Self::Store | Self::Records => "failed",
+            Self::NoRcon(_) | Self::Rcon(_) | Self::Store | Self::Records | Self::Internal(_) => "failed",
             Self::TooOften(_) => "rate_limited",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
@@ -130,6 +135,7 @@ impl Desk {
         let servers = settings.servers.iter().map(|server| Server {
             tag: server.tag.clone(),
             name: server.name.clone(),
+            timezone: server.timezone.clone(),
             rcon: rcon.iter().find(|client| *client.server() == server.tag).cloned(),
             allow_lua: server.rcon.as_ref().is_some_and(|rcon| rcon.allow_lua),
             audit: server.channels.routes.get(&Route::Audit).copied(),

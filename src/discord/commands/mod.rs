@@ -6,6 +6,7 @@ mod call;
 mod confirm;
 mod desk;
 mod docs;
+mod history;
 mod info;
 mod lists;
 mod lua;
@@ -104,8 +105,8 @@ trait SlashCommand: Send + Sync {
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure>;
 }
 
-/// Every slash command. The last ones are on their own beside the group, which has room for 25.
-static COMMANDS: [&dyn SlashCommand; 28] = [
+/// Every slash command. Those of [`ALONE`] are beside the group, which has room for 25.
+static COMMANDS: [&dyn SlashCommand; 29] = [
     &program::Servers,
     &program::Connect,
     &info::Status,
@@ -134,10 +135,11 @@ static COMMANDS: [&dyn SlashCommand; 28] = [
     &program::Online,
     &records::Player,
     &records::Top,
+    &history::History,
 ];
 
 /// The commands that are not below the group.
-const ALONE: [&str; 3] = ["online", "player", "top"];
+const ALONE: [&str; 4] = ["online", "player", "top", "history"];
 
 fn find(name: &str) -> Option<&'static dyn SlashCommand> {
     COMMANDS.into_iter().find(|command| command.name() == name)

@@ -143,6 +143,10 @@ pub(super) fn not_remembered() -> String {
     "I could not remember that. Use `server:` for now.".to_owned()
 }
 
+pub(super) fn no_history() -> String {
+    "I could not look back; my log has the reason.".to_owned()
+}
+
 pub(super) fn confirm(command: &str, server: &str, within: Duration) -> String {
     format!("{} on {}: are you sure? The buttons work for {} s.", code(command), code(server), within.as_secs())
 }

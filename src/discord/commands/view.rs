@@ -41,14 +41,25 @@ pub(super) struct Shown {
     fields: Vec<(String, String)>,
     /// What it is about, where that is not the server of the call.
     place: String,
+    picture: Option<Picture>,
     pub(super) tone: Tone,
+}
+
+/// A PNG that goes with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Picture {
+    pub(super) filename: String,
+    pub(super) bytes: Bytes,
+    /// What stands for it where it cannot be seen.
+    pub(super) alt: String,
 }
 
 impl Shown {
     /// Our own words.
     pub(super) fn note(title: impl Into<String>, note: impl Into<String>) -> Self {
         let (title, note) = (title.into(), note.into());
-        Self { title, note, answer: String::new(), fields: Vec::new(), place: String::new(), tone: Tone::Fine }
+        let (answer, fields, place) = (String::new(), Vec::new(), String::new());
+        Self { title, note, answer, fields, place, picture: None, tone: Tone::Fine }
     }
 
     /// The game's words as they are; a refusal looks like one.
@@ -67,6 +78,11 @@ impl Shown {
     /// A list of our own making: nothing in it is a refusal.
     pub(super) fn list(title: impl Into<String>, lines: &[String]) -> Self {
         Self { answer: lines.join("\n"), ..Self::note(title, "") }
+    }
+
+    /// A picture below a heading.
+    pub(super) fn picture(title: impl Into<String>, picture: Picture) -> Self {
+        Self { picture: Some(picture), ..Self::note(title, "") }
     }
 
     /// With a value that is shown as it is, as code. The name is ours.
@@ -119,8 +135,14 @@ impl Shown {
         }
         let end = answer.floor_char_boundary(MOST_IN_FILE);
         let bytes = Bytes::copy_from_slice(&answer.as_bytes()[..end]);
-        let file = long.then(|| Attachment { filename: "answer.txt".to_owned(), bytes });
-        Message { embeds: vec![embed], file, private: self.tone == Tone::Refused, ..Message::default() }
+        let mut file = long.then(|| Attachment { filename: "answer.txt".to_owned(), bytes });
+        let mut alt = String::new();
+        if let Some(picture) = &self.picture {
+            embed["image"] = json!({ "url": format!("attachment://{}", picture.filename) });
+            file = Some(Attachment { filename: picture.filename.clone(), bytes: picture.bytes.clone() });
+            alt.clone_from(&picture.alt);
+        }
+        Message { embeds: vec![embed], file, alt, private: self.tone == Tone::Refused, ..Message::default() }
     }
 }
 

@@ -36,6 +36,7 @@ fn busy() -> GameView {
         research: Some(Research { technology: "rocket-silo".into(), progress: Some(0.429) }),
         version: Some("2.0.77".into()),
         achievements: Achievements::Possible,
+        ..GameView::default()
     }
 }
 

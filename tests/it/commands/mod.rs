@@ -6,6 +6,7 @@ mod actions;
 mod audit;
 mod confirm;
 mod console;
+mod history;
 mod info;
 mod late;
 mod lists;

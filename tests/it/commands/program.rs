@@ -69,6 +69,14 @@ pub const FAMILY: Family = Family {
             bad_input: Typed(&["Ann | value:fortnight", "Ann | server:nowhere"]),
             refused: Never("the game is not asked"),
         },
+        Row {
+            command: "history",
+            allowed: Typed(&["Ann", "Ann | value:week"]),
+            denied: Typed(&["Ann"]),
+            down: Typed(&["Ann | server:prod"]),
+            bad_input: Typed(&["Ann | value:year", "Ann | server:nowhere"]),
+            refused: Never("the game is not asked"),
+        },
     ],
 };
 
