@@ -75,11 +75,12 @@ fn announce(page: &str, relay: &str) {
 }
 
 /// The channels of a server: the chat of a place first, as the page opens with the first channel.
-const CHANNELS: [(&str, &str); 4] = [
+const CHANNELS: [(&str, &str); 5] = [
     ("chat", "What players say"),
     ("joins", "Who comes and goes"),
     ("game", "Deaths, research, rockets"),
     ("alerts", "Crashes, desyncs, moderation"),
+    ("status", "How the game is, always"),
 ];
 
 fn channel_id(place: Place, channel: usize) -> u64 {
@@ -205,11 +206,11 @@ fn configuration(folder: &Path, api_base: &str, rcon: [u16; 2]) -> String {
 
 /// One server keeps its achievements, as by default; of the other, Lua tells more.
 fn server_table(place: Place, folder: &Path, rcon: u16) -> String {
-    let [chat, joins, game, alerts] = [0, 1, 2, 3].map(|at| channel_id(place, at));
+    let [chat, joins, game, alerts, status] = [0, 1, 2, 3, 4].map(|at| channel_id(place, at));
     format!(
         "\n[servers.{}]\nname = \"{}\"\nconsole_log = {}\nengine_log = {}\nstart_at = \"beginning\"\n\
          channels = {{ default = {chat}, joins = {joins}, server = {joins}, game = {game}, admin = {alerts}, \
-         alerts = {alerts} }}\n\
+         alerts = {alerts}, status = {status}, topic = {chat} }}\n\
          [servers.{}.rcon]\nhost = \"127.0.0.1\"\nport = {rcon}\npassword = \"{RCON_PASSWORD}\"\n\
          allow_lua = {}\n",
         tag(place),
