@@ -1,5 +1,6 @@
 //! Our own requests to Discord's API: one HTTP client with timeouts, every answer whole with its headers.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -257,12 +258,16 @@ fn with_payload(
     })
 }
 
+fn is_png(filename: &str) -> bool {
+    Path::new(filename).extension().is_some_and(|kind| kind.eq_ignore_ascii_case("png"))
+}
+
 fn form(payload: &impl Serialize, file: &Attachment) -> Result<Form, Unanswered> {
     let unfit = |error: &dyn std::fmt::Display| Unanswered::Unreachable(error.to_string());
     let payload = serde_json::to_string(payload).map_err(|error| unfit(&error))?;
     let payload = Part::text(payload).mime_str("application/json").map_err(|error| unfit(&error))?;
     let length = file.bytes.len() as u64;
-    let kind = if file.filename.ends_with(".png") { "image/png" } else { "text/plain; charset=utf-8" };
+    let kind = if is_png(&file.filename) { "image/png" } else { "text/plain; charset=utf-8" };
     let content = Part::stream_with_length(file.bytes.clone(), length)
         .file_name(file.filename.clone())
         .mime_str(kind)

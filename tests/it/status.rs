@@ -69,7 +69,8 @@ impl World {
         let mut text = format!("[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{}\"\n{more}\n", self.discord.base_url());
         for (tag, channel) in servers {
             let shown = format!("channels = {{ default = {CHAT}, status = {channel} }}");
-            text += &format!("[servers.{tag}]\nname = \"Server {tag}\"\nconsole_log = \"{tag}.log\"\n{shown}\n");
+            let table = format!("[servers.{tag}]\nname = \"Server {tag}\"\nconsole_log = \"{tag}.log\"\n{shown}\n");
+            text.push_str(&table);
         }
         self.load(&text)
     }
@@ -271,10 +272,14 @@ async fn edits_of_old_messages_keep_discords_limit() {
     let sim = SimDiscordConfig { old_after: Duration::ZERO, ..config() };
     let mut world = World::new(sim).await;
     let settings = world.settings(&tags.map(|tag| (tag, STATUS)), "[status]\nfloor = \"1s\"");
-    tags.iter().for_each(|tag| world.change(tag, |view| up_with(view, &[])));
+    for tag in tags {
+        world.change(tag, |view| up_with(view, &[]));
+    }
     world.start(&settings, StatusTimes::default());
     world.messages(STATUS, |messages| messages.len() == tags.len()).await;
-    tags.iter().for_each(|tag| world.change(tag, |view| up_with(view, &["Bob"])));
+    for tag in tags {
+        world.change(tag, |view| up_with(view, &["Bob"]));
+    }
     let all = |messages: &[Arc<SimMessage>]| messages.iter().all(|message| told(message).contains("Bob"));
     world.messages(STATUS, all).await;
     assert_eq!(world.discord.stats().answered(429), 0);
@@ -359,7 +364,7 @@ async fn hundreds_of_players_fit_into_what_discord_takes() {
 }
 
 /// The gateway with a presence the test sets.
-async fn gateway(
+fn gateway(
     discord: &SimDiscord,
     floor: Duration,
 ) -> (tokio::sync::watch::Sender<Option<Presence>>, HealthRegistry, DropGuard) {
@@ -382,8 +387,8 @@ async fn gateway(
     (wanted, health, cancel.drop_guard())
 }
 
-fn says(text: &str) -> Option<Presence> {
-    Some(Presence { text: text.to_owned(), idle: false })
+fn says(text: &str) -> Presence {
+    Presence { text: text.to_owned(), idle: false }
 }
 
 fn shown(presence: &Value) -> &str {
@@ -393,12 +398,12 @@ fn shown(presence: &Value) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bots_own_status_keeps_its_floor_and_survives_a_new_session() {
     let discord = SimDiscord::start(config()).await.unwrap();
-    let (wanted, _health, _running) = gateway(&discord, Duration::from_secs(1)).await;
-    wanted.send_replace(says("1 player on 1/1 servers"));
+    let (wanted, _health, _running) = gateway(&discord, Duration::from_secs(1));
+    wanted.send_replace(Some(says("1 player on 1/1 servers")));
     assert!(discord.wait_for(DEADLINE, |state| shown(state.presence()) == "1 player on 1/1 servers").await);
     let begun = Instant::now();
     for count in 2..=30 {
-        wanted.send_replace(says(&format!("{count} players on 1/1 servers")));
+        wanted.send_replace(Some(says(&format!("{count} players on 1/1 servers"))));
     }
     assert!(discord.wait_for(DEADLINE, |state| shown(state.presence()) == "30 players on 1/1 servers").await);
     assert!(begun.elapsed() >= Duration::from_millis(800), "{:?}", begun.elapsed());
@@ -481,7 +486,9 @@ async fn without_manage_channels_health_names_the_permission() {
 /// The whole program, on a game with RCON.
 async fn site(discord: &SimDiscord, players: &[&str]) -> (Site, SimRcon) {
     let mut game = Game::default();
-    players.iter().for_each(|player| game.join(player));
+    for player in players {
+        game.join(player);
+    }
     let rcon = SimRcon::start("secret", game, |_| {}).await.unwrap();
     let table = format!("[servers.prod.rcon]\nport = {}\npassword = \"secret\"\n", rcon.address().port());
     let channels = format!("default = {CHAT}, status = {STATUS}, topic = {STATUS}");

@@ -15,7 +15,8 @@ use super::{ChartError, SIZE};
 use crate::store::HistoryPoint;
 
 /// Pixels drawn for each pixel of the picture, in both directions.
-const SCALE: u32 = 2;
+const SCALE_U8: u8 = 2;
+const SCALE: u32 = SCALE_U8 as u32;
 const FONT: &str = "sans-serif";
 /// Roboto, cut down to Latin; see `assets/README.md`.
 static FONT_FILE: &[u8] = include_bytes!("../../../assets/roboto-subset.ttf");
@@ -166,6 +167,7 @@ fn panel(area: &Canvas<'_>, frame: &Frame<'_>, panel: &Panel) -> Result<(), Char
     Ok(())
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "what is larger than any chart is cut off at its edge")]
 fn whole(value: f64) -> i64 {
     (value * THOUSAND).round() as i64
 }
@@ -183,7 +185,8 @@ fn footer(area: &Canvas<'_>, zone: &TimeZone) -> Result<(), ChartError> {
 
 /// Each pixel is the mean of those it takes the place of.
 fn smaller(large: &[u8]) -> Vec<u8> {
-    let (width, scale) = (SIZE.0 as usize, SCALE as usize);
+    let (width, scale) = (SIZE.0 as usize, usize::from(SCALE_U8));
+    let area = u16::from(SCALE_U8) * u16::from(SCALE_U8);
     let mut pixels = Vec::with_capacity(width * SIZE.1 as usize * 3);
     for rows in large.chunks_exact(width * scale * scale * 3) {
         let mut sums = vec![0_u16; width * 3];
@@ -193,7 +196,7 @@ fn smaller(large: &[u8]) -> Vec<u8> {
                 sums.iter_mut().skip(at).zip(pixel).for_each(|(sum, colour)| *sum += u16::from(*colour));
             }
         }
-        pixels.extend(sums.into_iter().map(|sum| (sum / (SCALE * SCALE) as u16).to_le_bytes()[0]));
+        pixels.extend(sums.into_iter().map(|sum| (sum / area).to_le_bytes()[0]));
     }
     pixels
 }

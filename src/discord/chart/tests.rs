@@ -15,14 +15,14 @@ fn from(hours: i64) -> Timestamp {
 }
 
 /// A point every five minutes over `hours`, as `look` has it at so many hours before the end.
-fn points(hours: i64, look: impl Fn(f64) -> Option<(f64, f64)>) -> Vec<HistoryPoint> {
+fn points(hours: i64, look: impl Fn(f64) -> Option<(u32, f64)>) -> Vec<HistoryPoint> {
     let steps = 0..=hours * 12;
     let point = |step: i64| {
         let seen = look((hours * 12 - step) as f64 / 12.0);
         HistoryPoint {
             at: from(hours) + SignedDuration::from_mins(5 * step),
-            players: seen.map(|(players, _)| players),
-            players_max: seen.map(|(players, _)| players.ceil() as u32),
+            players: seen.map(|(players, _)| f64::from(players)),
+            players_max: seen.map(|(players, _)| players),
             ups: seen.map(|(_, ups)| ups),
         }
     };
@@ -63,7 +63,7 @@ impl Picture {
 
 #[test]
 fn both_lines_span_the_picture() {
-    let picture = Picture::of(&points(24, |_| Some((5.0, 60.0))), 24);
+    let picture = Picture::of(&points(24, |_| Some((5, 60.0))), 24);
     assert_eq!(picture.size, SIZE);
     for colour in [paint::PLAYERS, paint::UPS] {
         let columns = picture.columns(colour);
@@ -73,7 +73,7 @@ fn both_lines_span_the_picture() {
 
 #[test]
 fn more_is_higher() {
-    let picture = Picture::of(&points(24, |ago| Some(if ago > 12.0 { (2.0, 30.0) } else { (9.0, 60.0) })), 24);
+    let picture = Picture::of(&points(24, |ago| Some(if ago > 12.0 { (2, 30.0) } else { (9, 60.0) })), 24);
     for colour in [paint::PLAYERS, paint::UPS] {
         let (early, late) = (picture.rows(250, colour), picture.rows(800, colour));
         assert!(late.last().unwrap() + 40 < early[0], "{late:?} above {early:?}");
@@ -83,9 +83,9 @@ fn more_is_higher() {
 #[test]
 fn no_line_crosses_a_gap() {
     let away = |ago: f64| !(6.0..12.0).contains(&ago);
-    let whole = Picture::of(&points(24, |_| Some((5.0, 60.0))), 24);
-    let unknown = Picture::of(&points(24, |ago| away(ago).then_some((5.0, 60.0))), 24);
-    let absent: Vec<_> = points(24, |ago| away(ago).then_some((5.0, 60.0)));
+    let whole = Picture::of(&points(24, |_| Some((5, 60.0))), 24);
+    let unknown = Picture::of(&points(24, |ago| away(ago).then_some((5, 60.0))), 24);
+    let absent: Vec<_> = points(24, |ago| away(ago).then_some((5, 60.0)));
     let absent: Vec<_> = absent.into_iter().filter(|point| point.players.is_some()).collect();
     let absent = Picture::of(&absent, 24);
     for colour in [paint::PLAYERS, paint::UPS] {
@@ -100,7 +100,7 @@ fn no_line_crosses_a_gap() {
 
 #[test]
 fn one_point_alone_can_be_seen() {
-    let lone: Vec<_> = points(24, |_| Some((5.0, 60.0))).into_iter().skip(100).take(1).collect();
+    let lone: Vec<_> = points(24, |_| Some((5, 60.0))).into_iter().skip(100).take(1).collect();
     let picture = Picture::of(&lone, 24);
     assert!(!picture.columns(paint::PLAYERS).is_empty() && !picture.columns(paint::UPS).is_empty());
 }
@@ -115,14 +115,14 @@ fn nothing_known_is_a_picture_too() {
 
 #[test]
 fn the_alt_text_tells_the_extremes() {
-    let points = points(24, |ago| Some((ago / 2.0, 60.0 - ago)));
+    let points = points(24, |ago| Some((if ago > 23.0 { 12 } else { 3 }, 60.0 - ago)));
     let told = "A chart of players and UPS over time: at most 12 players at once, 36 to 60 UPS";
     assert_eq!(alt_text(&points), told);
 }
 
 #[test]
 fn a_week_of_samples_is_drawn_and_odd_values_break_nothing() {
-    let mut week = points(168, |ago| Some((ago % 9.0, 60.0)));
+    let mut week = points(168, |ago| Some((if ago > 80.0 { 9 } else { 2 }, 60.0)));
     week[7].ups = Some(f64::NAN);
     week[8].players = Some(f64::INFINITY);
     week[9].ups = Some(100_000.0);

@@ -78,7 +78,7 @@ pub(super) async fn find(rest: &Rest, channel: ChannelId, after: Option<u64>, ma
         let footer = message["embeds"][0]["footer"]["text"].as_str();
         message["author"]["id"] == me["id"] && footer.is_some_and(|footer| footer.starts_with(mark))
     };
-    let found = listed.as_array().into_iter().flatten().filter(is_it).filter_map(|message| id_of(message));
+    let found = listed.as_array().into_iter().flatten().filter(is_it).filter_map(id_of);
     Ok(found.max())
 }
 

@@ -279,12 +279,10 @@ impl StatusMessages {
         let now = Instant::now();
         let Some(at) = strays.iter().position(|stray| pace.at(stray.channel, now) <= now) else { return Ok(()) };
         let stray = strays[at].clone();
-        let id = match stray.message {
-            Some(id) => Ok(Some(id)),
-            None => {
-                let after = Some(just_before(stray.attempted_at));
-                api::find(&self.rest, stray.channel, after, &mark(&stray.server)).await
-            }
+        let id = if stray.message.is_some() {
+            Ok(stray.message)
+        } else {
+            api::find(&self.rest, stray.channel, Some(just_before(stray.attempted_at)), &mark(&stray.server)).await
         };
         let said = match id {
             Ok(Some(id)) => api::delete(&self.rest, stray.channel, id).await,

@@ -1,5 +1,7 @@
 //! What the stand-in holds: a guild, its channels, who writes, what was written.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -94,7 +96,12 @@ impl SimAttachment {
     /// Its kind, by its name, as in `Content-Type`.
     #[must_use]
     pub fn content_type(&self) -> &'static str {
-        if self.filename.ends_with(".png") { "image/png" } else { "text/plain; charset=utf-8" }
+        let kind = Path::new(&self.filename).extension();
+        if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("png")) {
+            "image/png"
+        } else {
+            "text/plain; charset=utf-8"
+        }
     }
 
     /// The content as text; what is not UTF-8 becomes U+FFFD.

@@ -96,9 +96,8 @@ pub(super) enum Bucket {
 impl Bucket {
     fn name(self) -> &'static str {
         match self {
-            Self::Messages(_) => "5e77a1b0c2d94f6883a7d1e0b4c6f215",
+            Self::Messages(_) | Self::OldEdits(_) => "5e77a1b0c2d94f6883a7d1e0b4c6f215",
             Self::ChannelEdits(_) => "c19f3d5a7b2e4806914d6f8ea0b3c572",
-            Self::OldEdits(_) => "5e77a1b0c2d94f6883a7d1e0b4c6f215",
         }
     }
 }
