@@ -110,6 +110,10 @@ async fn questions_about_the_program_that_are_allowed_are_done() {
       public [Most played, 7 days] Nobody played in that time, as far as I have seen. (Production)
     Ann: top value:all
       public [Most played, all time] Nobody played in that time, as far as I have seen. (Production)
+    Ann: history
+      public [The last day] (Production)
+    Ann: history value:week
+      public [The last week] (Production)
     ");
 }
 
@@ -130,6 +134,8 @@ async fn questions_about_the_program_are_denied_to_those_who_may_not() {
       private `/player` is for the level **moderator** and above, which you do not have here.
     Ann: top
       private `/top` is for the level **moderator** and above, which you do not have here.
+    Ann: history
+      private `/history` is for the level **moderator** and above, which you do not have here.
     ");
 }
 
@@ -153,6 +159,8 @@ async fn questions_about_the_program_say_that_the_game_is_down() {
       public [Player] I have never seen `Bob` in the game. (Production)
     Ann: top value:month
       public [Most played, 30 days] Nobody played in that time, as far as I have seen. (Production)
+    Ann: history server:prod
+      public [The last day] (Production)
     ");
 }
 
@@ -177,6 +185,10 @@ async fn questions_about_the_program_say_what_is_wrong_with_what_was_typed() {
       private `value` is one of `week`, `month`, `all`.
     Ann: top server:nowhere
       private There is no server `nowhere`. There are: `prod`.
+    Ann: history value:year
+      private `value` is one of `day`, `week`.
+    Ann: history server:nowhere
+      private There is no server `nowhere`. There are: `prod`.
     ");
 }
 
@@ -192,5 +204,6 @@ async fn questions_about_the_program_show_the_games_refusal() {
       public [Online] ```Production: Unknown command "players". Type /h or /help for more help about commands.```
     player never: the game is not asked
     top never: the game is not asked
+    history never: the game is not asked
     "#);
 }
