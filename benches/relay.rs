@@ -56,6 +56,7 @@ fn server(console_log: PathBuf) -> ServerSettings {
         rcon: None,
         mod_logs: std::collections::BTreeMap::new(),
         prometheus_file: None,
+        alerts: factorio_isr::config::settings::AlertSettings::none(),
     }
 }
 

@@ -155,6 +155,7 @@ fn series(settings: &Settings) -> Vec<ServerSeries> {
         logs: server.logs().map(|(source, _)| source).collect(),
         rcon: server.rcon.is_some(),
         prometheus_file: server.prometheus_file.is_some(),
+        alerts: server.alerts.rules.keys().copied().collect(),
     };
     settings.servers.iter().map(of).collect()
 }
@@ -208,7 +209,7 @@ impl Parts<'_> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         self.start_delivery(Arc::clone(&clock))?;
         let games = self.start_rcon();
-        self.start_games(&games, board);
+        self.start_games(&games, board).await?;
         self.start_history(Arc::clone(&clock));
         let mut dispatches = self.start_conversation(games, Arc::clone(&clock))?;
         self.start_status(board, &mut dispatches)?;
@@ -257,9 +258,11 @@ impl Parts<'_> {
     }
 
     /// How the games are: a keeper for each server, and a sampler where the game can be asked.
-    fn start_games(&mut self, games: &[RconClient], board: &GameBoard) {
+    async fn start_games(&mut self, games: &[RconClient], board: &GameBoard) -> anyhow::Result<()> {
         for server in &self.settings.servers {
             let Some(handle) = board.handle(&server.tag) else { continue };
+            // Before the first line is read, so that none is passed over.
+            self.store.begin_alerts(&server.tag).await?;
             let unasked = handle.clone();
             let (sender, taken) = mpsc::channel(SAMPLES_IN_FLIGHT);
             let game = games.iter().find(|rcon| *rcon.server() == server.tag);
@@ -269,7 +272,8 @@ impl Parts<'_> {
                 None => keeper,
             };
             let spec = TaskSpec::restart(format!("game {}", server.tag), Stage::Pipeline);
-            self.supervisor.spawn(spec, None, move |cancel| keeper.clone().run(cancel));
+            let settings = Arc::new(server.clone());
+            self.supervisor.spawn(spec, None, move |cancel| keeper.clone().run(Arc::clone(&settings), cancel));
             let Some(rcon) = game else {
                 unasked.update(|view| view.link = GameLink::None);
                 continue;
@@ -279,6 +283,7 @@ impl Parts<'_> {
             let spec = TaskSpec::restart(format!("sampler {}", server.tag), Stage::Intake);
             self.supervisor.spawn(spec, None, move |cancel| sampler.clone().run(cancel));
         }
+        Ok(())
     }
 
     /// What Discord shows of the games without being asked.

@@ -6,7 +6,8 @@ use std::time::Duration;
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Numbers with units, added up; `None` for anything else, also for what overflows.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut total = 0_u64;
     if rest.is_empty() {

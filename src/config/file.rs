@@ -12,6 +12,7 @@ use figment::value::Value;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
+use super::alerts::{AlertsSection, OwnAlerts};
 use super::chat::{BotIds, MentionName, SnowflakeId};
 use super::problem::Problems;
 #[cfg(test)]
@@ -42,6 +43,7 @@ sections! {
         commands: CommandsSection = section;
         relay: RelaySection = section;
         log: LogSection = section;
+        alerts: AlertsSection = section;
         chat: ChatSection = section;
         mentions: MentionsSection = section;
         game: GameSection = section;
@@ -277,6 +279,8 @@ sections! {
         game: ServerGameSection = optional;
         /// The Discord channels whose chat is said in this game. Absent: the channel its own chat goes to.
         chat_from: Vec<ChannelId> = optional;
+        /// Other alerts than those of `[alerts]`.
+        alerts: OwnAlerts = optional;
     }
 
     /// `[servers.TAG.channels]`: what goes where; `default` takes what has no channel of its own.

@@ -4,6 +4,7 @@
 //! key by key (`section`, `value`, and `file`, which lists every key) and resolves it into [`Settings`] (`resolve`,
 //! `patterns`, `secret`). Nothing stops at the first mistake: [`ConfigErrors`] has them all.
 
+mod alerts;
 mod chat;
 mod duration;
 mod environment;
@@ -27,6 +28,7 @@ mod value;
 
 use std::path::Path;
 
+pub use duration::parse as parse_duration;
 pub use environment::Environment;
 pub use problem::{ConfigErrors, Origin, Problem};
 pub use settings::{EventSettings, Settings};
@@ -37,7 +39,7 @@ use resolve::Resolved;
 use source::Source;
 
 /// The names of the slash commands, as keys of `[commands.levels]`: the registry is held to this list.
-pub const COMMAND_NAMES: [&str; 29] = [
+pub const COMMAND_NAMES: [&str; 30] = [
     "servers",
     "connect",
     "status",
@@ -67,6 +69,7 @@ pub const COMMAND_NAMES: [&str; 29] = [
     "player",
     "top",
     "history",
+    "alerts",
 ];
 
 /// A configuration without errors.

@@ -17,12 +17,12 @@ use super::file::{
 use super::problem::Problems;
 use super::secret::Sought;
 use super::settings::{
-    CommandSettings, DatabaseSettings, DiscordSettings, EventOverride, EventSettings, HttpSettings, LogSettings,
-    MetricsSettings, PermissionSettings, RateSettings, RconSettings, RelaySettings, ServerChannels, ServerSettings,
-    Settings,
+    AlertSettings, CommandSettings, DatabaseSettings, DiscordSettings, EventOverride, EventSettings, HttpSettings,
+    LogSettings, MetricsSettings, PermissionSettings, RateSettings, RconSettings, RelaySettings, ServerChannels,
+    ServerSettings, Settings,
 };
 use super::value::MemberIds;
-use super::{Loaded, chat, duration, files, game, history, patterns, status, traces};
+use super::{Loaded, alerts, chat, duration, files, game, history, patterns, status, traces};
 use crate::domain::{EventKind, Route, ServerTag};
 
 /// What came of a file; `None` where problems were added.
@@ -42,7 +42,7 @@ pub(super) fn resolve(mut file: File, env: &Environment, problems: &mut Problems
 }
 
 fn settings(
-    file: File,
+    mut file: File,
     events: Option<EventSettings>,
     env: &Environment,
     problems: &mut Problems<'_>,
@@ -60,10 +60,18 @@ fn settings(
     let shown = status::channels(file.servers.iter().flatten());
     let tags = file.servers.iter().flatten().map(|(tag, _)| tag.clone()).collect::<Vec<_>>();
     let commands = file.commands.and_then(|section| commands(section, &tags, problems));
+    let own = file.servers.iter_mut().flatten();
+    let own = own.filter_map(|(tag, server)| Some((tag.clone(), server.alerts.take()?))).collect();
+    let alerts = file.alerts.map(|section| alerts::resolve(&section, &own, &tags, problems));
     let mut servers = file.servers;
     let own_game = servers.iter_mut().flatten().filter_map(|(tag, server)| Some((tag.clone(), server.game.take()?)));
     let own_game = own_game.collect();
-    let servers = servers.map(|sections| resolver.servers(sections, problems))?;
+    let mut servers = servers.map(|sections| resolver.servers(sections, problems))?;
+    for server in &mut servers {
+        if let Some(own) = alerts.as_ref().and_then(|alerts| alerts.get(&server.tag)) {
+            server.alerts = own.clone();
+        }
+    }
     let chat = file.chat.and_then(|section| chat::resolve(section, &servers, &chat_from, ttl?, problems));
     let mentions = file.mentions.map(|section| chat::mentions(section, problems));
     let game = file.game.and_then(|section| game::resolve(section, own_game, problems));
@@ -72,6 +80,7 @@ fn settings(
     let mut warnings = lua_warnings(&servers);
     warnings.extend(chat::warnings(&servers, &chat_from));
     warnings.extend(retired.flatten());
+    warnings.extend(events.iter().flat_map(|events| alerts::warnings(&servers, events)));
     let history = file.history.map(|section| history::resolve(&section, problems));
     let http = file.http?;
     let settings = Settings {
@@ -173,6 +182,7 @@ impl Resolver<'_> {
             rcon,
             mod_logs,
             prometheus_file,
+            alerts: AlertSettings::none(),
         })
     }
 

@@ -11,7 +11,7 @@ use regex::Regex;
 use secrecy::SecretString;
 
 use crate::domain::{
-    ChannelId, ChatTemplate, EventKind, Lane, LogSource, ModLogName, Route, ServerTag, StatusTemplate,
+    AlertKind, ChannelId, ChatTemplate, EventKind, Lane, LogSource, ModLogName, Route, ServerTag, StatusTemplate,
 };
 
 /// The whole configuration. `Debug` shows no secret.
@@ -94,6 +94,8 @@ pub struct ServerSettings {
     pub permissions: PermissionSettings,
     /// `rcon`, where given.
     pub rcon: Option<RconSettings>,
+    /// `[alerts]` with what `servers.TAG.alerts` changes of it.
+    pub alerts: AlertSettings,
     /// `mod_logs`, by name: the logs that mods write.
     pub mod_logs: BTreeMap<ModLogName, PathBuf>,
     /// `prometheus_file`, where given.
@@ -328,6 +330,85 @@ pub enum EmojiStyle {
     Keep,
     /// As `:name:`.
     Name,
+}
+
+/// `[alerts]` for one server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertSettings {
+    /// `channel`
+    pub destination: Destination,
+    /// `ping`: the roles that alerts ping.
+    pub ping: BTreeSet<u64>,
+    /// `remind_after`; `None` = never.
+    pub remind_after: Option<Duration>,
+    /// The alerts that are on.
+    pub rules: BTreeMap<AlertKind, AlertRule>,
+    /// When they fire.
+    pub limits: AlertLimits,
+}
+
+impl AlertSettings {
+    /// Whether an alert says what the notice of `event` would.
+    #[must_use]
+    pub fn tells(&self, event: EventKind) -> bool {
+        AlertKind::instead_of(event).is_some_and(|alert| self.rules.contains_key(&alert))
+    }
+
+    /// Without any alert.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            destination: Destination::Route(Route::Alerts),
+            ping: BTreeSet::new(),
+            remind_after: None,
+            rules: BTreeMap::new(),
+            limits: AlertLimits::default(),
+        }
+    }
+}
+
+/// What every alert has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlertRule {
+    /// `ping`: whether it pings the roles of `alerts.ping`.
+    pub ping: bool,
+    /// `cooldown`: the least time between two of it.
+    pub cooldown: Duration,
+    /// `after`: for how long it must be so.
+    pub after: Duration,
+    /// `samples`: so often in a row it must be so.
+    pub samples: usize,
+}
+
+/// When the alerts fire; each field is `[alerts.TABLE]`'s key of nearly that name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AlertLimits {
+    /// `low_ups.below`, of 60.
+    pub ups_below: f64,
+    /// `low_ups.recovered`, of 60.
+    pub ups_recovered: f64,
+    /// `log_silent.quiet`
+    pub log_quiet: Duration,
+    /// `autosave.overdue`
+    pub save_overdue: Duration,
+    /// `crash_loop.crashes`; 0 where that alert is off.
+    pub crashes: usize,
+    /// `crash_loop.within`
+    pub crashes_within: Duration,
+    /// `desync.calm`
+    pub desync_calm: Duration,
+    /// `script_error.calm`
+    pub script_calm: Duration,
+    /// `evolution.step`
+    pub evolution_step: f64,
+    /// `watchlist.players`
+    pub watchlist: Vec<String>,
+    /// `join_refused.attempts`
+    pub refusals: usize,
+    /// `join_refused.within`
+    pub refusals_within: Duration,
+    /// `backlog.older_than`
+    pub backlog_age: Duration,
 }
 
 /// `[mentions]`: whom players may ping.

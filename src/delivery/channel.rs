@@ -67,6 +67,10 @@ impl<'a> Channel<'a> {
                 self.postpone(&message, maybe_there, &reason).await?;
                 rest
             }
+            Outcome::Gone { reason } => {
+                self.shared.reachable(&pass);
+                self.post_anew(&message, &reason).await?
+            }
             Outcome::Rejected { refusal, error, reason } => {
                 self.shared.reachable(&pass);
                 self.shared.count_failure(error);
@@ -88,8 +92,10 @@ impl<'a> Channel<'a> {
             if open.is_some() {
                 return Ok(open);
             }
-            let Some(Draft { content, filename, mentions, rows, last_row }) = self.draft(lane).await? else { continue };
-            let message = NewMessage { channel: self.id, lane, content, filename, mentions, rows, last_row };
+            let Some(Draft { content, filename, mentions, rows, last_row, edits }) = self.draft(lane).await? else {
+                continue;
+            };
+            let message = NewMessage { channel: self.id, lane, content, filename, mentions, rows, last_row, edits };
             let message = self.shared.stored(|| store.assign(&message, clock.now())).await?;
             self.unsent.insert(message.id);
             return Ok(Some(message));
@@ -159,6 +165,7 @@ impl<'a> Channel<'a> {
             attachment,
             first_attempt,
             others,
+            edits: message.edits,
         };
         if !self.shared.admits(pass) {
             return Ok(None);
@@ -231,6 +238,16 @@ impl<'a> Channel<'a> {
         }
         let from = maybe_there.unwrap_or_else(|| self.shared.clock.now());
         self.shared.stored(|| self.shared.store.postpone(message, from, reason)).await
+    }
+
+    /// What was to be edited is gone: the next attempt posts the text.
+    async fn post_anew(&mut self, message: &StoredMessage, reason: &str) -> anyhow::Result<Duration> {
+        let Shared { store, clock, .. } = self.shared;
+        let now = clock.now();
+        self.shared.stored(|| store.post_anew(message, reason, now)).await?;
+        self.unsent.insert(message.id);
+        tracing::info!(channel = %self.id, reason, "A message cannot be edited; its text is posted anew");
+        Ok(Duration::ZERO)
     }
 
     async fn park(

@@ -83,6 +83,7 @@ impl FileDraft {
             mentions: Mentions::default(),
             rows: self.rows,
             last_row: self.last_row,
+            edits: None,
         })
     }
 

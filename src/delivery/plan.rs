@@ -58,6 +58,8 @@ pub(crate) struct Draft {
     pub rows: usize,
     /// The last one's id.
     pub last_row: i64,
+    /// The notice whose message it replaces the text of.
+    pub edits: Option<i64>,
 }
 
 /// How the next rows go.
@@ -112,7 +114,7 @@ fn fold(rows: &[OutboxRow], rules: &Rules) -> Option<Draft> {
         }
     }
     match rows.get(folding.rows.checked_sub(1)?) {
-        Some(last) if folding.chars <= MAX_CHARS => Some(folding.into_draft(last.id)),
+        Some(last) if folding.chars <= MAX_CHARS => Some(Draft { edits: last.edits, ..folding.into_draft(last.id) }),
         _ => rows.first().map(|row| excerpt(row, rules)),
     }
 }
@@ -175,7 +177,7 @@ impl<'a> Folding<'a> {
 
     fn into_draft(mut self, last_row: i64) -> Draft {
         self.end_line();
-        Draft { content: self.text, filename: None, mentions: self.mentions, rows: self.rows, last_row }
+        Draft { content: self.text, filename: None, mentions: self.mentions, rows: self.rows, last_row, edits: None }
     }
 }
 
@@ -196,5 +198,5 @@ fn excerpt(row: &OutboxRow, rules: &Rules) -> Draft {
         let _infallible = write!(content, " (<t:{}:R>)", row.occurred_at.as_second());
     }
     let filename = Some(filename(&row.server, row.occurred_at));
-    Draft { content, filename, mentions: row.mentions.clone(), rows: 1, last_row: row.id }
+    Draft { content, filename, mentions: row.mentions.clone(), rows: 1, last_row: row.id, edits: None }
 }

@@ -27,6 +27,7 @@ fn row(id: i64, content: &str) -> OutboxRow {
         mentions: Mentions::default(),
         occurred_at: Timestamp::from_second(NOW).unwrap(),
         group_limit: None,
+        edits: None,
     }
 }
 

@@ -27,6 +27,9 @@ pub struct OutgoingMessage {
     /// Ids of the messages that are known to be in the channel since shortly before `first_attempt`. An equal one
     /// among them is another one: a player may say the same twice.
     pub others: Vec<u64>,
+    /// Discord's id of a message whose text this one replaces: nothing new is posted, and nobody is pinged. The same
+    /// may be sent again and again.
+    pub edits: Option<u64>,
 }
 
 /// A file that goes with a message; at most 10 MiB.
@@ -78,6 +81,11 @@ pub enum Outcome {
         reason: String,
         /// Whether the message may have arrived all the same (timeout, lost answer).
         uncertain: bool,
+    },
+    /// The message to be edited is not there any more, or is not ours.
+    Gone {
+        /// For people.
+        reason: String,
     },
     /// Never, until somebody changes something.
     Rejected {

@@ -78,6 +78,11 @@ pub fn classify(channel: ChannelId, status: StatusCode, headers: &HeaderMap, bod
     }
 }
 
+/// Whether an edit was refused because there is no such message (10008), or it is another bot's (50005).
+pub(crate) fn is_gone(status: StatusCode, body: &[u8]) -> bool {
+    status.is_client_error() && ApiError::read(body).is_some_and(|error| matches!(error.code, 10008 | 50005))
+}
+
 /// The `scope` label of a 429 in metrics: `user`, `global`, `shared` or `unknown`.
 #[must_use]
 pub(crate) fn rate_limit_scope(headers: &HeaderMap) -> &'static str {

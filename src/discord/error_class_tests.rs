@@ -21,6 +21,7 @@ fn line(outcome: &Outcome) -> String {
             format!("retry {after:?} {scope:?} {error:?}{uncertain} | {reason}")
         }
         Outcome::Rejected { refusal, error, reason } => format!("rejected {refusal:?} {error:?} | {reason}"),
+        Outcome::Gone { reason } => format!("gone | {reason}"),
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
 use serde::Deserialize;
-use serenity::builder::{CreateAllowedMentions, CreateAttachment, CreateMessage};
+use serenity::builder::{CreateAllowedMentions, CreateAttachment, CreateMessage, EditMessage};
 use serenity::model::channel::{MessageFlags, Nonce};
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
@@ -18,7 +18,7 @@ use crate::delivery::{NoticeSink, Outcome, OutgoingMessage, RetryScope};
 use crate::domain::{ChannelId, Mentions};
 use crate::telemetry::metrics::ErrorType;
 
-use super::error_class::classify;
+use super::error_class::{classify, is_gone};
 use super::rest::{Answer, Rest, Unanswered};
 
 /// Discord remembers nonces for "a few minutes"; after this, a message that may have arrived is looked for.
@@ -108,6 +108,19 @@ impl DiscordSink {
         }
     }
 
+    /// Replaces the text of a message; pings nobody, and may be repeated.
+    async fn edit(&self, message: &OutgoingMessage, id: u64) -> Outcome {
+        let path = format!("/channels/{}/messages/{id}", message.channel);
+        let text = EditMessage::new().content(message.content.as_str()).allowed_mentions(CreateAllowedMentions::new());
+        match self.rest.patch(&path, &text, None).await {
+            Ok(answer) if is_gone(answer.status, &answer.body) => {
+                Outcome::Gone { reason: "the message was deleted".to_owned() }
+            }
+            Ok(answer) => classify(message.channel, answer.status, &answer.headers, &answer.body),
+            Err(error) => unanswered(&error),
+        }
+    }
+
     /// The id of `message` in its channel, `None` when it is not there.
     async fn find(&self, message: &OutgoingMessage, first_attempt: Timestamp) -> Result<Option<u64>, Outcome> {
         let own_id = self.own_id(message.channel).await?;
@@ -164,6 +177,9 @@ impl DiscordSink {
 #[async_trait]
 impl NoticeSink for DiscordSink {
     async fn deliver(&self, message: &OutgoingMessage) -> Outcome {
+        if let Some(id) = message.edits {
+            return self.edit(message, id).await;
+        }
         if let Some(first_attempt) = message.first_attempt.filter(|at| nonce_is_stale(*at)) {
             match self.find(message, first_attempt).await {
                 Ok(Some(message_id)) => {
@@ -225,7 +241,7 @@ fn read<T: serde::de::DeserializeOwned>(channel: ChannelId, answer: &Answer) -> 
         Outcome::Rejected { error, reason, .. } => {
             Outcome::Retry { after: None, scope: RetryScope::Channel, error, reason, uncertain: true }
         }
-        Outcome::Delivered { .. } => unreadable_answer(),
+        Outcome::Delivered { .. } | Outcome::Gone { .. } => unreadable_answer(),
         retry @ Outcome::Retry { .. } => still_uncertain(retry),
     })
 }

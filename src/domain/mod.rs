@@ -1,5 +1,6 @@
 //! The words the program is written in. No I/O, no tokio.
 
+mod alert;
 mod chat;
 mod clock;
 mod event;
@@ -11,6 +12,7 @@ pub mod sessions;
 mod status_template;
 mod words;
 
+pub use alert::AlertKind;
 pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, Route};

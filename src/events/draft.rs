@@ -43,6 +43,8 @@ pub(super) struct Drafts<'s> {
     counts: BTreeMap<Arc<str>, u64>,
     chats: Vec<PlayerChat>,
     happenings: Vec<Happening>,
+    /// Whether the last happening takes more lines.
+    happening_open: bool,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl<'s> Drafts<'s> {
             counts: BTreeMap::new(),
             chats: Vec::new(),
             happenings: Vec::new(),
+            happening_open: false,
         }
     }
 
@@ -110,6 +113,7 @@ impl<'s> Drafts<'s> {
     /// Notes what happened, for the history, with the player it is about and the one other thing it tells.
     pub(super) fn happened(&mut self, event: &Event<'_>, at: Timestamp) {
         let detail = event.fields.iter().flatten().find(|(name, _)| !matches!(*name, "player" | "actor"));
+        self.happening_open = true;
         self.happenings.push(Happening {
             server: self.server.tag.clone(),
             at,
@@ -122,6 +126,19 @@ impl<'s> Drafts<'s> {
     /// No more lines are added to the last notice.
     pub(super) fn close(&mut self) {
         self.open = false;
+        self.happening_open = false;
+    }
+
+    /// Adds a bare line to what happened before it, as far as a message would show it.
+    fn add_to_happening(&mut self, line: &str) {
+        let Some(detail) = self.happenings.last_mut().filter(|_| self.happening_open).map(|last| &mut last.detail)
+        else {
+            return;
+        };
+        let detail = detail.get_or_insert_default();
+        if detail.lines().count() < TRACE_LINES && detail.chars().count() + line.chars().count() < TRACE_CHARS {
+            detail.extend(["\n", line]);
+        }
     }
 
     /// Writes a notice; the bare lines behind it will be added to it.
@@ -147,7 +164,7 @@ impl<'s> Drafts<'s> {
 
     /// Adds a bare line to the notice it belongs to, or begins a new one where that has gone out already.
     pub(super) fn attach(&mut self, thread: &Thread, line: &str, cut: u64, at: Timestamp) {
-        let Thread::Relayed { channel, lane, event, capped } = thread else { return };
+        let Thread::Relayed { channel, lane, event, capped } = thread else { return self.add_to_happening(line) };
         let mark = cut_mark(cut);
         if self.open
             && let Some(draft) = self.written.last_mut()

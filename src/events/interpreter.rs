@@ -263,7 +263,9 @@ impl Interpreter {
             return;
         }
         match &self.memory.thread {
-            Thread::Relayed { .. } => drafts.attach(&self.memory.thread, &said.event.text, said.cut, said.at),
+            Thread::Relayed { .. } | Thread::Alerted { .. } => {
+                drafts.attach(&self.memory.thread, &said.event.text, said.cut, said.at);
+            }
             Thread::None if self.tells_console() => {
                 said.pattern_text = None;
                 self.memory.thread = self.tell(&said, false, drafts);
@@ -292,18 +294,23 @@ impl Interpreter {
     /// Counts the event and writes its notice, if it is to have one. The answer is what becomes of bare lines behind.
     fn tell(&mut self, said: &Said<'_>, capped: bool, drafts: &mut Drafts<'_>) -> Thread {
         drafts.close();
-        if said.event.kind.is_remembered() {
+        let kind = said.event.kind;
+        let by_pattern = if kind == EventKind::RelayEcho { None } else { self.tell_by_pattern(said, capped, drafts) };
+        let by_alert = self.server.alerts.tells(kind);
+        // A pattern has the last word on its lines, also on whether they alert anybody.
+        if kind.is_remembered() && !(by_alert && by_pattern.is_some()) {
             drafts.happened(&said.event, said.at);
         }
-        if said.event.kind != EventKind::RelayEcho
-            && let Some(thread) = self.tell_by_pattern(said, capped, drafts)
-        {
+        if let Some(thread) = by_pattern {
             return thread;
         }
         let rules = Arc::clone(&self.rules);
         let rule = rules.of(said.event.kind);
         drafts.count(&rule.key);
         let marked = self.hear(said, drafts);
+        if by_alert {
+            return Thread::Alerted { event: kind.as_str().to_owned() };
+        }
         if said.quiet || !rule.relays(&self.server) {
             return Thread::Silenced;
         }

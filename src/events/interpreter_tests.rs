@@ -13,6 +13,7 @@ fn server() -> ServerSettings {
         engine_log: None,
         mod_logs: [].into(),
         prometheus_file: None,
+        alerts: crate::config::settings::AlertSettings::none(),
         start_at: StartAt::End,
         timezone: jiff::tz::TimeZone::UTC,
         channels: ServerChannels { default: ChannelId::new(1).unwrap(), routes: [].into() },

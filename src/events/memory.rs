@@ -53,6 +53,11 @@ pub(super) enum Thread {
     None,
     /// A line that was not relayed.
     Silenced,
+    /// An error that an alert tells: the bare lines behind it are part of what happened.
+    Alerted {
+        /// The event's key.
+        event: String,
+    },
     /// A line that went to this channel.
     Relayed {
         /// The channel.
@@ -69,7 +74,7 @@ pub(super) enum Thread {
 impl Thread {
     /// Whether the last line was relayed as `key`.
     pub(super) fn is(&self, key: &str) -> bool {
-        matches!(self, Self::Relayed { event, .. } if event == key)
+        matches!(self, Self::Relayed { event, .. } | Self::Alerted { event } if event == key)
     }
 }
 

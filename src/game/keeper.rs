@@ -1,15 +1,19 @@
 //! The task that keeps one game's view: samples come from its sampler, happenings from the database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::alert_keeper::AlertKeeper;
 use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
 use super::sample::{Absence, Achievements, Reading, Sample, SampleSource};
+use crate::config::settings::ServerSettings;
 use crate::domain::sessions::{Observation, player_key};
 use crate::domain::{Clock, Happening, ServerTag, SystemClock};
 use crate::rcon::LinkState;
@@ -17,6 +21,9 @@ use crate::store::{SampleRow, Store, StoreError};
 
 /// Happenings read at a time.
 const PAGE: u32 = 500;
+
+/// How often time is told to pass.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Keeps the view of one game. A clone is a fresh start for the supervisor; run one at a time.
 #[derive(Clone)]
@@ -68,11 +75,11 @@ impl Keeper {
         Self { clock, ..self }
     }
 
-    /// Runs until `cancel`.
+    /// Runs until `cancel`, judging the alerts of `settings`.
     ///
     /// # Errors
     /// When the database cannot be read at the start; later it is looked at again.
-    pub async fn run(mut self, cancel: CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(mut self, settings: Arc<ServerSettings>, cancel: CancellationToken) -> anyhow::Result<()> {
         let mut happened = self.store.happened();
         let samples = Arc::clone(&self.samples);
         let mut samples = samples.lock().await;
@@ -82,12 +89,23 @@ impl Keeper {
             self.board.update(|view| view.link = GameLink::None);
         }
         self.show_players().await;
+        let mut alerts = AlertKeeper::load(&settings, self.store.clone()).await.context("Cannot read the alerts")?;
+        let mut silenced = self.store.silenced();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        alerts.on_happenings().await;
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                Some(sample) = samples.recv() => self.take(sample).await,
+                Some(sample) = samples.recv() => {
+                    alerts.on_sample(&sample).await;
+                    self.take(sample).await;
+                }
                 Some(state) = next_state(&mut link) => self.link_changed(&state).await,
+                Ok(()) = silenced.changed() => alerts.on_silences().await,
+                _ = ticks.tick() => alerts.tick().await,
                 Ok(()) = happened.changed() => {
+                    alerts.on_happenings().await;
                     if let Err(error) = self.catch_up().await {
                         warn!(server = %self.server, %error, "What happened in the game cannot be read");
                     }

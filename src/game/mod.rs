@@ -3,6 +3,8 @@
 //! For each server a sampler asks the game by RCON and hands its [`Sample`]s to the [`Keeper`], which also reads what
 //! happened by the log, and puts both together on the [`GameBoard`]. Whoever wants to know how a game is looks there.
 
+mod alert_keeper;
+pub mod alerts;
 mod board;
 mod keeper;
 mod lua;
@@ -15,6 +17,7 @@ mod snippet;
 mod upkeep;
 mod ups;
 
+pub use alert_keeper::{AlertKeeper, stored_alerts};
 pub use board::{BoardHandle, GameBoard, GameLink, GameView, OnlinePlayer};
 pub use keeper::Keeper;
 pub use lua::{Flow, ForceEvolution, ForceResearch, ForceRockets, LuaPlayer, LuaReading, Platform, QueuedResearch};

@@ -25,6 +25,14 @@ pub enum Absence {
     Silent(String),
 }
 
+impl Absence {
+    /// Whether there is a connection all the same.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self, Self::Silent(_))
+    }
+}
+
 /// Where a reading is from. The best that is available wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SampleSource {

@@ -1,5 +1,7 @@
 //! What is in the outbox, for metrics; and how old rows leave the file.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sqlx::Row;
 
@@ -12,6 +14,9 @@ pub(super) const ROWS_PER_STEP: i64 = 1000;
 
 /// Free pages given back to the disk in one step.
 const PAGES_PER_STEP: &str = "PRAGMA incremental_vacuum(1000)";
+
+/// How long a message can be edited: an alert that lasts longer ends in a new message.
+const KEEP_EDITABLE: Duration = Duration::from_hours(90 * 24);
 
 /// How full the outbox is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -96,6 +101,8 @@ impl Store {
                 dead_before,
             ),
         ];
+        let too_old = dead_before.min(delivered_before).saturating_sub(KEEP_EDITABLE).unwrap_or(Timestamp::MIN);
+        sqlx::query("DELETE FROM editable WHERE posted_at < $1").bind(to_millis(too_old)).execute(&self.writer).await?;
         let free_before = self.free_pages().await?;
         let mut most = 0;
         for (delete, before) in steps {

@@ -1,6 +1,7 @@
 //! One SQLite file: how far each log has been read, and what is still to be said. A batch of lines moves the
 //! checkpoint and fills the outbox in one transaction, so neither can be without the other.
 
+mod alerts;
 mod audit;
 mod error;
 mod forget;
@@ -29,6 +30,7 @@ use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Sqlite, SqlitePool, Transaction};
 use tokio::sync::watch;
 
+pub use alerts::{AlertCommit, AlertNotice, AlertRow, NoticeRole, PostedNotice, StoredAlerts};
 pub use audit::AuditEntry;
 pub use error::StoreError;
 pub use forget::Forgotten;
@@ -55,6 +57,7 @@ pub struct Store {
     committed: Arc<watch::Sender<u64>>,
     inbound: Arc<watch::Sender<u64>>,
     happened: Arc<watch::Sender<u64>>,
+    silenced: Arc<watch::Sender<u64>>,
     _lock: Arc<File>,
 }
 
@@ -81,7 +84,9 @@ impl Store {
         let committed = Arc::new(watch::Sender::new(0));
         let inbound = Arc::new(watch::Sender::new(0));
         let happened = Arc::new(watch::Sender::new(0));
-        Ok(Self { path: path.into(), writer, readers, nonce_seed, committed, inbound, happened, _lock: Arc::new(lock) })
+        let silenced = Arc::new(watch::Sender::new(0));
+        let (path, lock) = (path.into(), Arc::new(lock));
+        Ok(Self { path, writer, readers, nonce_seed, committed, inbound, happened, silenced, _lock: lock })
     }
 
     /// Changes with every commit that put notices into the outbox.

@@ -43,6 +43,8 @@ pub struct OutboxRow {
     pub occurred_at: Timestamp,
     /// At most this many rows may be in its message.
     pub group_limit: Option<u32>,
+    /// The notice whose message it replaces the text of.
+    pub edits: Option<i64>,
 }
 
 /// A message about to be stored: the pending rows of a lane up to and with `last_row`.
@@ -62,6 +64,8 @@ pub struct NewMessage {
     pub rows: usize,
     /// The last of them.
     pub last_row: i64,
+    /// The notice whose message it replaces the text of; its row then goes alone.
+    pub edits: Option<i64>,
 }
 
 /// A message that is stored and not finished.
@@ -83,6 +87,9 @@ pub struct StoredMessage {
     pub rows: usize,
     /// The first attempt that may have arrived.
     pub first_attempt_at: Timestamp,
+    /// Discord's id of the message whose text it replaces. `None` for a new message, also where the old one is not
+    /// known any more.
+    pub edits: Option<u64>,
 }
 
 impl Store {
@@ -114,7 +121,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         let mut found = sqlx::query(
-            "SELECT id, server, event, content, plain, mentions, occurred_at, group_limit FROM outbox
+            "SELECT id, server, event, content, plain, mentions, occurred_at, group_limit, edits FROM outbox
              WHERE state = 'pending' AND channel = $1 AND lane = $2 AND id > $3 ORDER BY id LIMIT $4",
         )
         .bind(channel.get().cast_signed())
@@ -137,7 +144,8 @@ impl Store {
     /// The lane's message that is not finished, if there is one.
     pub async fn open_message(&self, channel: ChannelId, lane: Lane) -> Result<Option<StoredMessage>, StoreError> {
         sqlx::query(
-            "SELECT id, content, filename, mentions, row_count, first_attempt_at FROM messages
+            "SELECT id, content, filename, mentions, row_count, first_attempt_at,
+                    (SELECT message FROM editable WHERE notice = messages.edits) AS target FROM messages
              WHERE state = 'open' AND channel = $1 AND lane = $2 ORDER BY id LIMIT 1",
         )
         .bind(channel.get().cast_signed())
@@ -189,8 +197,9 @@ impl Store {
     async fn try_assign(&self, message: &NewMessage, now: Timestamp) -> sqlx::Result<StoredMessage> {
         let mut tx = self.begin().await?;
         let stored = sqlx::query(
-            "INSERT INTO messages (channel, lane, content, filename, row_count, first_attempt_at, mentions)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id, content, filename, mentions, row_count, first_attempt_at",
+            "INSERT INTO messages (channel, lane, content, filename, row_count, first_attempt_at, mentions, edits)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id, content, filename, mentions, row_count,
+                    first_attempt_at, (SELECT message FROM editable WHERE notice = edits) AS target",
         )
         .bind(message.channel.get().cast_signed())
         .bind(message.lane.as_str())
@@ -199,6 +208,7 @@ impl Store {
         .bind(i64::try_from(message.rows).unwrap_or(i64::MAX))
         .bind(to_millis(now))
         .bind(mentions_text(&message.mentions))
+        .bind(message.edits)
         .try_map(|row| message_of(&row, message.channel, self.nonce_seed))
         .fetch_one(&mut *tx)
         .await?;
@@ -266,6 +276,7 @@ impl Store {
         .bind(to_millis(now))
         .execute(&mut *tx)
         .await?;
+        note_editable(&mut tx, message, discord_id, now).await?;
         let mut read_at = BTreeMap::new();
         let mut rows = sqlx::query_scalar::<_, i64>(
             "UPDATE outbox SET state = 'delivered', finished_at = $2
@@ -280,6 +291,21 @@ impl Store {
         drop(rows);
         tx.commit().await?;
         Ok(read_at)
+    }
+
+    /// The message that was to be edited is gone: the text goes as a new one.
+    pub async fn post_anew(&self, message: &StoredMessage, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE messages SET edits = NULL, attempts = attempts + 1, first_attempt_at = $2, last_error = $3
+             WHERE id = $1",
+        )
+        .bind(message.id)
+        .bind(to_millis(now))
+        .bind(reason)
+        .execute(&self.writer)
+        .await
+        .map_err(|e| self.in_words(&e))?;
+        Ok(())
     }
 
     /// Gives a refused message's rows back to the lane, to go in messages of at most `group_limit` rows.
@@ -326,6 +352,28 @@ impl Store {
     }
 }
 
+/// Remembers where an editable notice went. One whose id Discord did not say cannot be edited.
+async fn note_editable(
+    tx: &mut SqliteConnection,
+    message: &StoredMessage,
+    discord_id: u64,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    if message.rows != 1 || discord_id == 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT OR REPLACE INTO editable (notice, message, posted_at)
+         SELECT id, $2, $3 FROM outbox WHERE state = 'assigned' AND message = $1 AND editable = 1",
+    )
+    .bind(message.id)
+    .bind(discord_id.cast_signed())
+    .bind(to_millis(now))
+    .execute(tx)
+    .await
+    .map(drop)
+}
+
 async fn refuse(tx: &mut SqliteConnection, message: i64, reason: &str, now: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE messages SET state = 'refused', attempts = attempts + 1, last_error = $2, finished_at = $3
@@ -349,6 +397,7 @@ fn row_of(row: &SqliteRow) -> sqlx::Result<OutboxRow> {
         mentions: mentions_of(row)?,
         occurred_at: from_millis(row.try_get("occurred_at")?),
         group_limit: row.try_get("group_limit")?,
+        edits: row.try_get("edits")?,
     })
 }
 
@@ -364,6 +413,7 @@ fn message_of(row: &SqliteRow, channel: ChannelId, nonce_seed: u64) -> sqlx::Res
         mentions: mentions_of(row)?,
         rows: usize::try_from(row.try_get::<i64, _>("row_count")?).unwrap_or_default(),
         first_attempt_at: from_millis(row.try_get("first_attempt_at")?),
+        edits: row.try_get::<Option<i64>, _>("target")?.map(i64::cast_unsigned),
     })
 }
 

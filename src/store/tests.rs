@@ -109,6 +109,7 @@ async fn the_file_shrinks_after_a_flood_is_delivered_and_old() {
         mentions: Mentions::default(),
         rows: 3000,
         last_row,
+        edits: None,
     };
     let now = Timestamp::from_second(1_000).unwrap();
     let message = store.assign(&message, now).await.unwrap();

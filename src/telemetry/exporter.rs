@@ -213,6 +213,7 @@ mod tests {
             logs: vec![LogSource::Console],
             rcon: true,
             prometheus_file: false,
+            alerts: Vec::new(),
         };
         exporter.preregister(&[server], &["boss_fight".into()]);
         let text = scrape(&exporter);

@@ -85,6 +85,9 @@ metrics! {
     PROMETHEUS_FILE_DROPPED: Kind::Counter, "factorio_isr_prometheus_file_dropped_total" ["server", "reason"], "What of the file of metrics is not shown, counted at each reading, by reason: invalid, cap, collision.";
 
     TRACE_SPANS: Kind::Counter, "factorio_isr_trace_spans_total" ["outcome"], "Spans for the collector by what became of them: exported, failed, dropped.";
+    ALERTS_FIRING: Kind::Gauge, "factorio_isr_alerts_firing" ["server", "alert"], "Alerts that fire now.";
+    ALERTS: Kind::Counter, "factorio_isr_alerts_total" ["server", "alert", "change"], "Changes of alerts: fired, reminded, recovered.";
+
     TASK_RESTARTS: Kind::Counter, "factorio_isr_task_restarts_total" ["task"], "Times the supervisor started a task again.";
     CONFIG_RELOAD_SUCCESS: Kind::Gauge, "factorio_isr_config_last_reload_successful" [], "1 when the configuration was last read without error.";
     CONFIG_RELOAD_TIMESTAMP: Kind::Gauge, "factorio_isr_config_last_reload_success_timestamp_seconds" [], "Unix time of the last successful reading of the configuration.";

@@ -6,13 +6,14 @@ use metrics::{Label, counter, gauge, histogram};
 
 use super::game_metrics::GAME_METRICS;
 use super::metrics::{
-    BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS, EVENTS_PROCESSED, ErrorType,
-    GAME_SERIES_CUT, GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING,
-    LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS,
-    PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH, RCON_RECONNECTS,
-    RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, STATUS_UPDATES, TAIL_LAG_BYTES, TAIL_LAG_SECONDS, TRACE_SPANS,
+    ALERTS, ALERTS_FIRING, BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS,
+    EVENTS_PROCESSED, ErrorType, GAME_SERIES_CUT, GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS,
+    INBOUND_LATENCY, INBOUND_WAITING, LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES,
+    PARKED_CHANNELS, PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH,
+    RCON_RECONNECTS, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, STATUS_UPDATES, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
+    TRACE_SPANS,
 };
-use crate::domain::{EventKind, Lane, LogSource, ServerTag};
+use crate::domain::{AlertKind, EventKind, Lane, LogSource, ServerTag};
 use crate::health::Component;
 
 /// What of a configured server has series.
@@ -26,6 +27,8 @@ pub struct ServerSeries {
     pub rcon: bool,
     /// Whether a file of metrics is configured.
     pub prometheus_file: bool,
+    /// The alerts that are on.
+    pub alerts: Vec<AlertKind>,
 }
 
 /// Creates the series of these servers, and all whose labels are closed. `events` are the event keys of the patterns.
@@ -54,6 +57,12 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
         gauge!(PROMETHEUS_FILE_AGE, vec![tag()]).increment(0.0);
         for reason in ["invalid", "cap", "collision"] {
             counter!(PROMETHEUS_FILE_DROPPED, vec![tag(), label("reason", reason)]).increment(0);
+        }
+    }
+    for alert in &server.alerts {
+        gauge!(ALERTS_FIRING, vec![tag(), label("alert", alert.as_str())]).increment(0.0);
+        for change in ["fired", "reminded", "recovered"] {
+            counter!(ALERTS, vec![tag(), label("alert", alert.as_str()), label("change", change)]).increment(0);
         }
     }
     if server.rcon {

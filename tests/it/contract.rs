@@ -35,7 +35,7 @@ const MAY_KNOW: &[(&str, May)] = &[
     ("delivery", Know(&["domain", "config", "store", "health", "telemetry"])),
     ("discord", Know(&["domain", "config", "delivery", "store", "events", "rcon", "game", "health", "telemetry"])),
     // The backoff between attempts is the supervisor's.
-    ("game", Know(&["domain", "config", "store", "rcon", "telemetry"])),
+    ("game", Know(&["domain", "config", "events", "store", "rcon", "telemetry"])),
     ("rcon", Know(&["domain", "config", "supervisor", "health", "telemetry"])),
     ("sim", Know(&["domain"])),
     ("cli", KnowAll),

@@ -13,7 +13,9 @@ use factorio_isr::domain::{
     ChannelId, Clock, FileId, Lane, LogSource, Mentions, Notice, Position, ServerTag, SystemClock,
 };
 use factorio_isr::health::{Component, ComponentState, HealthRegistry, PartStatus};
-use factorio_isr::store::{CommitOutcome, IngestedBatch, Store};
+use factorio_isr::store::{
+    AlertCommit, AlertNotice, CommitOutcome, IngestedBatch, NoticeRole, PostedNotice, Store, StoredAlerts,
+};
 use factorio_isr::telemetry::metrics::ErrorType;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -671,4 +673,77 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(every_line_arrives_once(steps, whims));
     }
+}
+
+/// An alert, or its end, as the alerts put them into the outbox.
+async fn alert(relay: &Relay, text: &str, role: NoticeRole) -> Option<PostedNotice> {
+    let notice = notice(channel(1), Lane::Alert, text);
+    let notices = vec![AlertNotice { notice, alert: "crash".into(), subject: String::new(), role }];
+    let alerts = StoredAlerts { cursor: 0, memory: "{}".into(), rows: Vec::new() };
+    let commit = AlertCommit { server: prod(), alerts, notices, at: Timestamp::now() };
+    relay.store.commit_alerts(&commit).await.unwrap().into_values().next()
+}
+
+/// What was asked of the sink: the text, and the message it replaces.
+fn asked(attempts: &[Attempt]) -> Vec<(String, Option<u64>)> {
+    attempts.iter().map(|attempt| (attempt.message.content.clone(), attempt.message.edits)).collect()
+}
+
+#[tokio::test]
+async fn an_alert_goes_alone_and_its_end_edits_it_in_order() {
+    let relay = Relay::idle(Recorder::new(|_| Outcome::Delivered { message_id: 4711, rest: None })).await;
+    relay.say(channel(1), Lane::Alert, &["before"]).await;
+    let told = alert(&relay, "fires", NoticeRole::Tells).await;
+    relay.say(channel(1), Lane::Alert, &["behind", "too"]).await;
+    alert(&relay, "is over", NoticeRole::Ends(told)).await;
+    let mut relay = relay;
+    relay.start();
+    relay.drained().await;
+    let expected = [("before", None), ("fires", None), ("behind\ntoo", None), ("is over", Some(4711))];
+    assert_eq!(asked(&relay.sink.attempts(4).await), expected.map(|(text, edits)| (text.to_owned(), edits)));
+}
+
+#[tokio::test]
+async fn an_end_long_after_still_knows_the_message_whatever_was_pruned() {
+    let relay = Relay::started(Recorder::new(|_| Outcome::Delivered { message_id: 4711, rest: None })).await;
+    let told = alert(&relay, "fires", NoticeRole::Tells).await;
+    relay.drained().await;
+    let later = Timestamp::now() + Duration::from_mins(1);
+    while relay.store.prune(later, later).await.unwrap() {}
+    alert(&relay, "is over", NoticeRole::Ends(told)).await;
+    let attempts = relay.sink.attempts(2).await;
+    assert_eq!(asked(&attempts)[1], ("is over".to_owned(), Some(4711)));
+}
+
+#[tokio::test]
+async fn an_edit_is_repeated_until_it_is_done_across_a_kill() {
+    let mut relay = Relay::started(Recorder::new(|_| Outcome::Delivered { message_id: 4711, rest: None })).await;
+    let told = alert(&relay, "fires", NoticeRole::Tells).await;
+    relay.drained().await;
+    relay.sink.now_answers(|_| retry(RetryScope::Global, None, true));
+    alert(&relay, "is over", NoticeRole::Ends(told)).await;
+    relay.sink.attempts(3).await;
+    relay.kill().await;
+    relay.sink.now_answers(|_| Outcome::Delivered { message_id: 4711, rest: None });
+    relay.start();
+    relay.drained().await;
+    let attempts = relay.sink.attempts(4).await;
+    assert!(asked(&attempts)[1..].iter().all(|asked| *asked == ("is over".to_owned(), Some(4711))), "{attempts:?}");
+}
+
+#[tokio::test]
+async fn the_end_of_an_alert_that_is_gone_or_was_never_there_is_a_new_message() {
+    let gone = |message: &OutgoingMessage| match message.edits {
+        Some(_) => Outcome::Gone { reason: "deleted".into() },
+        None => Outcome::Delivered { message_id: 4711, rest: None },
+    };
+    let relay = Relay::started(Recorder::new(gone)).await;
+    let told = alert(&relay, "fires", NoticeRole::Tells).await;
+    alert(&relay, "is over", NoticeRole::Ends(told)).await;
+    alert(&relay, "is over, too", NoticeRole::Ends(None)).await;
+    relay.drained().await;
+    let expected = [("fires", None), ("is over", Some(4711)), ("is over", None), ("is over, too", None)];
+    let attempts = relay.sink.attempts(4).await;
+    assert_eq!(asked(&attempts), expected.map(|(text, edits)| (text.to_owned(), edits)));
+    assert_eq!(attempts[2].message.first_attempt, None, "it cannot be there yet");
 }

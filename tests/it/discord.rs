@@ -55,6 +55,7 @@ fn message(content: &str) -> OutgoingMessage {
         attachment: None,
         first_attempt: None,
         others: Vec::new(),
+        edits: None,
     }
 }
 
@@ -88,6 +89,7 @@ fn kind(outcome: &Outcome) -> String {
             format!("retry {scope:?} {error:?} after {after:?}{}", if *uncertain { " uncertain" } else { "" })
         }
         Outcome::Rejected { refusal, error, .. } => format!("rejected {refusal:?} {error:?}"),
+        Outcome::Gone { reason } => format!("gone: {reason}"),
     }
 }
 

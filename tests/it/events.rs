@@ -41,6 +41,7 @@ pub fn server() -> ServerSettings {
         rcon: None,
         mod_logs: BTreeMap::new(),
         prometheus_file: None,
+        alerts: factorio_isr::config::settings::AlertSettings::none(),
     }
 }
 

@@ -467,8 +467,13 @@ async fn a_stop_finishes_what_is_in_flight_and_refuses_the_rest() {
 #[test]
 fn commands_reconnects_and_failures_are_counted() {
     let exporter = MetricsExporter::detached().unwrap();
-    let series =
-        ServerSeries { tag: ServerTag::new("prod").unwrap(), logs: Vec::new(), rcon: true, prometheus_file: false };
+    let series = ServerSeries {
+        tag: ServerTag::new("prod").unwrap(),
+        logs: Vec::new(),
+        rcon: true,
+        prometheus_file: false,
+        alerts: Vec::new(),
+    };
     exporter.preregister(&[series], &[]);
     let scrape = || exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), "");
     let zero = scrape();

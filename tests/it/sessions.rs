@@ -45,6 +45,7 @@ fn settings(console_log: PathBuf) -> ServerSettings {
         engine_log: None,
         mod_logs: [].into(),
         prometheus_file: None,
+        alerts: factorio_isr::config::settings::AlertSettings::none(),
         start_at: StartAt::Beginning,
         timezone: TimeZone::UTC,
         channels: ServerChannels { default: ChannelId::new(1).unwrap(), routes: BTreeMap::new() },

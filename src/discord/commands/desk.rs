@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::config::Settings;
-use crate::config::settings::{CommandSettings, Level, PermissionSettings};
+use crate::config::settings::{AlertSettings, CommandSettings, Level, PermissionSettings};
 use crate::domain::{ChannelId, Route, ServerTag};
 use crate::health::HealthRegistry;
 use crate::rcon::{CommandLine, LinkState, PlayerName, Priority, RconClient, RconError};
@@ -28,6 +28,7 @@ pub(super) struct Server {
     pub(super) rcon: Option<RconClient>,
     pub(super) allow_lua: bool,
     pub(super) audit: Option<ChannelId>,
+    pub(super) alerts: AlertSettings,
     permissions: PermissionSettings,
 }
 
@@ -139,6 +140,7 @@ impl Desk {
             rcon: rcon.iter().find(|client| *client.server() == server.tag).cloned(),
             allow_lua: server.rcon.as_ref().is_some_and(|rcon| rcon.allow_lua),
             audit: server.channels.routes.get(&Route::Audit).copied(),
+            alerts: server.alerts.clone(),
             permissions: server.permissions.clone(),
         });
         Self {
@@ -165,9 +167,17 @@ impl Desk {
         self.settings.levels.get(command.name()).copied().unwrap_or_else(|| command.level())
     }
 
-    /// Whether `caller` may use `command`, on `server` where it is about one.
-    pub(super) fn permits(&self, caller: &Caller, command: &dyn SlashCommand, server: Option<&Server>) -> bool {
-        self.level_of(caller, server) >= self.level(command)
+    /// The level a command asks for with these options.
+    pub(super) fn level_with(&self, command: &dyn SlashCommand, options: &Options) -> Level {
+        if command.level_of(options) > command.level() {
+            return self.level(command).max(command.level_of(options));
+        }
+        self.level(command)
+    }
+
+    /// Whether `caller` has `level`, on `server` where the command is about one.
+    pub(super) fn permits(&self, caller: &Caller, level: Level, server: Option<&Server>) -> bool {
+        self.level_of(caller, server) >= level
     }
 
     /// The level of `caller`, on `server` where there is one.
@@ -179,7 +189,7 @@ impl Desk {
 
     /// What keeps `command` from working for `caller` on `server`, if anything does.
     pub(super) fn obstacle(&self, caller: &Caller, command: &dyn SlashCommand, server: &Server) -> Option<String> {
-        if !self.permits(caller, command, Some(server)) {
+        if !self.permits(caller, self.level(command), Some(server)) {
             return Some(texts::for_level(self.level(command)));
         }
         if command.is_switched_off(&self.settings) {

@@ -2,6 +2,7 @@
 //! derive. To add a command, write a unit struct in its family and add a line to [`COMMANDS`].
 
 mod actions;
+mod alerts;
 mod call;
 mod confirm;
 mod desk;
@@ -61,6 +62,11 @@ trait SlashCommand: Send + Sync {
         Level::Everyone
     }
 
+    /// Who may use it with these options, where some of them are for fewer.
+    fn level_of(&self, _: &Options) -> Level {
+        self.level()
+    }
+
     /// What it is about.
     fn scope(&self) -> Scope {
         Scope::Game
@@ -106,7 +112,7 @@ trait SlashCommand: Send + Sync {
 }
 
 /// Every slash command. Those of [`ALONE`] are beside the group, which has room for 25.
-static COMMANDS: [&dyn SlashCommand; 29] = [
+static COMMANDS: [&dyn SlashCommand; 30] = [
     &program::Servers,
     &program::Connect,
     &info::Status,
@@ -136,10 +142,11 @@ static COMMANDS: [&dyn SlashCommand; 29] = [
     &records::Player,
     &records::Top,
     &history::History,
+    &alerts::Alerts,
 ];
 
 /// The commands that are not below the group.
-const ALONE: [&str; 4] = ["online", "player", "top", "history"];
+const ALONE: [&str; 5] = ["online", "player", "top", "history", "alerts"];
 
 fn find(name: &str) -> Option<&'static dyn SlashCommand> {
     COMMANDS.into_iter().find(|command| command.name() == name)

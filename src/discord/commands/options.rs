@@ -22,6 +22,7 @@ pub(super) enum Names {
     Surfaces,
     Technologies,
     Commands,
+    Alerts,
 }
 
 /// The type of an option.

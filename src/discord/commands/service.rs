@@ -224,7 +224,7 @@ impl Service {
             return Err(self.refuse(&origin, (command, &options), server, &failure).await);
         }
         // Who lets everybody kick does not make kicking a question.
-        let level = self.desk.level(command).max(command.level());
+        let level = self.desk.level(command).max(command.level_of(&options));
         let taken = self.rates().take(origin.caller.id, level, Instant::now());
         let ticket = match taken {
             Ok(ticket) => ticket,
@@ -259,8 +259,8 @@ impl Service {
         options: &Options,
         server: Option<&Server>,
     ) -> Result<(), Failure> {
-        if !self.desk.permits(&origin.caller, command, server) {
-            let level = self.desk.level(command);
+        let level = self.desk.level_with(command, options);
+        if !self.desk.permits(&origin.caller, level, server) {
             return Err(Failure::Forbidden(texts::denied(&super::typed(command), level)));
         }
         if let Some(server) = server.filter(|_| command.scope() == Scope::Game) {
@@ -284,8 +284,7 @@ impl Service {
         failure: &Failure,
     ) -> String {
         Self::count(command, failure.outcome());
-        let typed = format!("{}{options}", super::typed(command));
-        self.audit(origin, command, typed, server, (failure.outcome(), &failure.text())).await;
+        self.audit(origin, (command, options), server, (failure.outcome(), &failure.text())).await;
         failure.text()
     }
 
@@ -346,7 +345,7 @@ impl Service {
             }
         };
         Self::count(job.command, outcome);
-        self.audit(origin, job.command, job.typed(), server, (outcome, &answer)).await;
+        self.audit(origin, (job.command, &job.options), server, (outcome, &answer)).await;
         message
     }
 
@@ -354,12 +353,11 @@ impl Service {
     async fn audit(
         &self,
         origin: &Origin,
-        command: &dyn SlashCommand,
-        typed: String,
+        (command, options): (&dyn SlashCommand, &Options),
         server: Option<&Server>,
         (outcome, answer): (&str, &str),
     ) {
-        if self.desk.level(command).max(command.level()) == crate::config::settings::Level::Everyone {
+        if self.desk.level(command).max(command.level_of(options)) == crate::config::settings::Level::Everyone {
             return;
         }
         let at = Timestamp::now();
@@ -370,7 +368,7 @@ impl Service {
             member: origin.caller.id,
             member_name: origin.caller.name.clone(),
             server: server.map(|server| server.tag.to_string()).unwrap_or_default(),
-            command: typed,
+            command: format!("{}{options}", super::typed(command)),
             outcome: outcome.to_owned(),
             answer: answer.chars().take(MOST_KEPT).collect(),
         };
@@ -460,7 +458,7 @@ impl Service {
     ) -> Vec<String> {
         let Some(source) = suggest::source(command, option) else { return Vec::new() };
         let server = self.server_of(origin, command, options).await.ok().flatten();
-        if !self.desk.permits(&origin.caller, command, server) {
+        if !self.desk.permits(&origin.caller, self.desk.level_with(command, options), server) {
             return Vec::new();
         }
         suggest::suggest(&self.desk, server, source, options, typed).await

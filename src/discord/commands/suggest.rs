@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
-use crate::domain::ServerTag;
+use crate::domain::{AlertKind, ServerTag};
 use crate::rcon::{Command, parse_admins, parse_evolution, parse_name_list, parse_players};
 
 use super::call::Options;
@@ -64,6 +64,7 @@ pub(super) async fn suggest(
     let known = match (names, server) {
         (Names::Servers, _) => desk.servers.iter().map(|server| server.tag.to_string()).collect(),
         (Names::Commands, _) => COMMANDS.iter().map(|command| command.name().to_owned()).collect(),
+        (Names::Alerts, _) => AlertKind::ALL.iter().map(ToString::to_string).collect(),
         (Names::Technologies, _) => TECHNOLOGIES.iter().map(ToString::to_string).collect(),
         (Names::RecordedPlayers, _) => recorded(desk, options).await,
         (_, None) => Vec::new(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::config::settings::Level;
 
 use super::view::code;
@@ -145,6 +147,41 @@ pub(super) fn not_remembered() -> String {
 
 pub(super) fn no_history() -> String {
     "I could not look back; my log has the reason.".to_owned()
+}
+
+pub(super) fn unknown_alert(name: &str) -> String {
+    format!("There is no alert {}.", code(name))
+}
+
+pub(super) fn not_a_silence() -> String {
+    "Say how long as `30m`, `2h` or `1d`, at most `30d`.".to_owned()
+}
+
+pub(super) fn no_alerts() -> String {
+    "No alert fires.".to_owned()
+}
+
+pub(super) fn more_alerts(more: usize) -> String {
+    format!("… and {more} more")
+}
+
+pub(super) fn alert_is_off(alert: &str) -> String {
+    format!("It is switched off for this server: `[alerts.{alert}]`, `enabled = false`.")
+}
+
+pub(super) fn does_not_fire() -> String {
+    "It does not fire.".to_owned()
+}
+
+pub(super) fn silenced_until(until: Timestamp) -> String {
+    format!("🔕 It is silenced until <t:{}:f>.", until.as_second())
+}
+
+pub(super) fn silence_is(what: &str, until: Option<Timestamp>) -> String {
+    match until {
+        Some(until) => format!("🔕 {what}: silent until <t:{}:f>. What fires then is told then.", until.as_second()),
+        None => format!("🔔 {what}: no longer silent."),
+    }
 }
 
 pub(super) fn confirm(command: &str, server: &str, within: Duration) -> String {

@@ -119,6 +119,7 @@ fn said(channel: ChannelId, answer: Result<Answer, Unanswered>) -> Said {
     }
     match classify(channel, answer.status, &answer.headers, &answer.body) {
         Outcome::Delivered { message_id, .. } => Said::Done(message_id),
+        Outcome::Gone { .. } => Said::Gone,
         Outcome::Rejected { reason, .. } => Said::Refused(reason),
         Outcome::Retry { after, scope, reason, .. } => {
             Said::Later { after, everywhere: scope == RetryScope::Global, reason }

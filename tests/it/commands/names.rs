@@ -77,7 +77,8 @@ async fn what_is_about_all_servers_can_be_asked_of_one() {
     /online - Who plays, on all servers
     /player - A player's record: first and last seen, play time, sessions, deaths, companions
     /top - Who played most in the last 7 or 30 days, or ever
-    /history - Players and UPS over the last day or week, as a picture``` <Your level: `admin`> <RCON: `yes`> <Lua: `not allowed`> (Production)
+    /history - Players and UPS over the last day or week, as a picture
+    /alerts - Which alerts fire, and why; silence them for a while (moderators)``` <Your level: `admin`> <RCON: `yes`> <Lua: `not allowed`> (Production)
     ");
     assert!(world.call("Ann", "seed", &[]).await.contains("Which server?"), "to look at one chooses none");
 }

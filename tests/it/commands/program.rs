@@ -77,6 +77,14 @@ pub const FAMILY: Family = Family {
             bad_input: Typed(&["Ann | value:year", "Ann | server:nowhere"]),
             refused: Never("the game is not asked"),
         },
+        Row {
+            command: "alerts",
+            allowed: Typed(&["Ann | action:list", "Ann | action:why | name:low_ups"]),
+            denied: Typed(&["Ann | action:list"]),
+            down: Typed(&["Ann | action:list | server:prod"]),
+            bad_input: Typed(&["Mod | action:silence | name:low_ups | value:soon", "Ann | action:why | name:rain"]),
+            refused: Never("the game is not asked"),
+        },
     ],
 };
 
@@ -114,6 +122,13 @@ async fn questions_about_the_program_that_are_allowed_are_done() {
       public [The last day] (Production)
     Ann: history value:week
       public [The last week] (Production)
+    Ann: alerts action:list
+      public [Alerts] No alert fires. (Production)
+    Ann: alerts action:why | name:low_ups
+      public [Low UPS] It does not fire.
+    Fires when 3 samples in a row have less than 55 of 60 updates per second.
+    Over at the first sample of 58 of 60 or more.
+    Look at the load of the machine and at what was built last; fewer players or mods help. (Production)
     ");
 }
 
@@ -136,6 +151,8 @@ async fn questions_about_the_program_are_denied_to_those_who_may_not() {
       private `/top` is for the level **moderator** and above, which you do not have here.
     Ann: history
       private `/history` is for the level **moderator** and above, which you do not have here.
+    Ann: alerts action:list
+      private `/alerts` is for the level **moderator** and above, which you do not have here.
     ");
 }
 
@@ -161,6 +178,8 @@ async fn questions_about_the_program_say_that_the_game_is_down() {
       public [Most played, 30 days] Nobody played in that time, as far as I have seen. (Production)
     Ann: history server:prod
       public [The last day] (Production)
+    Ann: alerts action:list | server:prod
+      public [Alerts] No alert fires. (Production)
     ");
 }
 
@@ -189,6 +208,10 @@ async fn questions_about_the_program_say_what_is_wrong_with_what_was_typed() {
       private `value` is one of `day`, `week`.
     Ann: history server:nowhere
       private There is no server `nowhere`. There are: `prod`.
+    Mod: alerts action:silence | name:low_ups | value:soon
+      private Say how long as `30m`, `2h` or `1d`, at most `30d`.
+    Ann: alerts action:why | name:rain
+      private There is no alert `rain`.
     ");
 }
 
@@ -205,5 +228,6 @@ async fn questions_about_the_program_show_the_games_refusal() {
     player never: the game is not asked
     top never: the game is not asked
     history never: the game is not asked
+    alerts never: the game is not asked
     "#);
 }

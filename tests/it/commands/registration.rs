@@ -9,7 +9,7 @@ async fn commands_are_registered_once_and_only_when_changed() {
     let world = World::new().await;
     let registered = world.discord.read(|state| state.commands().clone());
     let names: Vec<_> = registered.as_array().unwrap().iter().map(|command| command["name"].clone()).collect();
-    assert_eq!(names, ["factorio", "online", "player", "top", "history"]);
+    assert_eq!(names, ["factorio", "online", "player", "top", "history", "alerts"]);
     let put = "PUT /applications/{id}/guilds/{id}/commands";
     world.registers(&[GUILD]).await;
     assert_eq!(world.discord.stats().requested(put), 1);

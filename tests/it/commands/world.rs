@@ -20,7 +20,7 @@ pub const GUILD: u64 = 100;
 pub const MODERATORS: u64 = 501;
 pub const ADMINS: u64 = 502;
 pub const DEADLINE: Duration = Duration::from_secs(30);
-const ALONE: [&str; 4] = ["online", "player", "top", "history"];
+const ALONE: [&str; 5] = ["online", "player", "top", "history", "alerts"];
 /// Room for tests that call often.
 pub const GENEROUS: &str = "query_limit = 1000\naction_limit = 1000";
 pub const ROLES: &str = "[permissions]\nmoderator = [501]\nadmin = [\"502\"]";

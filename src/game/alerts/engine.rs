@@ -1,0 +1,264 @@
+//! What becomes of each alert by the verdicts of its rule: it begins, holds, fires, reminds, recovers, and rests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::memory::Memory;
+use super::rules::{Facts, Finding, Input, Verdict, at_least, judge};
+use crate::config::settings::{AlertRule, AlertSettings};
+use crate::domain::AlertKind;
+
+/// An alert and its subject: the player or surface it is about, empty where it is about the server.
+pub type AlertKey = (AlertKind, String);
+
+/// Until when alerts are not to be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Silences {
+    /// All of the server's.
+    pub all: Option<Timestamp>,
+    /// Single ones.
+    pub single: BTreeMap<AlertKind, Timestamp>,
+}
+
+impl Silences {
+    /// Out of what is stored: by the alert's key, `*` for all.
+    #[must_use]
+    pub fn from_keys(keys: &BTreeMap<String, Timestamp>) -> Self {
+        let single = keys.iter().filter_map(|(alert, until)| Some((AlertKind::from_key(alert)?, *until)));
+        Self { all: keys.get("*").copied(), single: single.collect() }
+    }
+
+    /// Until when `kind` is silenced, if it is at `now`.
+    #[must_use]
+    pub fn until(&self, kind: AlertKind, now: Timestamp) -> Option<Timestamp> {
+        self.all.max(self.single.get(&kind).copied()).filter(|until| *until > now)
+    }
+}
+
+/// How far an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// All is well; it rests until its cooldown is over.
+    Rest,
+    /// Its condition holds, not yet for long enough; or it is silenced, or cools down.
+    Pending,
+    /// It fires.
+    Firing,
+}
+
+/// An alert that is not wholly at rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertState {
+    /// How far it is.
+    pub phase: Phase,
+    /// Since when its condition holds, by the game's time.
+    pub since: Timestamp,
+    /// Bad verdicts in a row.
+    pub bad: usize,
+    /// When it fired last.
+    pub fired_at: Option<Timestamp>,
+    /// When it was told last, as it fired or again.
+    pub told_at: Option<Timestamp>,
+    /// What was measured last.
+    pub facts: Facts,
+}
+
+/// What is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It fires.
+    Fired,
+    /// It still does.
+    Reminded,
+    /// It is over.
+    Recovered,
+}
+
+impl Change {
+    /// All changes.
+    pub const ALL: [Self; 3] = [Self::Fired, Self::Reminded, Self::Recovered];
+
+    /// The label value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Reminded => "reminded",
+            Self::Recovered => "recovered",
+        }
+    }
+}
+
+/// What has changed, as it then is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// Which alert.
+    pub key: AlertKey,
+    /// What.
+    pub change: Change,
+    /// Since when its condition holds.
+    pub since: Timestamp,
+    /// When it changed, by the game's time.
+    pub at: Timestamp,
+    /// What was measured; of one that is over, while it fired.
+    pub facts: Facts,
+}
+
+/// The alerts of one server. The same inputs at the same times make the same changes, whatever restarts are between.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    settings: AlertSettings,
+    memory: Memory,
+    states: BTreeMap<AlertKey, AlertState>,
+}
+
+impl Engine {
+    /// Goes on from what was stored; alerts that are switched off are forgotten.
+    #[must_use]
+    pub fn new(settings: AlertSettings, memory: Memory, states: BTreeMap<AlertKey, AlertState>) -> Self {
+        let watched = |name: &String| settings.limits.watchlist.contains(name);
+        let known = |(kind, subject): &AlertKey| {
+            settings.rules.contains_key(kind) && (*kind != AlertKind::Watchlist || watched(subject))
+        };
+        let states = states.into_iter().filter(|(key, _)| known(key)).collect();
+        Self { settings, memory, states }
+    }
+
+    /// What the rules have seen.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The alerts that are not at rest.
+    #[must_use]
+    pub fn states(&self) -> &BTreeMap<AlertKey, AlertState> {
+        &self.states
+    }
+
+    /// How many alerts of `kind` fire.
+    #[must_use]
+    pub fn firing(&self, kind: AlertKind) -> usize {
+        self.states.iter().filter(|((other, _), state)| *other == kind && state.phase == Phase::Firing).count()
+    }
+
+    /// Takes in what was seen by `now`, and says what is to be told.
+    pub fn take(&mut self, input: &Input<'_>, silences: &Silences, now: Timestamp) -> Vec<Changed> {
+        self.memory.take(input, &self.settings.limits, now);
+        let mut changes = Vec::new();
+        for kind in AlertKind::ALL.iter().copied() {
+            let Some(rule) = self.settings.rules.get(&kind).copied() else { continue };
+            let silent = silences.until(kind, now).is_some();
+            for verdict in self.verdicts(kind, input, now) {
+                let key = (kind, verdict.subject.clone());
+                changes.extend(self.follow(key, verdict, &rule, silent, moment(input, now), now));
+            }
+            changes.extend(self.remind(kind, silent, now));
+        }
+        self.states.retain(|(kind, _), state| !rests(state, self.settings.rules.get(kind), now));
+        changes
+    }
+
+    /// Those of the rule; and what fires though its rule has forgotten it, is over.
+    fn verdicts(&self, kind: AlertKind, input: &Input<'_>, now: Timestamp) -> Vec<Verdict> {
+        let mut verdicts = judge(kind, &self.settings.limits, &self.memory, input, now);
+        if kind == AlertKind::JoinRefused {
+            let judged: BTreeSet<_> = verdicts.iter().map(|verdict| verdict.subject.clone()).collect();
+            let forgotten = self.states.keys().filter(|(other, name)| *other == kind && !judged.contains(name));
+            let over =
+                |(_, name): &AlertKey| Verdict { subject: name.clone(), finding: Finding::Good, facts: Facts::None };
+            verdicts.extend(forgotten.map(over).collect::<Vec<_>>());
+        }
+        verdicts
+    }
+
+    fn follow(
+        &mut self,
+        key: AlertKey,
+        verdict: Verdict,
+        rule: &AlertRule,
+        silent: bool,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Changed> {
+        let Finding::Bad(since) = verdict.finding else {
+            let state = self.states.get_mut(&key)?;
+            return match (state.phase, verdict.finding) {
+                (Phase::Firing, Finding::Good) => Some(state.recover(key, at)),
+                (Phase::Pending, _) => {
+                    (state.phase, state.bad) = (Phase::Rest, 0);
+                    None
+                }
+                _ => None,
+            };
+        };
+        let state = self.states.entry(key.clone()).or_insert_with(|| AlertState::new(since));
+        state.facts = verdict.facts;
+        state.worsen(since);
+        (state.phase == Phase::Pending && !silent && state.is_due(rule, now)).then(|| state.fire(key, now))
+    }
+
+    fn remind(&mut self, kind: AlertKind, silent: bool, now: Timestamp) -> Vec<Changed> {
+        let Some(after) = self.settings.remind_after.filter(|_| !silent) else { return Vec::new() };
+        let due = |state: &AlertState| {
+            state.phase == Phase::Firing && state.told_at.is_none_or(|told| at_least(now, told, after))
+        };
+        let firing = self.states.iter_mut().filter(|((other, _), state)| *other == kind && due(state));
+        let remind = |(key, state): (&AlertKey, &mut AlertState)| {
+            state.told_at = Some(now);
+            state.changed(key.clone(), Change::Reminded, now)
+        };
+        firing.map(remind).collect()
+    }
+}
+
+/// When the input was, by the game's time.
+fn moment(input: &Input<'_>, now: Timestamp) -> Timestamp {
+    match input {
+        Input::Sample(sample) => sample.at,
+        Input::Happening(happening) => happening.at,
+        Input::Tick(_) => now,
+    }
+}
+
+/// Whether nothing of it must be remembered.
+fn rests(state: &AlertState, rule: Option<&AlertRule>, now: Timestamp) -> bool {
+    let cooled = |fired| rule.is_none_or(|rule| at_least(now, fired, rule.cooldown));
+    state.phase == Phase::Rest && state.fired_at.is_none_or(cooled)
+}
+
+impl AlertState {
+    fn new(since: Timestamp) -> Self {
+        Self { phase: Phase::Rest, since, bad: 0, fired_at: None, told_at: None, facts: Facts::None }
+    }
+
+    fn worsen(&mut self, since: Timestamp) {
+        if self.phase == Phase::Rest {
+            (self.phase, self.since) = (Phase::Pending, since);
+        }
+        self.bad = self.bad.saturating_add(1);
+    }
+
+    fn is_due(&self, rule: &AlertRule, now: Timestamp) -> bool {
+        let cooled = self.fired_at.is_none_or(|fired| at_least(now, fired, rule.cooldown));
+        cooled && self.bad >= rule.samples && at_least(now, self.since, rule.after)
+    }
+
+    fn fire(&mut self, key: AlertKey, now: Timestamp) -> Changed {
+        self.phase = Phase::Firing;
+        (self.fired_at, self.told_at) = (Some(now), Some(now));
+        self.changed(key, Change::Fired, now)
+    }
+
+    fn recover(&mut self, key: AlertKey, at: Timestamp) -> Changed {
+        (self.phase, self.bad) = (Phase::Rest, 0);
+        self.changed(key, Change::Recovered, at)
+    }
+
+    fn changed(&self, key: AlertKey, change: Change, at: Timestamp) -> Changed {
+        Changed { key, change, since: self.since, at, facts: self.facts.clone() }
+    }
+}

@@ -1,0 +1,313 @@
+//! What the rules must remember of what they have seen. Small, bounded, and stored with the states.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::rules::{Input, at_least};
+use crate::config::settings::AlertLimits;
+use crate::domain::{EventKind, Happening};
+use crate::game::{Reading, Sample};
+
+/// Names of refused players that are counted at a time: the last ones.
+const MOST_REFUSED: usize = 64;
+/// Crashes counted at a time.
+const MOST_CRASHES: usize = 50;
+/// Characters kept of an error.
+const MOST_DETAIL: usize = 800;
+/// A line and the sample that shows the same are not of the same moment.
+const SLACK: Duration = Duration::from_secs(15);
+/// So long after a game answers again, its console log has been read.
+const READ: Duration = Duration::from_mins(1);
+
+/// What was seen so far. Absent keys have their default, so that a later version may add some.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// Who was in the game by the last sample; `None` where nobody knows.
+    pub(super) online: Option<BTreeSet<String>>,
+    /// Since when somebody is in the game.
+    pub(super) online_since: Option<Timestamp>,
+    /// When the last sample was taken that told who is in the game.
+    pub(super) sampled_at: Option<Timestamp>,
+    /// Somebody came or went by RCON.
+    pub(super) unheard: Option<Unheard>,
+    /// Since when the game cannot be asked, and whether it is connected all the same.
+    pub(super) unreachable: Option<(Timestamp, bool)>,
+    /// When the last save was done.
+    pub(super) saved_at: Option<Timestamp>,
+    /// When a save failed last, and why, if none was done since.
+    pub(super) save_failed: Option<Trouble>,
+    /// The crash after which the game does not run yet.
+    pub(super) down: Option<Trouble>,
+    /// Crashes that the console log has still to tell of, by being opened without having been closed.
+    pub(super) untold: Vec<Timestamp>,
+    /// The last crash that only the console log told of, when it was opened again.
+    pub(super) told_at: Option<Timestamp>,
+    /// The last crashes.
+    pub(super) crashes: Vec<Timestamp>,
+    /// So many of them came together that it is a loop.
+    pub(super) looping: bool,
+    /// The desyncs since it was calm.
+    pub(super) desync: Option<Trouble>,
+    /// The script errors since it was calm.
+    pub(super) script: Option<Trouble>,
+    /// The steps of evolution by surface.
+    pub(super) evolution: BTreeMap<String, Step>,
+    /// Who of the watch-list is in the game, in lower case, and since when.
+    pub(super) watched: BTreeMap<String, Timestamp>,
+    /// When whom the game refused.
+    pub(super) refused: BTreeMap<String, Refused>,
+}
+
+/// A change of who is in the game, which the log should tell of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Unheard {
+    /// The line cannot be older.
+    pub(super) after: Timestamp,
+    /// When the change was seen.
+    pub(super) seen: Timestamp,
+}
+
+/// What went wrong, once or several times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Trouble {
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    pub(super) count: u64,
+    pub(super) detail: Option<String>,
+}
+
+/// How far the enemies of a surface have evolved, in steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Step {
+    /// A whole number.
+    pub(super) number: f64,
+    pub(super) factor: f64,
+    /// When the step was reached; `None` where it was met as it is.
+    pub(super) reached: Option<Timestamp>,
+}
+
+/// Refusals of one name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Refused {
+    pub(super) at: Vec<Timestamp>,
+    pub(super) reason: Option<String>,
+}
+
+impl Trouble {
+    fn of(happening: &Happening) -> Self {
+        let detail = happening.detail.as_ref().map(|detail| detail.chars().take(MOST_DETAIL).collect());
+        Self { first: happening.at, last: happening.at, count: 1, detail }
+    }
+
+    /// The same with another one.
+    fn and(self, happening: &Happening) -> Self {
+        let new = Self::of(happening);
+        let (first, last) = (self.first.min(new.first), self.last.max(new.last));
+        Self { first, last, count: self.count.saturating_add(1), detail: new.detail.or(self.detail) }
+    }
+
+    /// Whether there was no other one for so long.
+    pub(super) fn is_over(&self, now: Timestamp, calm: Duration) -> bool {
+        at_least(now, self.last, calm)
+    }
+}
+
+impl Memory {
+    /// Takes in what was seen.
+    pub(super) fn take(&mut self, input: &Input<'_>, limits: &AlertLimits, now: Timestamp) {
+        match input {
+            Input::Sample(sample) => self.sampled(sample, limits),
+            Input::Happening(happening) => self.happened(happening, limits),
+            Input::Tick(around) => {
+                if self.unheard.as_ref().is_some_and(|unheard| around.last_read > Some(unheard.after)) {
+                    self.unheard = None;
+                }
+                self.forget(limits, now);
+            }
+        }
+    }
+
+    fn sampled(&mut self, sample: &Sample, limits: &AlertLimits) {
+        match &sample.outcome {
+            Ok(reading) => {
+                self.unreachable = None;
+                self.runs_at(sample.at);
+                self.read(reading, sample.at, limits);
+            }
+            Err(absence) => {
+                let since = self.unreachable.take().map_or(sample.at, |(since, _)| since);
+                self.unreachable = Some((since, absence.is_connected()));
+                // What happens meanwhile is not seen.
+                (self.online, self.online_since, self.unheard) = (None, None, None);
+            }
+        }
+    }
+
+    /// The game answers: a crash before that is over.
+    fn runs_at(&mut self, at: Timestamp) {
+        if self.down.as_ref().is_some_and(|crash| crash.last < at) {
+            self.down = None;
+        }
+        // Whatever the console log could have told of them, it has.
+        self.untold.retain(|crash| !at_least(at, *crash, READ));
+    }
+
+    fn read(&mut self, reading: &Reading, at: Timestamp, limits: &AlertLimits) {
+        if let Some(players) = &reading.players {
+            self.see_players(players.iter().cloned().collect(), at, reading.took, limits);
+        }
+        for surface in &reading.evolution {
+            let name = surface.surface.clone().unwrap_or_default();
+            // A factor that is printed as 0.5 may be a little less in binary.
+            let number = (surface.factor / limits.evolution_step.max(0.01) + 1e-6).floor();
+            let before = self.evolution.get(&name).copied();
+            let reached = before.filter(|before| number > before.number).map(|_| at);
+            self.evolution.insert(name, Step { number, factor: surface.factor, reached });
+        }
+    }
+
+    fn see_players(&mut self, now: BTreeSet<String>, at: Timestamp, took: Duration, limits: &AlertLimits) {
+        if let Some((before, then)) = self.online.as_ref().zip(self.sampled_at)
+            && *before != now
+            && self.unheard.is_none()
+        {
+            let after = then.saturating_sub(took + SLACK).unwrap_or(then);
+            self.unheard = Some(Unheard { after, seen: at });
+        }
+        self.online_since = if now.is_empty() { None } else { self.online_since.or(Some(at)) };
+        let names: BTreeSet<String> = now.iter().map(|name| name.to_lowercase()).collect();
+        self.watched.retain(|name, since| names.contains(name) || !at_least(at, *since, SLACK));
+        for name in limits.watchlist.iter().map(|name| name.to_lowercase()).filter(|name| names.contains(name)) {
+            self.watched.entry(name).or_insert(at);
+        }
+        (self.online, self.sampled_at) = (Some(now), Some(at));
+    }
+
+    fn happened(&mut self, happening: &Happening, limits: &AlertLimits) {
+        let name = happening.player.as_ref().map(|name| name.to_lowercase());
+        match happening.kind {
+            EventKind::Join => {
+                self.untold.retain(|crash| *crash > happening.at);
+                let listed = |name: &String| limits.watchlist.iter().any(|watched| watched.to_lowercase() == *name);
+                self.watched.extend(name.filter(listed).map(|name| (name, happening.at)));
+            }
+            EventKind::Leave | EventKind::Kick | EventKind::Ban => {
+                self.watched.remove(&name.unwrap_or_default());
+            }
+            EventKind::SaveFinished => (self.saved_at, self.save_failed) = (Some(happening.at), None),
+            EventKind::SaveFailed => self.save_failed = Some(again(self.save_failed.take(), happening)),
+            EventKind::Desync => self.desync = Some(again(self.desync.take(), happening)),
+            EventKind::JoinRefused => self.refuse(happening, limits),
+            EventKind::Crash | EventKind::ScriptCrash => self.crashed(happening, limits),
+            EventKind::ServerCrashed => self.found_crashed(happening, limits),
+            EventKind::ServerOnline | EventKind::Ready => self.up(happening),
+            EventKind::ServerOffline | EventKind::Stopped => {
+                (self.online, self.online_since, self.unheard) = (None, None, None);
+                self.watched.clear();
+            }
+            _ => {}
+        }
+    }
+
+    /// A run began. The logs are read at their own pace: it may be the run before the crash that is known already.
+    fn up(&mut self, happening: &Happening) {
+        if self.down.as_ref().is_some_and(|crash| !is_behind(crash.last, happening.at)) {
+            self.down = None;
+        }
+        if happening.kind == EventKind::ServerOnline {
+            self.untold.retain(|crash| is_behind(*crash, happening.at));
+        }
+        self.unheard = None;
+        self.watched.retain(|_, since| is_behind(*since, happening.at));
+    }
+
+    /// The engine says that it ends. The console log will tell the same when it is opened next.
+    fn crashed(&mut self, happening: &Happening, limits: &AlertLimits) {
+        if happening.kind == EventKind::ScriptCrash {
+            self.script = Some(again(self.script.take(), happening));
+        }
+        // The console log told of it already.
+        if self.told_at.is_some_and(|told| happening.at <= told) {
+            return;
+        }
+        self.untold.push(happening.at);
+        let surplus = self.untold.len().saturating_sub(MOST_CRASHES);
+        self.untold.drain(..surplus);
+        // A script error is told as one; that the game has gone with it is not told again.
+        if happening.kind == EventKind::Crash {
+            self.down = Some(again(self.down.take(), happening));
+        }
+        self.count_crash(happening.at, limits);
+    }
+
+    /// The console log was opened though it had not been closed.
+    fn found_crashed(&mut self, happening: &Happening, limits: &AlertLimits) {
+        let untold = self.untold.len();
+        self.untold.retain(|crash| is_behind(*crash, happening.at));
+        if self.untold.len() == untold {
+            self.told_at = Some(happening.at);
+            self.down = Some(again(self.down.take(), happening));
+            self.count_crash(happening.at, limits);
+        }
+    }
+
+    fn count_crash(&mut self, at: Timestamp, limits: &AlertLimits) {
+        self.watched.clear();
+        (self.online, self.online_since, self.unheard) = (None, None, None);
+        self.crashes.push(at);
+        self.crashes.retain(|crash| !at_least(at, *crash, limits.crashes_within));
+        let surplus = self.crashes.len().saturating_sub(MOST_CRASHES);
+        self.crashes.drain(..surplus);
+        self.looping |= limits.crashes > 0 && self.crashes.len() >= limits.crashes;
+    }
+
+    fn refuse(&mut self, happening: &Happening, limits: &AlertLimits) {
+        let Some(name) = happening.player.clone() else { return };
+        let refused = self.refused.entry(name.clone()).or_default();
+        refused.at.push(happening.at);
+        refused.at.retain(|at| !at_least(happening.at, *at, limits.refusals_within));
+        let surplus = refused.at.len().saturating_sub(limits.refusals.max(2));
+        refused.at.drain(..surplus);
+        refused.reason.clone_from(&happening.detail);
+        if self.refused.len() > MOST_REFUSED {
+            let last = |refused: &Refused| refused.at.last().copied();
+            let oldest = self.refused.iter().filter(|(other, _)| **other != name).min_by_key(|(_, one)| last(one));
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                self.refused.remove(&oldest);
+            }
+        }
+    }
+
+    /// Drops what no rule asks for any more; what is over stays for the verdict that says so.
+    fn forget(&mut self, limits: &AlertLimits, now: Timestamp) {
+        if self.crashes.last().is_some_and(|last| at_least(now, *last, limits.crashes_within)) {
+            self.crashes.clear();
+            self.looping = false;
+        }
+        let over = |trouble: &Option<Trouble>, calm| trouble.as_ref().is_some_and(|one| one.is_over(now, calm));
+        if over(&self.desync, limits.desync_calm) {
+            self.desync = None;
+        }
+        if over(&self.script, limits.script_calm) {
+            self.script = None;
+        }
+        let within = limits.refusals_within;
+        self.refused.retain(|_, refused| refused.at.last().is_some_and(|last| !at_least(now, *last, within)));
+    }
+}
+
+/// Whether `then` is later, in whole seconds: the console log has no others.
+fn is_behind(then: Timestamp, at: Timestamp) -> bool {
+    then.as_second() > at.as_second()
+}
+
+fn again(before: Option<Trouble>, happening: &Happening) -> Trouble {
+    match before {
+        Some(trouble) => trouble.and(happening),
+        None => Trouble::of(happening),
+    }
+}

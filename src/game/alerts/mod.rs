@@ -1,0 +1,18 @@
+//! Alerts: rules over what was sampled and what happened, and what becomes of each alert. Pure: no file, clock or task.
+//!
+//! What comes in ([`Input`]) goes into the [`Memory`] of the rules; `rules` judges it; the [`Engine`] lets an alert
+//! fire, remind and recover by these verdicts; `texts` says so.
+
+mod engine;
+mod memory;
+mod rules;
+pub mod texts;
+
+pub use engine::{AlertKey, AlertState, Change, Changed, Engine, Phase, Silences};
+pub use memory::Memory;
+pub use rules::{Facts, Finding, Input, Surroundings, Verdict};
+
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+mod property_tests;

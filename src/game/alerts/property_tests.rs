@@ -1,0 +1,115 @@
+//! What holds of any alerts, whatever is seen and whenever the program is started anew.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::engine_tests::{Seen, down, evolution, players, settings, time, ups};
+use super::*;
+use crate::domain::{AlertKind, EventKind};
+
+/// One thing seen, the seconds before it, and whether a silence begins or ends with it.
+type Step = (Seen, u64, Option<bool>);
+
+fn seen() -> impl Strategy<Value = Seen> {
+    use EventKind as E;
+    let kinds = vec![
+        E::Crash,
+        E::ServerCrashed,
+        E::ServerOnline,
+        E::ServerOffline,
+        E::Ready,
+        E::ScriptCrash,
+        E::Desync,
+        E::SaveFailed,
+        E::SaveFinished,
+        E::Stopped,
+    ];
+    let about = vec![E::Join, E::Leave, E::JoinRefused, E::Kick];
+    let names = prop::sample::select(vec!["Griefer", "Bob", "Eve"]);
+    prop_oneof![
+        3 => (30.0..70.0_f64).prop_map(|measured| ups(measured, 60.0)),
+        2 => prop::sample::select(vec![vec![], vec!["Bob"], vec!["Bob", "Griefer"]]).prop_map(|names| players(&names)),
+        1 => (0.0..1.0_f64).prop_map(evolution),
+        2 => Just(down()),
+        4 => prop::sample::select(kinds).prop_map(|kind| Seen::Happening(kind, None)),
+        3 => (prop::sample::select(about), names).prop_map(|(kind, name)| Seen::Happening(kind, Some(name))),
+        4 => (0_u64..10_000, prop::option::of(0_u64..2000)).prop_map(|(read, waits)| Seen::Tick(read, waits)),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let silence = prop_oneof![6 => Just(None), 1 => any::<bool>().prop_map(Some)];
+    prop::collection::vec((seen(), 0_u64..1500, silence), 1..120)
+}
+
+/// As a restart leaves it: out of JSON.
+fn restarted(engine: &Engine) -> Engine {
+    let memory = serde_json::from_str(&serde_json::to_string(engine.memory()).unwrap()).unwrap();
+    let state = |(key, state): (&AlertKey, &AlertState)| {
+        (key.clone(), serde_json::from_str(&serde_json::to_string(state).unwrap()).unwrap())
+    };
+    Engine::new(settings(), memory, engine.states().iter().map(state).collect())
+}
+
+/// What is told, each with whether the alert was silenced.
+fn run(steps: &[Step], restarts: &[bool]) -> (Vec<(Changed, bool)>, Engine) {
+    let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
+    let (mut now, mut silences, mut told) = (0, Silences::default(), Vec::new());
+    for (at, (seen, seconds, silence)) in steps.iter().enumerate() {
+        now += seconds;
+        if let Some(begins) = silence {
+            silences.all = begins.then(|| time(now + 2000));
+        }
+        if restarts.get(at) == Some(&true) {
+            engine = restarted(&engine);
+        }
+        let changes = seen.show(&mut engine, &silences, time(now));
+        told.extend(changes.into_iter().map(|changed| {
+            let silent = silences.until(changed.key.0, time(now)).is_some();
+            (changed, silent)
+        }));
+    }
+    (told, engine)
+}
+
+proptest! {
+    #[test]
+    fn no_alert_fires_twice_without_a_recovery_between(steps in steps()) {
+        let mut firing = BTreeMap::<AlertKey, bool>::new();
+        for (changed, _) in run(&steps, &[]).0 {
+            let fires = firing.entry(changed.key.clone()).or_default();
+            prop_assert_eq!(*fires, changed.change != Change::Fired, "{:?}", changed);
+            *fires = changed.change != Change::Recovered;
+        }
+    }
+
+    #[test]
+    fn what_is_silenced_neither_fires_nor_reminds(steps in steps()) {
+        for (changed, silent) in run(&steps, &[]).0 {
+            prop_assert!(!silent || changed.change == Change::Recovered, "{:?}", changed);
+        }
+    }
+
+    #[test]
+    fn restarts_change_nothing(steps in steps(), restarts in prop::collection::vec(any::<bool>(), 120)) {
+        let (told, engine) = run(&steps, &[]);
+        let (told_anew, anew) = run(&steps, &restarts);
+        prop_assert_eq!(told, told_anew);
+        prop_assert_eq!(engine.memory(), anew.memory());
+        prop_assert_eq!(engine.states(), anew.states());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded(names in prop::collection::vec("[a-z]{1,12}", 200..400)) {
+        let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
+        for (second, name) in (0..).zip(&names) {
+            let (server, player) = (crate::domain::ServerTag::new("prod").unwrap(), Some(name.clone()));
+            let kind = EventKind::JoinRefused;
+            let happening = crate::domain::Happening { server, at: time(second), kind, player, detail: None };
+            engine.take(&Input::Happening(&happening), &Silences::default(), time(second));
+        }
+        prop_assert!(engine.memory().refused.len() <= 64);
+        prop_assert!(engine.firing(AlertKind::JoinRefused) <= names.len() / 3);
+    }
+}
