@@ -96,9 +96,10 @@ impl Interactions {
         self.callback(key, 4, message.json(), message.file.as_ref()).await;
     }
 
-    /// "thinks", for everybody to see: the answer follows by [`Self::settle`].
-    pub(super) async fn defer(&self, key: &Key) {
-        self.callback(key, 5, json!({ "flags": 0 }), None).await;
+    /// "thinks", for everybody to see, or for the caller alone where it is `private`: the answer follows by
+    /// [`Self::settle`], or by [`Self::edit`] where it is private already.
+    pub(super) async fn defer(&self, key: &Key, private: bool) {
+        self.callback(key, 5, json!({ "flags": if private { EPHEMERAL } else { 0 } }), None).await;
     }
 
     /// The answer that was deferred.

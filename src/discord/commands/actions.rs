@@ -17,7 +17,7 @@ const MESSAGE: OptionSpec = OptionSpec::required("message", Kind::Text(500), "Wh
 
 /// A command of the game whose answer is shown as it is.
 macro_rules! native {
-    ($($(#[$doc:meta])* $name:ident = $word:literal, $level:ident, dangerous: $danger:literal, $says:literal, [$($option:expr),*], |$order:ident| $command:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $level:ident, dangerous: $danger:literal, private: $private:literal, $says:literal, [$($option:expr),*], |$order:ident| $command:expr;)*) => {$(
         $(#[$doc])*
         pub(super) struct $name;
 
@@ -50,6 +50,10 @@ macro_rules! native {
                 $danger
             }
 
+            fn is_private(&self) -> bool {
+                $private
+            }
+
             fn check(&self, order: &Order<'_>) -> Result<(), Failure> {
                 Self::command(order).map(drop)
             }
@@ -64,43 +68,43 @@ macro_rules! native {
 
 native! {
     /// `/kick`
-    Kick = "kick", Moderator, dangerous: false, "Throw a player out of the game",
+    Kick = "kick", Moderator, dangerous: false, private: false, "Throw a player out of the game",
         [OptionSpec::player(Names::OnlinePlayers), REASON],
         |order| Command::Kick { player: order.player()?, reason: reason(order) };
     /// `/ban`
-    Ban = "ban", Moderator, dangerous: true, "Throw a player out for good",
+    Ban = "ban", Moderator, dangerous: true, private: false, "Throw a player out for good",
         [OptionSpec::player(Names::KnownPlayers), REASON],
         |order| Command::Ban { player: order.player()?, reason: reason(order) };
     /// `/unban`
-    Unban = "unban", Moderator, dangerous: false, "Let a banned player in again",
+    Unban = "unban", Moderator, dangerous: false, private: false, "Let a banned player in again",
         [OptionSpec::player(Names::Banned)],
         |order| Command::Unban { player: order.player()? };
     /// `/mute`
-    Mute = "mute", Moderator, dangerous: false, "Stop a player from chatting",
+    Mute = "mute", Moderator, dangerous: false, private: false, "Stop a player from chatting",
         [OptionSpec::player(Names::OnlinePlayers)],
         |order| Command::Mute { player: order.player()? };
     /// `/unmute`
-    Unmute = "unmute", Moderator, dangerous: false, "Let a muted player chat again",
+    Unmute = "unmute", Moderator, dangerous: false, private: false, "Let a muted player chat again",
         [OptionSpec::player(Names::KnownPlayers)],
         |order| Command::Unmute { player: order.player()? };
     /// `/promote`
-    Promote = "promote", Admin, dangerous: true, "Make a player an admin of the game",
+    Promote = "promote", Admin, dangerous: true, private: false, "Make a player an admin of the game",
         [OptionSpec::player(Names::KnownPlayers)],
         |order| Command::Promote { player: order.player()? };
     /// `/demote`
-    Demote = "demote", Admin, dangerous: true, "Take a player's admin rights in the game",
+    Demote = "demote", Admin, dangerous: true, private: false, "Take a player's admin rights in the game",
         [OptionSpec::player(Names::Admins)],
         |order| Command::Demote { player: order.player()? };
     /// `/server-save`
-    Save = "save", Moderator, dangerous: false, "Save the map",
+    Save = "save", Moderator, dangerous: false, private: false, "Save the map",
         [OptionSpec::optional("name", Kind::Text(100), "A save of its own under this name")],
         |order| Command::ServerSave { name: save_name(order)? };
     /// Plain server chat.
-    Broadcast = "broadcast", Moderator, dangerous: false, "Say something to all players",
+    Broadcast = "broadcast", Moderator, dangerous: false, private: false, "Say something to all players",
         [MESSAGE],
         |order| Command::Say { text: message(order)? };
     /// `/whisper`
-    Whisper = "whisper", Moderator, dangerous: false, "Say something to one player",
+    Whisper = "whisper", Moderator, dangerous: false, private: true, "Say something to one player",
         [OptionSpec::player(Names::OnlinePlayers), MESSAGE],
         |order| Command::Whisper { player: order.player()?, text: message(order)? };
 }

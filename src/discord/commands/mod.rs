@@ -87,6 +87,11 @@ trait SlashCommand: Send + Sync {
         false
     }
 
+    /// Whether its answer, as what was typed, is for the caller alone, whatever becomes of it.
+    fn is_private(&self) -> bool {
+        false
+    }
+
     /// Whether only Lua can do it, which disables achievements.
     fn needs_lua(&self, _: &Options) -> bool {
         false

@@ -320,10 +320,15 @@ impl Service {
         }
     }
 
-    /// Whether it is a failure, for the caller alone, is not known yet.
+    /// Whether it is a failure, for the caller alone, is not known yet, unless the whole command is.
     async fn answer_later(&self, job: &Job, work: impl Future<Output = Message>) {
-        let ((), message) = tokio::join!(self.interactions.defer(&job.origin.key), work);
-        self.interactions.settle(&job.origin.key, &message).await;
+        let (key, private) = (&job.origin.key, job.command.is_private());
+        let ((), message) = tokio::join!(self.interactions.defer(key, private), work);
+        if private {
+            self.interactions.edit(key, &message).await;
+        } else {
+            self.interactions.settle(key, &message).await;
+        }
     }
 
     async fn work(&self, job: &Job) -> Message {
@@ -335,7 +340,9 @@ impl Service {
         let (outcome, answer, message) = match result {
             Ok(shown) => {
                 let outcome = if shown.tone == Tone::Fine { "done" } else { "refused" };
-                (outcome, shown.plain(), shown.message(server.map_or("", |server| &server.name)))
+                let message = shown.message(server.map_or("", |server| &server.name));
+                let private = message.private || job.command.is_private();
+                (outcome, shown.plain(), Message { private, ..message })
             }
             Err(failure) => {
                 if !failure.may_have_run() {

@@ -140,7 +140,7 @@ async fn acts_that_are_allowed_are_done() {
       public [Broadcast] The game took it and said nothing, as it does when all is well. (Production)
     Mod: whisper player:Alice | message:psst\n/c game.x()
       > /whisper Alice psst /c game.x()
-      public [Whisper] The game took it and said nothing, as it does when all is well. (Production)
+      private [Whisper] The game took it and said nothing, as it does when all is well. (Production)
     ");
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use factorio_isr::sim::discord::{self, FaultKind, Scope};
 use factorio_isr::sim::rcon::Fault;
 use insta::assert_snapshot;
+use serde_json::json;
 
 use super::world::{CHANNEL, World, player, shown};
 
@@ -81,5 +82,15 @@ async fn a_late_answer_to_a_question_that_was_confirmed_stays_where_it_was_asked
     world.rcon.set_fault(Fault::None);
     let answer = world.answer(pressed, |reply| reply.content.is_empty()).await;
     assert_snapshot!(shown(&answer), @"private [Ban] ```Alice was banned by <server>. Reason: unspecified.``` (Production)");
+    assert!(world.discord.messages(CHANNEL).is_empty(), "nobody else sees it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_answer_to_a_whisper_is_for_the_caller_alone_from_the_first() {
+    let world = World::new().await;
+    world.rcon.set_fault(Fault::Hang);
+    let id = world.start("Mod", "whisper", &[player("Alice"), ("message", json!("psst"))]);
+    assert_snapshot!(world.answered_late(id, Fault::None).await, @"private [Whisper] The game took it and said nothing, as it does when all is well. (Production)");
+    assert_eq!(world.discord.stats().requested(EDITED), 1, "what was deferred is private already");
     assert!(world.discord.messages(CHANNEL).is_empty(), "nobody else sees it");
 }
