@@ -13,7 +13,9 @@ pub fn table() -> String {
          Commands marked *asks back* show buttons before they act. Those marked *Lua* work only where \
          `servers.TAG.rcon.allow_lua = true`, since Lua disables achievements on the save.\n\n\
          Answers are for everybody to see; failures, the game's refusals and what asks back are for the caller alone; \
-         so is all of `/factorio whisper`. What is above the level `everyone` is audited, whatever becomes of it.\n\n\
+         so is all of `/factorio whisper`. What is above the level `everyone` is audited, whatever becomes of it; of \
+         calls that are not done, as many of one member as `commands.query_limit` and `query_window` allow \
+         questions.\n\n\
          | command | options | level | what it does |\n|---|---|---|---|\n",
     );
     for command in COMMANDS {

@@ -10,11 +10,27 @@ use crate::config::settings::{Level, RateSettings};
 /// Members remembered before those are forgotten who called long ago.
 const REMEMBERED: usize = 1000;
 
+/// What is counted, each apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Query,
+    Action,
+    /// A call that is not done and is audited. As many as queries.
+    Refusal,
+}
+
+impl Kind {
+    /// What a call of a command for this level is.
+    pub(super) fn of(level: Level) -> Self {
+        if level > Level::Everyone { Self::Action } else { Self::Query }
+    }
+}
+
 /// A call that was counted, to give it back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ticket {
     member: u64,
-    action: bool,
+    kind: Kind,
     at: Instant,
 }
 
@@ -23,7 +39,7 @@ pub(super) struct Ticket {
 pub(super) struct Rates {
     queries: RateSettings,
     actions: RateSettings,
-    calls: HashMap<(u64, bool), VecDeque<Instant>>,
+    calls: HashMap<(u64, Kind), VecDeque<Instant>>,
 }
 
 impl Rates {
@@ -31,16 +47,15 @@ impl Rates {
         Self { queries, actions, calls: HashMap::new() }
     }
 
-    fn settings(&self, action: bool) -> RateSettings {
-        if action { self.actions } else { self.queries }
+    fn settings(&self, kind: Kind) -> RateSettings {
+        if kind == Kind::Action { self.actions } else { self.queries }
     }
 
     /// Counts a call, or says how long to wait.
-    pub(super) fn take(&mut self, member: u64, level: Level, now: Instant) -> Result<Ticket, Duration> {
-        let action = level > Level::Everyone;
-        let RateSettings { limit, window } = self.settings(action);
+    pub(super) fn take(&mut self, member: u64, kind: Kind, now: Instant) -> Result<Ticket, Duration> {
+        let RateSettings { limit, window } = self.settings(kind);
         self.forget(now);
-        let calls = self.calls.entry((member, action)).or_default();
+        let calls = self.calls.entry((member, kind)).or_default();
         calls.retain(|at| now.saturating_duration_since(*at) < window);
         if calls.len() >= limit
             && let Some(oldest) = calls.front()
@@ -48,12 +63,12 @@ impl Rates {
             return Err(window.saturating_sub(now.saturating_duration_since(*oldest)));
         }
         calls.push_back(now);
-        Ok(Ticket { member, action, at: now })
+        Ok(Ticket { member, kind, at: now })
     }
 
     /// Gives a call back that had no effect.
     pub(super) fn refund(&mut self, ticket: &Ticket) {
-        if let Some(calls) = self.calls.get_mut(&(ticket.member, ticket.action))
+        if let Some(calls) = self.calls.get_mut(&(ticket.member, ticket.kind))
             && let Some(place) = calls.iter().position(|at| *at == ticket.at)
         {
             calls.remove(place);
@@ -85,7 +100,7 @@ mod tests {
     #[test]
     fn a_window_holds_so_many_and_slides() {
         let (mut rates, start) = (rates(), Instant::now());
-        let mut take = |after| rates.take(7, Level::Everyone, start + seconds(after)).map(drop);
+        let mut take = |after| rates.take(7, Kind::Query, start + seconds(after)).map(drop);
         assert_eq!(take(0), Ok(()));
         assert_eq!(take(10), Ok(()));
         assert_eq!(take(12), Err(seconds(18)));
@@ -96,17 +111,17 @@ mod tests {
     #[test]
     fn members_and_kinds_are_counted_apart() {
         let (mut rates, now) = (rates(), Instant::now());
-        assert!(rates.take(7, Level::Admin, now).is_ok());
-        assert_eq!(rates.take(7, Level::Moderator, now), Err(seconds(60)));
-        assert!(rates.take(7, Level::Everyone, now).is_ok());
-        assert!(rates.take(8, Level::Admin, now).is_ok());
+        assert!(rates.take(7, Kind::Action, now).is_ok());
+        assert_eq!(rates.take(7, Kind::of(Level::Moderator), now), Err(seconds(60)));
+        assert!(rates.take(7, Kind::Query, now).is_ok());
+        assert!(rates.take(8, Kind::Action, now).is_ok());
     }
 
     #[test]
     fn what_did_not_run_is_given_back() {
         let (mut rates, now) = (rates(), Instant::now());
-        let ticket = rates.take(7, Level::Admin, now).unwrap();
+        let ticket = rates.take(7, Kind::Action, now).unwrap();
         rates.refund(&ticket);
-        assert!(rates.take(7, Level::Admin, now).is_ok());
+        assert!(rates.take(7, Kind::Action, now).is_ok());
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, error, field, info_span, warn};
 
 use crate::config::Settings;
+use crate::config::settings::Level;
 use crate::domain::{Lane, Notice};
 use crate::health::{Component, HealthRegistry};
 use crate::rcon::RconClient;
@@ -26,7 +27,7 @@ use super::super::interactions::{Interactions, Message};
 use super::call::{Called, Options, Origin};
 use super::confirm::{Press, Waiting};
 use super::desk::{Desk, Failure, Order, Server};
-use super::rate::{Rates, Ticket};
+use super::rate::{Kind, Rates, Ticket};
 use super::view::{Tone, buttons, private};
 use super::{COMMANDS, Scope, SlashCommand, registration, suggest, texts};
 
@@ -225,7 +226,7 @@ impl Service {
         }
         // Who lets everybody kick does not make kicking a question.
         let level = self.desk.level(command).max(command.level_of(&options));
-        let taken = self.rates().take(origin.caller.id, level, Instant::now());
+        let taken = self.rates().take(origin.caller.id, Kind::of(level), Instant::now());
         let ticket = match taken {
             Ok(ticket) => ticket,
             Err(wait) => {
@@ -275,7 +276,8 @@ impl Service {
         command.check(&order)
     }
 
-    /// Counts and audits a call that is not done; the text for its caller.
+    /// Counts and audits a call that is not done; the text for its caller. Such a call costs nothing, so of one member
+    /// only as many are audited as questions are allowed: nobody floods the audit and its channel.
     async fn refuse(
         &self,
         origin: &Origin,
@@ -284,8 +286,18 @@ impl Service {
         failure: &Failure,
     ) -> String {
         Self::count(command, failure.outcome());
-        self.audit(origin, (command, options), server, (failure.outcome(), &failure.text())).await;
+        if self.is_worth_a_note(origin, (command, options)) {
+            self.audit(origin, (command, options), server, (failure.outcome(), &failure.text())).await;
+        }
         failure.text()
+    }
+
+    fn is_audited(&self, (command, options): (&dyn SlashCommand, &Options)) -> bool {
+        self.desk.level(command).max(command.level_of(options)) > Level::Everyone
+    }
+
+    fn is_worth_a_note(&self, origin: &Origin, called: (&dyn SlashCommand, &Options)) -> bool {
+        self.is_audited(called) && self.rates().take(origin.caller.id, Kind::Refusal, Instant::now()).is_ok()
     }
 
     /// A server that is named is meant from then on. To look at one in the list of all does not choose it.
@@ -336,6 +348,7 @@ impl Service {
         let (desk, options, origin) = (&self.desk, &job.options, &job.origin);
         let order = Order { desk, server, options, guild: origin.guild, caller: &origin.caller };
         let result = job.command.run(&order).await;
+        let mut noted = true;
         histogram!(SLASH_LATENCY, "command" => job.command.name()).record(begun.elapsed().as_secs_f64());
         let (outcome, answer, message) = match result {
             Ok(shown) => {
@@ -347,12 +360,15 @@ impl Service {
             Err(failure) => {
                 if !failure.may_have_run() {
                     self.rates().refund(&job.ticket);
+                    noted = self.is_worth_a_note(origin, (job.command, &job.options));
                 }
                 (failure.outcome(), failure.text(), private(failure.text()))
             }
         };
         Self::count(job.command, outcome);
-        self.audit(origin, (job.command, &job.options), server, (outcome, &answer)).await;
+        if noted {
+            self.audit(origin, (job.command, &job.options), server, (outcome, &answer)).await;
+        }
         message
     }
 
@@ -364,7 +380,7 @@ impl Service {
         server: Option<&Server>,
         (outcome, answer): (&str, &str),
     ) {
-        if self.desk.level(command).max(command.level_of(options)) == crate::config::settings::Level::Everyone {
+        if !self.is_audited((command, options)) {
             return;
         }
         let at = Timestamp::now();

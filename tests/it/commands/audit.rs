@@ -80,3 +80,43 @@ async fn a_question_that_is_open_when_the_program_stops_ends_with_it() {
     assert_snapshot!(world.audited().await.join("\n"), @"Admin | /factorio ban player:Alice | prod | expired | Not confirmed in time: nothing was done.");
     assert!(world.sent().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_without_rights_does_not_flood_the_audit() {
+    let more = format!("{ROLES}\n[servers.test]\nconsole_log = \"t.log\"\nchannels = {{ default = 111, audit = 112 }}");
+    let world = World::with("query_limit = 3\nquery_window = \"1h\"\naction_limit = 1", &more).await;
+    let test = || ("server", json!("test"));
+    for _ in 0..9 {
+        let answer = world.call("Ann", "kick", &[player("Alice"), test()]).await;
+        assert!(answer.contains("is for the level"), "{answer}");
+    }
+    let denied = "Ann | /factorio kick player:Alice server:test | test | denied";
+    let audited = world.audited().await;
+    assert_eq!(audited.len(), 3, "{audited:?}");
+    assert!(audited.iter().all(|entry| entry.starts_with(denied)), "{audited:?}");
+    assert_eq!(world.store.outbox_stats().await.unwrap().chat_depth, 3, "posts");
+    assert!(
+        world.call("Ann", "seed", &[("server", json!("prod"))]).await.starts_with("public"),
+        "questions are counted apart"
+    );
+    world.call("Eve", "kick", &[player("Alice"), test()]).await;
+    world.call("Mod", "save", &[("server", json!("prod"))]).await;
+    for _ in 0..9 {
+        world.call("Mod", "save", &[("server", json!("prod"))]).await;
+    }
+    assert_eq!(world.audited().await.len(), 3 + 1 + 1 + 3, "others are heard, what was done is kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acts_that_a_dead_game_gives_back_do_not_flood_the_audit() {
+    let world = World::with("query_limit = 2\nquery_window = \"1h\"", ROLES).await;
+    world.game_stops().await;
+    for _ in 0..3 {
+        let answer = world.call("Mod", "connect", &[("server", json!("nowhere"))]).await;
+        assert!(answer.contains("no server"), "costs no entry: {answer}");
+    }
+    for _ in 0..6 {
+        world.call("Mod", "save", &[]).await;
+    }
+    assert_eq!(world.audited().await.len(), 2);
+}
