@@ -212,12 +212,13 @@ impl Intake {
         }
         self.ears.note_said(&heard, &behind);
         let in_time = at.duration_since(written_at(heard.id)) <= EDIT_WINDOW;
+        let said = in_time && self.ears.admits_edit(&heard, at, &self.shared.chat);
         let edit = Edit {
             channel: heard.channel,
             message: heard.id,
             at,
             instead: &instead,
-            behind: in_time.then_some(behind.as_slice()),
+            behind: said.then_some(behind.as_slice()),
         };
         Ok(self.shared.store.take_in_edit(&edit).await?)
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::echoes::Echoes;
 use super::heard::{Author, Heard, written_at};
@@ -32,6 +32,8 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Ears {
     people: HashMap<u64, VecDeque<Admitted>>,
+    /// Edits that were said, by author: of which message, of when.
+    edits: HashMap<u64, VecDeque<(u64, Timestamp)>>,
     echoes: Echoes,
 }
 
@@ -70,6 +72,24 @@ impl Ears {
     /// These lines go into games because of `heard`.
     pub fn note_said(&mut self, heard: &Heard, lines: &[String]) {
         self.echoes.note_said(heard, lines);
+    }
+
+    /// Whether an edit of then is said behind its message: within the window as many as messages, counted apart. The
+    /// same edit again gets the same answer.
+    pub fn admits_edit(&mut self, heard: &Heard, at: Timestamp, settings: &ChatSettings) -> bool {
+        let window = SignedDuration::try_from(settings.flood_window).unwrap_or(SignedDuration::MAX);
+        let recent = |then: Timestamp| at.duration_since(then).abs() < window;
+        if self.edits.len() >= PEOPLE {
+            self.edits.retain(|_, edits| edits.back().is_some_and(|(_, last)| recent(*last)));
+        }
+        let edits = self.edits.entry(heard.author.id()).or_default();
+        edits.retain(|(_, then)| recent(*then));
+        let known = edits.contains(&(heard.id, at));
+        if !known && edits.len() < settings.flood_messages {
+            edits.push_back((heard.id, at));
+            return true;
+        }
+        known
     }
 
     /// `None` where the message is within the limit.

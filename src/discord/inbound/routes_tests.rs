@@ -90,3 +90,16 @@ fn who_writes_too_much_is_marked_once_and_heard_again_later() {
     assert_eq!(at(1, 10), heard, "the first was 10 s ago");
     assert_eq!(at(1, 10), heard, "the same message again is judged the same");
 }
+
+#[test]
+fn who_edits_too_much_is_not_heard_for_a_while() {
+    let (mut ears, settings) = (Ears::default(), settings());
+    let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
+    let mut admits =
+        |author, second| ears.admits_edit(&message(2, Author::Person(author), 0, "spam"), at(second), &settings);
+    assert!(admits(1, 1) && admits(1, 2));
+    assert!(!admits(1, 3) && !admits(1, 4));
+    assert!(admits(1, 2), "the same edit again");
+    assert!(admits(2, 3), "others are heard");
+    assert!(admits(1, 11), "the first was 10 s ago");
+}
