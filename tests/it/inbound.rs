@@ -461,10 +461,11 @@ async fn a_line_cut_off_once_is_said_and_not_marked() {
     let [general, _] = CHANNELS;
     let relay = world.relay(settings(&[(general, &["a"])])).await;
     let game = &world.games["a"];
-    game.set_fault(Fault::Close);
+    game.set_saving(true);
     let said = world.discord.say(general, "Ann", "hello").unwrap();
     within(game.until(|seen| seen.commands.len() == 1)).await;
-    game.set_fault(Fault::None);
+    within(game.cut_connections()).await.unwrap();
+    game.set_saving(false);
     within(game.until(|seen| seen.answered == 1)).await;
     world.reactions(general, said, &[]).await;
     assert_eq!(game.seen().commands, ["[Discord] Ann: hello"; 2]);
