@@ -48,10 +48,11 @@ async fn an_act_of_which_nobody_knows_whether_it_was_done_is_not_called_a_failur
     world.call("Mod", "kick", &[player("Alice")]).await;
     world.game_stops().await;
     world.call("Mod", "kick", &[player("Alice")]).await;
-    assert_snapshot!(world.audited().await.join("\n"), @r"
-    Mod | /factorio kick player:Alice | prod | unknown | The connection to the game broke. Whether the command ran is not known.
-    Mod | /factorio kick player:Alice | prod | failed | The game is not running, or is still loading its map.
-    ");
+    let audited = world.audited().await;
+    let cut = "The connection to the game broke. Whether the command ran is not known.";
+    assert_eq!(audited[0], format!("Mod | /factorio kick player:Alice | prod | unknown | {cut}"));
+    // Why it was not sent depends on how far the connection has come again meanwhile.
+    assert!(audited[1].starts_with("Mod | /factorio kick player:Alice | prod | failed | "), "{audited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
