@@ -5,65 +5,39 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::EventKind;
+use super::keyed::keyed_enum;
 
-macro_rules! alert_kinds {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $key:literal),+ $(,)?) => {
-        /// The built-in alerts. A kind's key names its table `[alerts.KEY]`, and it in metrics and commands.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum AlertKind {
-            $($(#[doc = $doc])+ $variant),+
-        }
-
-        impl AlertKind {
-            /// All kinds, in the order in which they are judged.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The kind's key.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $key),+
-                }
-            }
-
-            /// The kind with this key.
-            #[must_use]
-            pub fn from_key(key: &str) -> Option<Self> {
-                match key {
-                    $($key => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-alert_kinds! {
-    /// The game runs slower than it aims at.
-    LowUps = "low_ups",
-    /// The game cannot be asked over RCON.
-    RconDown = "rcon_down",
-    /// People play, and the log tells nothing of it.
-    LogSilent = "log_silent",
-    /// A save failed, or none was made for too long.
-    Autosave = "autosave",
-    /// The server crashed again and again. Judged before `Crash`, which is quiet meanwhile.
-    CrashLoop = "crash_loop",
-    /// The server crashed.
-    Crash = "crash",
-    /// A player's game went out of step.
-    Desync = "desync",
-    /// A mod or a script raised an error.
-    ScriptError = "script_error",
-    /// The enemies evolved by a step.
-    Evolution = "evolution",
-    /// A player of the watch-list joined.
-    Watchlist = "watchlist",
-    /// Somebody was refused again and again.
-    JoinRefused = "join_refused",
-    /// What is to be said in Discord waits for too long.
-    Backlog = "backlog",
+keyed_enum! {
+    /// The built-in alerts, in the order in which they are judged. A kind's key names its table `[alerts.KEY]`, and it in
+    /// metrics and commands.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    AlertKind {
+        /// The game runs slower than it aims at.
+        LowUps = "low_ups",
+        /// The game cannot be asked over RCON.
+        RconDown = "rcon_down",
+        /// People play, and the log tells nothing of it.
+        LogSilent = "log_silent",
+        /// A save failed, or none was made for too long.
+        Autosave = "autosave",
+        /// The server crashed again and again. Judged before `Crash`, which is quiet meanwhile.
+        CrashLoop = "crash_loop",
+        /// The server crashed.
+        Crash = "crash",
+        /// A player's game went out of step.
+        Desync = "desync",
+        /// A mod or a script raised an error.
+        ScriptError = "script_error",
+        /// The enemies evolved by a step.
+        Evolution = "evolution",
+        /// A player of the watch-list joined.
+        Watchlist = "watchlist",
+        /// Somebody was refused again and again.
+        JoinRefused = "join_refused",
+        /// What is to be said in Discord waits for too long.
+        Backlog = "backlog",
+    }
 }
 
 impl AlertKind {

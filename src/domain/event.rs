@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::keyed::keyed_enum;
+
 /// A key of `servers.TAG.channels`. A route without a channel of its own falls back to `default`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Route {
@@ -44,117 +46,88 @@ impl Route {
     }
 }
 
-macro_rules! event_kinds {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $key:literal),+ $(,)?) => {
-        /// The built-in kinds of events. A kind's key names it in `[events.KEY]`, in metrics and in logs.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum EventKind {
-            $($(#[doc = $doc])+ $variant),+
-        }
-
-        impl EventKind {
-            /// All kinds.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The kind's key.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $key),+
-                }
-            }
-
-            /// The kind with this key.
-            #[must_use]
-            pub fn from_key(key: &str) -> Option<Self> {
-                match key {
-                    $($key => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-event_kinds! {
-    /// A player joined.
-    Join = "join",
-    /// A player left.
-    Leave = "leave",
-    /// A player said something.
-    Chat = "chat",
-    /// A player said something to all forces.
-    Shout = "shout",
-    /// The server itself said something (console or RCON), and it was not us.
-    ServerChat = "server_chat",
-    /// Our own words, come back through the log. Never relayed.
-    RelayEcho = "relay_echo",
-    /// A Lua command was run.
-    Command = "command",
-    /// The game warns, as of lost achievements.
-    Warning = "warning",
-    /// A player was kicked.
-    Kick = "kick",
-    /// A player was banned.
-    Ban = "ban",
-    /// A ban was lifted.
-    Unban = "unban",
-    /// A player became an admin.
-    Promote = "promote",
-    /// A player is no longer an admin.
-    Demote = "demote",
-    /// A dated line without a tag, as the error of a command.
-    ConsoleText = "console_text",
-    /// A dated line with a tag this version does not know.
-    UnknownTag = "unknown_tag",
-    /// A line of no known shape that follows no other.
-    Unmatched = "unmatched",
-    /// The console log was opened: the server started.
-    ServerOnline = "server_online",
-    /// The console log was closed: the server stopped in order.
-    ServerOffline = "server_offline",
-    /// The console log was opened though it had not been closed: the run before ended by a crash or a kill.
-    ServerCrashed = "server_crashed",
-    /// The engine begins to load.
-    Starting = "starting",
-    /// The game can be joined.
-    Ready = "ready",
-    /// An autosave began or a save was asked for.
-    SaveStarted = "save_started",
-    /// A save is done.
-    SaveFinished = "save_finished",
-    /// A save failed.
-    SaveFailed = "save_failed",
-    /// Somebody was refused (not the normal steps of a handshake).
-    JoinRefused = "join_refused",
-    /// A player's game went out of step.
-    Desync = "desync",
-    /// A mod or a script ended the game or raised an error.
-    ScriptCrash = "script_crash",
-    /// The engine crashed.
-    Crash = "crash",
-    /// The server could not start hosting.
-    HostFailed = "host_failed",
-    /// A stop was asked for.
-    Stopping = "stopping",
-    /// The engine said good-bye.
-    Stopped = "stopped",
-    /// A player died, where a mod tells.
-    Death = "death",
-    /// A technology is being researched, where a mod tells.
-    ResearchStarted = "research_started",
-    /// A technology is done, where a mod tells.
-    ResearchFinished = "research_finished",
-    /// A rocket was launched, where a mod tells.
-    RocketLaunched = "rocket_launched",
-    /// The enemies have evolved, where a mod tells.
-    Evolution = "evolution",
-    /// An engine line of no interest. Never relayed.
-    EngineOther = "engine_other",
-    /// A mod's line of no interest. Never relayed.
-    ModOther = "mod_other",
-    /// Bytes of a log were destroyed before anyone could read them.
-    LogGap = "log_gap",
+keyed_enum! {
+    /// The built-in kinds of events. A kind's key names it in `[events.KEY]`, in metrics and in logs.
+    EventKind {
+        /// A player joined.
+        Join = "join",
+        /// A player left.
+        Leave = "leave",
+        /// A player said something.
+        Chat = "chat",
+        /// A player said something to all forces.
+        Shout = "shout",
+        /// The server itself said something (console or RCON), and it was not us.
+        ServerChat = "server_chat",
+        /// Our own words, come back through the log. Never relayed.
+        RelayEcho = "relay_echo",
+        /// A Lua command was run.
+        Command = "command",
+        /// The game warns, as of lost achievements.
+        Warning = "warning",
+        /// A player was kicked.
+        Kick = "kick",
+        /// A player was banned.
+        Ban = "ban",
+        /// A ban was lifted.
+        Unban = "unban",
+        /// A player became an admin.
+        Promote = "promote",
+        /// A player is no longer an admin.
+        Demote = "demote",
+        /// A dated line without a tag, as the error of a command.
+        ConsoleText = "console_text",
+        /// A dated line with a tag this version does not know.
+        UnknownTag = "unknown_tag",
+        /// A line of no known shape that follows no other.
+        Unmatched = "unmatched",
+        /// The console log was opened: the server started.
+        ServerOnline = "server_online",
+        /// The console log was closed: the server stopped in order.
+        ServerOffline = "server_offline",
+        /// The console log was opened though it had not been closed: the run before ended by a crash or a kill.
+        ServerCrashed = "server_crashed",
+        /// The engine begins to load.
+        Starting = "starting",
+        /// The game can be joined.
+        Ready = "ready",
+        /// An autosave began or a save was asked for.
+        SaveStarted = "save_started",
+        /// A save is done.
+        SaveFinished = "save_finished",
+        /// A save failed.
+        SaveFailed = "save_failed",
+        /// Somebody was refused (not the normal steps of a handshake).
+        JoinRefused = "join_refused",
+        /// A player's game went out of step.
+        Desync = "desync",
+        /// A mod or a script ended the game or raised an error.
+        ScriptCrash = "script_crash",
+        /// The engine crashed.
+        Crash = "crash",
+        /// The server could not start hosting.
+        HostFailed = "host_failed",
+        /// A stop was asked for.
+        Stopping = "stopping",
+        /// The engine said good-bye.
+        Stopped = "stopped",
+        /// A player died, where a mod tells.
+        Death = "death",
+        /// A technology is being researched, where a mod tells.
+        ResearchStarted = "research_started",
+        /// A technology is done, where a mod tells.
+        ResearchFinished = "research_finished",
+        /// A rocket was launched, where a mod tells.
+        RocketLaunched = "rocket_launched",
+        /// The enemies have evolved, where a mod tells.
+        Evolution = "evolution",
+        /// An engine line of no interest. Never relayed.
+        EngineOther = "engine_other",
+        /// A mod's line of no interest. Never relayed.
+        ModOther = "mod_other",
+        /// Bytes of a log were destroyed before anyone could read them.
+        LogGap = "log_gap",
+    }
 }
 
 impl fmt::Display for EventKind {

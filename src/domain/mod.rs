@@ -5,6 +5,7 @@ mod chat;
 mod clock;
 mod event;
 mod happening;
+mod keyed;
 mod log;
 mod notice;
 mod server_tag;

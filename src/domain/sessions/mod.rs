@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::keyed::keyed_enum;
 use super::{EventKind, Happening};
 use timeline::Timeline;
 
@@ -34,36 +35,7 @@ pub const MARGIN: Duration = Duration::from_secs(5);
 /// How long after the last evidence a sample still shows that a player was there all the time.
 pub const REACH: Duration = Duration::from_secs(150);
 
-macro_rules! reasons {
-    ($(#[doc = $name_doc:literal])+ $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $key:literal),+ $(,)? }) => {
-        $(#[doc = $name_doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[doc = $doc])+ $variant),+
-        }
-
-        impl $name {
-            /// As it is stored.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $key),+
-                }
-            }
-
-            /// Reads what was stored.
-            #[must_use]
-            pub fn from_key(key: &str) -> Option<Self> {
-                match key {
-                    $($key => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-reasons! {
+keyed_enum! {
     /// How the beginning of a session is known.
     Start {
         /// By its line, to the second.
@@ -73,7 +45,7 @@ reasons! {
     }
 }
 
-reasons! {
+keyed_enum! {
     /// How the end of a session is known.
     End {
         /// By its line, to the second.
