@@ -160,7 +160,7 @@ impl Life {
         match kind {
             AlertKind::LowUps => {
                 let slow = || ups(40.0, 60.0);
-                life(vec![(slow(), 30), (slow(), 30)], slow(), Some(ups(57.0, 60.0)), 30, ups(58.0, 60.0))
+                life(vec![(slow(), 30), (slow(), 30)], slow(), Some(ups(56.0, 60.0)), 30, ups(57.0, 60.0))
             }
             AlertKind::RconDown => life(vec![(down(), 119), (TICK, 1)], TICK, Some(down()), 30, players(&[])),
             AlertKind::LogSilent => {
@@ -381,6 +381,42 @@ fn ups_is_judged_by_what_the_game_aims_at() {
     }
     let changes: Vec<_> = (0..3).flat_map(|_| world.see(&ups(100.0, 120.0))).collect();
     assert_eq!(changes, [Change::Fired], "100 of 120 is slow");
+}
+
+/// A measurement that may be off by so much.
+pub(super) fn rough(ups: f64, error: f64) -> Seen {
+    let ups = Some(Ups { ups, target: 60.0, window: Duration::from_mins(1), error });
+    Seen::Sample(Box::new(Ok(Reading { ups, ..reading() })))
+}
+
+#[test]
+fn a_reading_that_may_be_fast_enough_is_not_slow() {
+    let mut world = World::of(AlertKind::LowUps, |_| {});
+    let changes: Vec<_> = (0..5).flat_map(|_| world.see(&rough(54.0, 1.5))).collect();
+    assert_eq!(changes, [], "it may be 55.5, which is not below 55");
+    let changes: Vec<_> = (0..3).flat_map(|_| world.see(&rough(53.0, 1.5))).collect();
+    assert_eq!(changes, [Change::Fired], "it is 54.5 at most");
+}
+
+#[test]
+fn a_reading_that_may_be_well_ends_a_low_ups() {
+    let mut world = World::of(AlertKind::LowUps, |_| {});
+    (0..3).for_each(|_| drop(world.see(&rough(40.0, 6.0))));
+    world.wait(30);
+    assert_eq!(world.see(&rough(51.0, 6.0)), [], "57 at most is not 58");
+    assert_eq!(world.see(&rough(54.0, 6.0)), [Change::Recovered], "a window so short cannot tell it from 60");
+}
+
+#[test]
+fn a_game_that_hangs_for_a_sample_is_not_well_again() {
+    let mut world = World::of(AlertKind::LowUps, |_| {});
+    let hangs = || Seen::Sample(Box::new(Err(Absence::Silent("no answer in time".to_owned()))));
+    let slow = || ups(40.0, 60.0);
+    let changes: Vec<_> = [slow(), slow(), hangs(), slow()].iter().flat_map(|seen| world.see(seen)).collect();
+    assert_eq!(changes, [Change::Fired], "three samples in a row told of it");
+    world.wait(30);
+    assert_eq!(world.see(&hangs()), [], "nobody knows");
+    assert_eq!(world.see(&down()), [Change::Recovered], "a game that does not run is not slow");
 }
 
 #[test]

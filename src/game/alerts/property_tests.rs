@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::engine_tests::{Seen, down, evolution, players, settings, time, ups};
+use super::engine_tests::{Seen, down, evolution, players, rough, settings, time, ups};
 use super::*;
 use crate::domain::{AlertKind, EventKind};
 
@@ -88,6 +88,27 @@ proptest! {
     fn what_is_silenced_neither_fires_nor_reminds(steps in steps()) {
         for (changed, silent) in run(&steps, &[]).0 {
             prop_assert!(!silent || changed.change == Change::Recovered, "{:?}", changed);
+        }
+    }
+
+    /// Whatever is read within the error that is stated: a map at `below` or more never makes it fire, and one at
+    /// `recovered` or more always ends it.
+    #[test]
+    fn low_ups_believes_no_reading_beyond_its_error(
+        truth in 55.0..60.0_f64, offs in prop::collection::vec((-1.0..1.0_f64, 0.01..8.0_f64), 3..30),
+    ) {
+        let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
+        let readings = offs.iter().map(|(off, error)| rough(truth + off * error, *error));
+        for (second, reading) in (0..).zip(readings.clone()) {
+            let changes = reading.show(&mut engine, &Silences::default(), time(second));
+            prop_assert_eq!(changes, vec![], "{:?}", reading);
+        }
+        let mut slow = Engine::new(settings(), Memory::default(), BTreeMap::new());
+        (0..3).for_each(|second| drop(ups(40.0, 60.0).show(&mut slow, &Silences::default(), time(second))));
+        prop_assert_eq!(slow.firing(AlertKind::LowUps), 1);
+        if truth >= 58.0 {
+            let first = readings.clone().next().unwrap();
+            prop_assert_eq!(first.show(&mut slow, &Silences::default(), time(10)).len(), 1, "{:?}", first);
         }
     }
 

@@ -65,6 +65,9 @@ pub enum Facts {
         ups: f64,
         /// Aimed at.
         target: f64,
+        /// How far the measurement may be off.
+        #[serde(default)]
+        error: f64,
     },
     /// The game cannot be asked.
     Unreachable {
@@ -155,24 +158,29 @@ fn good() -> Verdict {
     of_server(Finding::Good, Facts::None)
 }
 
-/// Only samples count. A map that stands still is not slow, nor is a game that does not run.
+/// Only samples count. A map that stands still is not slow, nor is a game that does not run; of one that hangs, nobody
+/// knows.
+///
+/// What the map did at most is compared with both thresholds, for a reading may be too low: by its error, as it comes of a
+/// coarse clock. So a map at `below` or more never makes it fire, and one at `recovered` or more always ends it.
 fn low_ups(limits: &AlertLimits, input: &Input<'_>) -> Option<Verdict> {
     let Input::Sample(sample) = input else { return None };
-    let Ok(reading) = &sample.outcome else { return Some(good()) };
-    if reading.paused == Some(true) {
-        return Some(good());
-    }
-    let Ups { ups, target, .. } = reading.ups?;
+    let reading = match &sample.outcome {
+        Ok(reading) if reading.paused == Some(true) => return Some(good()),
+        Ok(reading) => reading,
+        Err(absence) => return (!absence.is_connected()).then(good),
+    };
+    let Ups { ups, target, error, .. } = reading.ups?;
     // The thresholds are of 60.
-    let of_60 = ups / target.max(f64::MIN_POSITIVE) * 60.0;
-    let finding = if of_60 < limits.ups_below {
+    let at_most = (ups + error) / target.max(f64::MIN_POSITIVE) * 60.0;
+    let finding = if at_most < limits.ups_below {
         Finding::Bad(sample.at)
-    } else if of_60 >= limits.ups_recovered {
+    } else if at_most >= limits.ups_recovered {
         Finding::Good
     } else {
         Finding::Between
     };
-    Some(of_server(finding, Facts::Ups { ups, target }))
+    Some(of_server(finding, Facts::Ups { ups, target, error }))
 }
 
 fn rcon_down(memory: &Memory) -> Verdict {

@@ -100,7 +100,7 @@ fn icon(kind: AlertKind) -> &'static str {
 #[must_use]
 pub fn of_facts(voice: Voice, (kind, subject): AlertKey, facts: &Facts) -> String {
     match facts {
-        Facts::Ups { ups, target } => format!("{ups:.1} updates per second of {target:.0}"),
+        Facts::Ups { ups, target, error } => format!("{ups:.1} ± {error:.1} updates per second of {target:.0}"),
         Facts::Unreachable { connected: true } => "it is connected and does not answer".to_owned(),
         Facts::Unreachable { connected: false } => "there is no connection".to_owned(),
         Facts::Silent { players, last_read } => {
@@ -165,7 +165,7 @@ pub fn rule(kind: AlertKind, settings: &AlertSettings, rule: &AlertRule) -> Stri
     match kind {
         AlertKind::LowUps => {
             let (below, samples) = (limits.ups_below, rule.samples);
-            format!("Fires when {samples} samples in a row have less than {below} of 60 updates per second.")
+            format!("Fires when {samples} samples in a row have surely less than {below} of 60 updates per second.")
         }
         AlertKind::RconDown => format!("Fires when the game has not answered for {}.", span(rule.after)),
         AlertKind::LogSilent => format!(
@@ -199,7 +199,7 @@ pub fn rule(kind: AlertKind, settings: &AlertSettings, rule: &AlertRule) -> Stri
 pub fn recovery(kind: AlertKind, settings: &AlertSettings) -> String {
     let limits = &settings.limits;
     match kind {
-        AlertKind::LowUps => format!("Over at the first sample of {} of 60 or more.", limits.ups_recovered),
+        AlertKind::LowUps => format!("Over at the first sample that may be {} of 60 or more.", limits.ups_recovered),
         AlertKind::RconDown => "Over when the game answers.".to_owned(),
         AlertKind::LogSilent => "Over when a line is read.".to_owned(),
         AlertKind::Autosave => "Over when a save is done.".to_owned(),

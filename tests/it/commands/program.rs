@@ -126,8 +126,8 @@ async fn questions_about_the_program_that_are_allowed_are_done() {
       public [Alerts] No alert fires. (Production)
     Ann: alerts action:why | name:low_ups
       public [Low UPS] It does not fire.
-    Fires when 3 samples in a row have less than 55 of 60 updates per second.
-    Over at the first sample of 58 of 60 or more.
+    Fires when 3 samples in a row have surely less than 55 of 60 updates per second.
+    Over at the first sample that may be 58 of 60 or more.
     Look at the load of the machine and at what was built last; fewer players or mods help. (Production)
     ");
 }
