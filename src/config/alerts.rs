@@ -340,7 +340,7 @@ fn check(path: &str, section: &AlertsSection, problems: &mut Problems<'_>) {
     ranges.duration("rcon_down.after", section.rcon_down.as_ref().and_then(|s| s.after), "0s", "1d");
     ranges.duration("log_silent.after", section.log_silent.as_ref().and_then(|s| s.after), "10s", "1d");
     ranges.duration("log_silent.quiet", section.log_silent.as_ref().and_then(|s| s.quiet), "1m", "30d");
-    ranges.duration("autosave.overdue", section.autosave.as_ref().and_then(|s| s.overdue), "1m", "7d");
+    ranges.duration("autosave.overdue", section.autosave.as_ref().and_then(|s| s.overdue), "10s", "7d");
     ranges.count("crash_loop.crashes", section.crash_loop.as_ref().and_then(|s| s.crashes), 2..=50);
     ranges.duration("crash_loop.within", section.crash_loop.as_ref().and_then(|s| s.within), "1m", "1d");
     ranges.duration("desync.calm", section.desync.as_ref().and_then(|s| s.calm), "1s", "1d");

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::outbox::mentions_text;
 use super::{Store, StoreError, from_millis, to_millis};
-use crate::domain::{ChannelId, Notice, ServerTag};
+use crate::domain::{ChannelId, LogSource, Notice, ServerTag};
 
 /// The notice that told of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,11 +178,14 @@ impl Store {
         Ok(oldest.map(from_millis))
     }
 
-    /// When lines of any log of `server` were last read.
+    /// When lines of the console log of `server` were last read. The other logs tell of no chat and no joins: that they
+    /// go on says nothing of it.
     pub async fn last_read(&self, server: &ServerTag) -> Result<Option<Timestamp>, StoreError> {
-        let read_at: Option<i64> = sqlx::query_scalar("SELECT max(read_at) FROM checkpoints WHERE server = $1")
+        let query = "SELECT read_at FROM checkpoints WHERE server = $1 AND source = $2 AND read_at > 0";
+        let read_at: Option<i64> = sqlx::query_scalar(query)
             .bind(server.as_str())
-            .fetch_one(&self.readers)
+            .bind(LogSource::Console.as_str())
+            .fetch_optional(&self.readers)
             .await
             .map_err(|error| self.in_words(&error))?;
         Ok(read_at.map(from_millis))

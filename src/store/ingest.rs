@@ -68,8 +68,8 @@ pub enum CommitOutcome {
 
 type LogKey = (ServerTag, LogSource);
 
-/// The checkpoints of one transaction; `true` where one moved.
-type Checkpoints = BTreeMap<LogKey, (StoredCheckpoint, Timestamp, bool)>;
+/// The checkpoints of one transaction. Each with when lines of it were last read, where the transaction brought some, and whether it moved.
+type Checkpoints = BTreeMap<LogKey, (StoredCheckpoint, Option<Timestamp>, bool)>;
 
 impl Store {
     /// The log's checkpoint; `None` for a log that was never read, which stands at [`Position::default`].
@@ -139,11 +139,11 @@ fn joined(happenings: &[Happening]) -> Vec<(&str, Timestamp)> {
 /// Moves the batch's checkpoint if it stands where the batch begins.
 fn advance(checkpoints: &mut Checkpoints, batch: &IngestedBatch) -> CommitOutcome {
     let key = (batch.server.clone(), batch.source);
-    let entry = checkpoints.entry(key).or_insert_with(|| (never_read(), batch.read_at, false));
+    let entry = checkpoints.entry(key).or_insert_with(|| (never_read(), None, false));
     let stored = entry.0.position;
     if place(&stored) == place(&batch.start) && stored.file == batch.start.file {
         let moved_to = StoredCheckpoint { position: batch.end, state: batch.state.clone() };
-        *entry = (moved_to, batch.read_at, true);
+        *entry = (moved_to, Some(batch.read_at).filter(|_| has_lines(batch)).or(entry.1), true);
         return CommitOutcome::Committed;
     }
     let same_life = stored.generation != batch.end.generation || stored.file == batch.end.file;
@@ -151,6 +151,11 @@ fn advance(checkpoints: &mut Checkpoints, batch: &IngestedBatch) -> CommitOutcom
         return CommitOutcome::AlreadyCommitted;
     }
     CommitOutcome::Conflict { stored }
+}
+
+/// Whether it is more than the news that an empty file begins.
+fn has_lines(batch: &IngestedBatch) -> bool {
+    batch.end.offset > 0 && place(&batch.end) != place(&batch.start)
 }
 
 fn place(position: &Position) -> (u64, u64) {
@@ -166,7 +171,7 @@ async fn read_checkpoints(tx: &mut SqliteConnection, batches: &[IngestedBatch]) 
     for batch in batches {
         if let Entry::Vacant(entry) = checkpoints.entry((batch.server.clone(), batch.source)) {
             let stored = read_checkpoint(&mut *tx, &batch.server, batch.source).await?;
-            entry.insert((stored.unwrap_or_else(never_read), batch.read_at, false));
+            entry.insert((stored.unwrap_or_else(never_read), None, false));
         }
     }
     Ok(checkpoints)
@@ -211,14 +216,15 @@ async fn write_checkpoint(
     tx: &mut SqliteConnection,
     (server, source): &LogKey,
     checkpoint: &StoredCheckpoint,
-    read_at: Timestamp,
+    read_at: Option<Timestamp>,
 ) -> sqlx::Result<()> {
     let Position { generation, file, offset, fingerprint, seen_at } = checkpoint.position;
     sqlx::query(
         "INSERT OR REPLACE INTO checkpoints (server, source, generation, device, inode, offset,
                                              head_len, head_hash, tail_len, tail_hash, seen_at, state,
                                              read_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+                 coalesce($13, (SELECT read_at FROM checkpoints WHERE server = $1 AND source = $2), 0))",
     )
     .bind(server.as_str())
     .bind(source.as_str())
@@ -232,7 +238,7 @@ async fn write_checkpoint(
     .bind(fingerprint.tail_hash.cast_signed())
     .bind(seen_at)
     .bind(&checkpoint.state)
-    .bind(to_millis(read_at))
+    .bind(read_at.map(to_millis))
     .execute(tx)
     .await?;
     Ok(())

@@ -301,6 +301,22 @@ async fn who_joined_is_known_with_the_lines_and_last_seen_comes_first() {
     assert_eq!(store.known_players(&prod()).await.unwrap(), ["Ann", "Bob", "Carl"]);
 }
 
+#[tokio::test]
+async fn an_empty_file_is_no_line_and_another_log_says_nothing_of_the_console() {
+    let (_dir, store) = fresh().await;
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let read = |start, end, second| IngestedBatch { read_at: at(second), ..batch(start, end, &[]) };
+    let engine = IngestedBatch { source: LogSource::Engine, ..read(Position::default(), position(1, 9), 10) };
+    store.commit(&[engine, read(Position::default(), position(1, 0), 20)]).await.unwrap();
+    assert_eq!(store.last_read(&prod()).await.unwrap(), None, "the file was found, and it is empty");
+    store.commit(&[read(position(1, 0), position(1, 9), 30), read(position(1, 9), position(2, 0), 40)]).await.unwrap();
+    assert_eq!(store.last_read(&prod()).await.unwrap(), Some(at(30)), "the next file is empty, too");
+    store.commit(&[read(position(2, 0), position(3, 0), 50)]).await.unwrap();
+    assert_eq!(store.last_read(&prod()).await.unwrap(), Some(at(30)));
+    store.commit(&[read(position(3, 0), position(4, 5), 60)]).await.unwrap();
+    assert_eq!(store.last_read(&prod()).await.unwrap(), Some(at(60)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -25,7 +25,7 @@ pub enum Input<'a> {
 /// How the program itself is doing for this server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// When lines of a log were last read.
+    /// When lines of the console log were last read.
     pub last_read: Option<Timestamp>,
     /// When the oldest notice was read that waits for Discord.
     pub oldest_waiting: Option<Timestamp>,
