@@ -1,4 +1,6 @@
-//! The demo: two simulated servers, a stand-in for Discord, and the real relay between them.
+//! The demo: two simulated servers with a made-up past, a stand-in for Discord, and the real relay between them.
+
+mod past;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use crate::sim::factorio::{LogFeed, SimGame, SimMod, SimServer, SimServerConfig}
 use crate::sim::page::page_router;
 use crate::sim::rcon::{Game, Surface};
 use crate::sim::story::{DEMO_PATTERNS, Place, Story, play};
+use crate::store::Store;
 use crate::supervisor::signals;
 use crate::telemetry::logging;
 
@@ -49,6 +52,7 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
     let settings = settings(folder.path(), &discord.base_url(), rcon)?;
     logging::init(&settings.log, None)?;
     let signals = signals::listen().context("Cannot listen for signals")?;
+    remember(&settings).await?;
     let curtain = CancellationToken::new();
     // Before the relay, which would warn of logs that are not there yet.
     let telling = tokio::spawn(play(Story::new(fastrand::u64(..)), games, curtain.clone()));
@@ -63,12 +67,21 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
+/// Gives the database of the demo a past, and leaves it to the relay.
+async fn remember(settings: &config::Settings) -> anyhow::Result<()> {
+    let store = Store::open(&settings.database.path).await?;
+    past::store(&store, tag, jiff::Timestamp::now()).await?;
+    store.close().await;
+    Ok(())
+}
+
 fn announce(page: &str, relay: &str) {
     let text = format!(
         "\n  factorio-isr demo: two simulated Factorio servers, a stand-in for Discord, the real relay between them\n\n  \
          what players see    {page}\n  relay, status       {relay}/\n  readiness           {relay}/ready\n  \
          metrics             {relay}/metrics\n\n  On the page, write into a chat channel, or press / for the slash commands. \
-         Ctrl-C stops it.\n\n"
+         Ctrl-C stops it.\n  \
+         The week before now, as /history, /top and /player tell it, is made up.\n\n"
     );
     // Where standard output is closed, the log still has the addresses.
     std::io::stdout().write_all(text.as_bytes()).ok();

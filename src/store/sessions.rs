@@ -1,6 +1,7 @@
 //! The sessions of players: written in the transaction that stores what they come of.
 
 use std::collections::BTreeSet;
+use std::slice;
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -24,16 +25,25 @@ impl Store {
         observation: &Observation,
         sample: Option<&SampleRow>,
     ) -> Result<(), StoreError> {
+        self.observe_all(server, slice::from_ref(observation), sample.map(slice::from_ref).unwrap_or_default()).await
+    }
+
+    /// Takes in what was seen of the game one after the other, in order, and keeps the samples, in one transaction.
+    ///
+    /// # Errors
+    /// Nothing is stored then.
+    pub async fn observe_all(
+        &self,
+        server: &ServerTag,
+        observations: &[Observation],
+        samples: &[SampleRow],
+    ) -> Result<(), StoreError> {
         let work = async {
             let mut tx = self.begin().await?;
-            let names: Vec<&str> = match observation {
-                Observation::Answered { online: Some(online), .. } => online.iter().map(String::as_str).collect(),
-                _ => Vec::new(),
-            };
-            let mut book = load(&mut tx, server, names.into_iter()).await?;
-            book.observed(observation);
+            let mut book = load(&mut tx, server, observations.iter().flat_map(seen)).await?;
+            observations.iter().for_each(|observation| book.observed(observation));
             save(&mut tx, server, book).await?;
-            if let Some(sample) = sample {
+            for sample in samples {
                 insert_sample(&mut tx, server, sample).await?;
             }
             tx.commit().await
@@ -57,6 +67,15 @@ impl Store {
         open.sort_by_key(|(_, since)| *since);
         Ok(open)
     }
+}
+
+/// Who was there, as far as it says.
+fn seen(observation: &Observation) -> impl Iterator<Item = &str> {
+    let online = match observation {
+        Observation::Answered { online, .. } => online.as_deref(),
+        _ => None,
+    };
+    online.unwrap_or_default().iter().map(String::as_str)
 }
 
 /// When the first of the pieces began that lead to `session`; `all` are in order.
