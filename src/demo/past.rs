@@ -37,19 +37,27 @@ const fn habit(player: Player, of_ten_days: u32, from: f64, hours: f64) -> Habit
     Habit { player, of_ten_days, from, hours }
 }
 
-const NAUVIS: [Habit; 5] = [
+const NAUVIS: [Habit; 9] = [
     habit("Marit.K", 8, 7.2, 2.0),
-    habit("Marit.K", 7, 19.0, 3.5),
+    habit("Marit.K", 8, 19.0, 3.5),
     habit("old_pete", 10, 9.5, 8.0),
-    habit("HexWrench", 7, 20.0, 4.0),
-    habit("Brindle", 5, 17.5, 2.5),
+    habit("HexWrench", 8, 19.5, 3.5),
+    habit("Brindle", 6, 17.5, 3.5),
+    habit("zinc-and-tin", 7, 20.0, 2.5),
+    habit("zinc-and-tin", 3, 12.2, 1.0),
+    habit("Player_42", 3, 15.0, 2.0),
+    habit("Tobbe", 4, 20.5, 2.0),
 ];
 
-const SPACE_AGE: [Habit; 5] = [
+const SPACE_AGE: [Habit; 9] = [
     habit("Juno", 9, 18.5, 4.5),
-    habit("voidhauler", 8, 20.5, 4.0),
-    habit("gleba_hater", 6, 16.0, 3.0),
-    habit("gleba_hater", 4, 22.0, 2.0),
+    habit("Juno", 3, 10.0, 2.0),
+    habit("voidhauler", 8, 20.0, 3.5),
+    habit("gleba_hater", 7, 16.0, 3.5),
+    habit("gleba_hater", 5, 21.0, 2.5),
+    habit("Ines-77", 7, 17.0, 4.0),
+    habit("Ines-77", 4, 8.5, 1.5),
+    habit("Tobbe", 7, 13.5, 3.0),
     habit("HexWrench", 3, 14.0, 2.0),
 ];
 
@@ -74,9 +82,12 @@ struct Stretch {
 }
 
 impl Stretch {
-    fn before(until: Timestamp, hours_ago: i64, minutes: i64) -> Self {
-        let from = until - SignedDuration::from_hours(hours_ago);
-        Self { from, to: from + SignedDuration::from_mins(minutes) }
+    /// From the last time it was `hour` o'clock, `days` days before `until`.
+    fn before(until: Timestamp, zone: &TimeZone, (days, hour): (i64, i8), minutes: i64) -> Option<Self> {
+        let clock = Time::new(hour, 0, 0, 0).ok()?;
+        let date = zone.to_datetime(until - SignedDuration::from_hours(24 * days)).date();
+        let from = zone.to_timestamp(date.to_datetime(clock)).ok()?;
+        Some(Self { from, to: from + SignedDuration::from_mins(minutes) })
     }
 
     fn has(&self, at: Timestamp) -> bool {
@@ -107,18 +118,18 @@ fn week(place: Place, until: Timestamp, zone: &TimeZone) -> Week {
     let mut rng = Rng::with_seed(SEED + place as u64);
     let from = until - SignedDuration::from_hours(24 * DAYS);
     let stays = stays(place, from, zone, &mut rng);
-    let (unwatched, slow) = (unwatched(place, until), slow(place, until));
+    let (unwatched, slow) = (unwatched(place, until, zone), slow(place, until, zone));
     let mut week = Week::default();
     let mut at = from;
     while at < until - INTERVAL {
-        if unwatched.has(at) {
+        if let Some(unwatched) = unwatched.filter(|unwatched| unwatched.has(at)) {
             // As when a machine goes down: the connection breaks, and nothing is known until it is up again.
             week.observations.push(Observation::LinkLost { at });
             at = unwatched.to;
         }
         let there = stays.iter().filter(|stay| stay.time.has(at)).map(|stay| stay.player.to_owned());
         let passed = (at - from).as_secs_f64() / (until - from).as_secs_f64();
-        week.sees(at, there.collect(), (slow.share(at), passed), &mut rng);
+        week.sees(at, there.collect(), (slow.and_then(|slow| slow.share(at)), passed), &mut rng);
         at += INTERVAL;
     }
     week.sees(at, Vec::new(), (None, 1.0), &mut rng);
@@ -147,19 +158,19 @@ fn stay(habit: &Habit, day: Date, zone: &TimeZone, rng: &mut Rng) -> Option<Stay
     Some(Stay { player: habit.player, time: Stretch { from, to: from + hours(habit.hours * length * longer) } })
 }
 
-/// While nothing is known: within the last day, and within the last week.
-fn unwatched(place: Place, until: Timestamp) -> Stretch {
+/// While nothing is known.
+fn unwatched(place: Place, until: Timestamp, zone: &TimeZone) -> Option<Stretch> {
     match place {
-        Place::Nauvis => Stretch::before(until, 9, 100),
-        Place::SpaceAge => Stretch::before(until, 58, 11 * 60),
+        Place::Nauvis => Stretch::before(until, zone, (1, 14), 100),
+        Place::SpaceAge => Stretch::before(until, zone, (3, 1), 11 * 60),
     }
 }
 
 /// While the game was too slow.
-fn slow(place: Place, until: Timestamp) -> Stretch {
+fn slow(place: Place, until: Timestamp, zone: &TimeZone) -> Option<Stretch> {
     match place {
-        Place::Nauvis => Stretch::before(until, 17, 200),
-        Place::SpaceAge => Stretch::before(until, 30, 320),
+        Place::Nauvis => Stretch::before(until, zone, (1, 20), 200),
+        Place::SpaceAge => Stretch::before(until, zone, (2, 19), 320),
     }
 }
 

@@ -42,6 +42,8 @@ pub struct HistoryPoint {
     pub players_max: Option<u32>,
     /// The mean of the updates a second.
     pub ups: Option<f64>,
+    /// The step's length; zero for a sample.
+    pub step: Duration,
 }
 
 /// How long what is kept. Hourly rows stay for ever, and so do deaths.
@@ -255,6 +257,7 @@ async fn points_between(
             players: row.try_get("players")?,
             players_max: row.try_get("players_max")?,
             ups: row.try_get("ups")?,
+            step: Duration::from_secs(step.unsigned_abs()),
         })
     })
     .fetch_all(connection)

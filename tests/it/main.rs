@@ -8,6 +8,7 @@ mod config;
 mod config_chat;
 mod contract;
 mod delivery;
+mod demo;
 mod discord;
 mod events;
 mod events_of_mods;

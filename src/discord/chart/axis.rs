@@ -31,6 +31,21 @@ pub(super) fn time_label(second: i64, zone: &TimeZone) -> String {
     at.strftime(if midnight { "%a %-d" } else { "%H:%M" }).to_string()
 }
 
+/// What the times are those of: a zone's name, or its distance from UTC at `at` where it has none.
+pub(super) fn zone_name(zone: &TimeZone, at: Timestamp) -> String {
+    // `Etc/Unknown`: of a system that does not say which zone it is in, which counts as UTC.
+    let named = zone.iana_name().filter(|name| !matches!(*name, "Etc/Unknown" | "Etc/UTC"));
+    let seconds = zone.to_offset(at).seconds();
+    match named {
+        Some(name) => format!("Times of {}", name.replace('_', " ")),
+        None if seconds == 0 => "Times of UTC".to_owned(),
+        None => {
+            let (sign, minutes) = (if seconds < 0 { '-' } else { '+' }, seconds.unsigned_abs() / 60);
+            format!("Times of UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+        }
+    }
+}
+
 /// Round values from zero to the first at or above `most`.
 pub(super) fn values(most: f64) -> Vec<f64> {
     let sizes = (0..9).flat_map(|power| [1.0, 2.0, 5.0].map(|size| size * 10_f64.powi(power)));
@@ -45,6 +60,16 @@ pub(super) fn values(most: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_zone_is_named_even_where_it_has_no_name() {
+        let name = |zone: &TimeZone| zone_name(zone, Timestamp::UNIX_EPOCH);
+        assert_eq!(name(&TimeZone::get("America/New_York").unwrap()), "Times of America/New York");
+        assert_eq!(name(&TimeZone::fixed(jiff::tz::offset(-3))), "Times of UTC-03:00");
+        assert_eq!(name(&TimeZone::posix("IST-5:30").unwrap()), "Times of UTC+05:30");
+        assert_eq!(name(&TimeZone::unknown()), "Times of UTC");
+        assert_eq!(name(&TimeZone::get("Etc/UTC").unwrap()), "Times of UTC");
+    }
 
     #[test]
     fn values_are_round_and_few() {

@@ -9,7 +9,7 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::{time_label, times, values};
+use super::axis::{time_label, times, values, zone_name};
 use super::runs::{Spot, runs};
 use super::{ChartError, SIZE};
 use crate::store::HistoryPoint;
@@ -51,9 +51,18 @@ struct Panel {
     lines: Vec<Vec<Spot>>,
     /// What reaches higher, shown faintly.
     peaks: Vec<Vec<Spot>>,
+    /// What the line is, and what the faint area is.
+    legend: &'static [(Mark, &'static str)],
     most: f64,
     /// Whether the times stand below it.
     labelled: bool,
+}
+
+/// How a thing of the legend looks.
+#[derive(Clone, Copy)]
+enum Mark {
+    Line,
+    Area,
 }
 
 /// RGB, row by row.
@@ -74,7 +83,7 @@ pub(super) fn paint(
         let (below, foot) = below.split_vertically((SIZE.1 - PLAYERS_HEIGHT - FOOT_HEIGHT) * SCALE);
         panel(&above, &frame, &players(points))?;
         panel(&below, &frame, &ups(points))?;
-        footer(&foot, zone)?;
+        footer(&foot, &frame)?;
         canvas.present().map_err(drawing)?;
     }
     Ok(smaller(&large))
@@ -98,6 +107,7 @@ fn players(points: &[HistoryPoint]) -> Panel {
         colour: PLAYERS,
         lines: runs(points, |point| point.players),
         peaks: runs(points, |point| point.players_max.map(f64::from)),
+        legend: &[(Mark::Area, "most at once"), (Mark::Line, "mean")],
         most: f64::from(most.unwrap_or(0)),
         labelled: false,
     }
@@ -113,6 +123,7 @@ fn ups(points: &[HistoryPoint]) -> Panel {
         colour: UPS,
         lines: runs(points, |point| point.ups),
         peaks: Vec::new(),
+        legend: &[(Mark::Line, "mean")],
         most: measured().fold(60.0, f64::max),
         labelled: true,
     }
@@ -127,6 +138,9 @@ fn panel(area: &Canvas<'_>, frame: &Frame<'_>, panel: &Panel) -> Result<(), Char
     let heading = words(20, &HEADING).pos(Pos::new(HPos::Left, VPos::Top));
     let corner = (24 * SCALE.cast_signed(), 14 * SCALE.cast_signed());
     area.draw(&Text::new(panel.heading.clone(), corner, heading)).map_err(drawing)?;
+    if !panel.lines.is_empty() {
+        legend(area, panel)?;
+    }
     let steps = values(panel.most.max(1.0));
     let top = whole(steps.last().copied().unwrap_or(1.0) * 1.04);
     let steps: Vec<i64> = steps.into_iter().map(whole).collect();
@@ -176,11 +190,31 @@ fn spots(run: &[Spot]) -> impl Iterator<Item = (i64, i64)> {
     run.iter().map(|(at, value)| (*at, whole(*value)))
 }
 
-fn footer(area: &Canvas<'_>, zone: &TimeZone) -> Result<(), ChartError> {
-    let name = zone.iana_name().map_or("Local time".to_owned(), |name| format!("Times of {}", name.replace('_', " ")));
+/// From the right edge leftwards, beside the heading.
+fn legend(area: &Canvas<'_>, panel: &Panel) -> Result<(), ChartError> {
+    let scaled = |pixels: i32| pixels * SCALE.cast_signed();
+    let style = words(14, &WORDS).pos(Pos::new(HPos::Right, VPos::Center));
+    let (width, middle) = (area.dim_in_pixel().0.cast_signed(), scaled(24));
+    let mut right = width - scaled(24);
+    for (mark, name) in panel.legend {
+        let length = area.estimate_text_size(name, &style).map_err(drawing)?.0.cast_signed();
+        area.draw(&Text::new(*name, (right, middle), style.clone())).map_err(drawing)?;
+        let (from, to) = (right - length - scaled(30), right - length - scaled(8));
+        let half = scaled(if matches!(mark, Mark::Line) { 1 } else { 6 });
+        let colour = if matches!(mark, Mark::Line) { panel.colour.to_rgba() } else { panel.colour.mix(0.32) };
+        area.draw(&Rectangle::new([(from, middle - half), (to, middle + half)], colour.filled())).map_err(drawing)?;
+        right = from - scaled(18);
+    }
+    Ok(())
+}
+
+fn footer(area: &Canvas<'_>, frame: &Frame<'_>) -> Result<(), ChartError> {
+    let left = (54 * SCALE).cast_signed();
     let right = (area.dim_in_pixel().0 - 24 * SCALE).cast_signed();
-    let style = words(14, &WORDS).pos(Pos::new(HPos::Right, VPos::Top));
-    area.draw(&Text::new(name, (right, 0), style)).map_err(drawing)
+    let style = |side| words(14, &WORDS).pos(Pos::new(side, VPos::Top));
+    area.draw(&Text::new("Gaps: nothing is known", (left, 0), style(HPos::Left))).map_err(drawing)?;
+    let name = zone_name(frame.zone, Timestamp::from_second(frame.span.end).unwrap_or_default());
+    area.draw(&Text::new(name, (right, 0), style(HPos::Right))).map_err(drawing)
 }
 
 /// Each pixel is the mean of those it takes the place of.

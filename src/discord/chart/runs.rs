@@ -2,7 +2,7 @@
 
 use crate::store::HistoryPoint;
 
-/// Points further apart, in seconds, have a gap between them: three of those that stand for five minutes.
+/// A longer silence, in seconds, between the end of what a point stands for and the next one is a gap.
 const GAP: i64 = 15 * 60;
 
 /// Seconds since 1970, and a value.
@@ -21,21 +21,28 @@ pub(super) fn runs(points: &[HistoryPoint], value: impl Fn(&HistoryPoint) -> Opt
             (Some(value), None) => runs.push(vec![(at, value)]),
             (None, _) => {}
         }
-        last = known.map(|_| at);
+        last = known.map(|_| at.saturating_add_unsigned(point.step.as_secs()));
     }
     runs
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use jiff::Timestamp;
 
     use super::*;
 
     #[test]
     fn unknown_values_and_long_silences_are_gaps() {
-        let point =
-            |at, ups| HistoryPoint { at: Timestamp::from_second(at).unwrap(), players: None, players_max: None, ups };
+        let point = |at, ups| HistoryPoint {
+            at: Timestamp::from_second(at).unwrap(),
+            players: None,
+            players_max: None,
+            ups,
+            step: Duration::ZERO,
+        };
         let points = [
             point(0, Some(60.0)),
             point(300, Some(59.0)),

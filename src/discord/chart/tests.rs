@@ -1,4 +1,5 @@
 use std::io::Cursor;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -24,6 +25,7 @@ fn points(hours: i64, look: impl Fn(f64) -> Option<(u32, f64)>) -> Vec<HistoryPo
             players: seen.map(|(players, _)| f64::from(players)),
             players_max: seen.map(|(players, _)| players),
             ups: seen.map(|(_, ups)| ups),
+            step: Duration::from_mins(5),
         }
     };
     steps.map(point).collect()
@@ -131,4 +133,17 @@ fn a_week_of_samples_is_drawn_and_odd_values_break_nothing() {
     for (begin, end) in [(END, END), (END, END - 10)] {
         assert!(chart(&week, at(begin), at(end), &TimeZone::UTC).is_ok());
     }
+}
+
+#[test]
+fn hours_that_follow_each_other_are_a_line_and_a_missing_one_is_a_gap() {
+    let hourly = |point: HistoryPoint| HistoryPoint { step: Duration::from_hours(1), ..point };
+    let whole = |point: &HistoryPoint| (point.at - from(168)).as_secs() % 3600 == 0;
+    let known = |ago: f64| !(80.0..90.0).contains(&ago);
+    let week = points(168, |ago| known(ago).then_some((5, 60.0)));
+    let week: Vec<_> = week.into_iter().filter(whole).map(hourly).collect();
+    let columns = Picture::of(&week, 168).columns(paint::UPS);
+    let gaps: Vec<_> = columns.windows(2).filter(|pair| pair[1] - pair[0] > 1).collect();
+    assert_eq!(gaps.len(), 1, "{columns:?}");
+    assert!(columns.len() > 800, "{} columns", columns.len());
 }
