@@ -211,6 +211,7 @@ impl Parts<'_> {
         let games = self.start_rcon();
         self.start_games(&games, board).await?;
         self.start_history(Arc::clone(&clock));
+        self.start_store_size();
         let mut dispatches = self.start_conversation(games, Arc::clone(&clock))?;
         self.start_status(board, &mut dispatches)?;
         self.start_gateway(dispatches);
@@ -314,6 +315,13 @@ impl Parts<'_> {
         let upkeep = HistoryUpkeep::new(self.store.clone(), Retention { raw, five_minutes, happenings }, clock);
         let spec = TaskSpec::restart("history", Stage::Pipeline);
         self.supervisor.spawn(spec, None, move |cancel| upkeep.clone().run(cancel));
+    }
+
+    /// Shows how large the database is.
+    fn start_store_size(&mut self) {
+        let store = self.store.clone();
+        let spec = TaskSpec::restart("store-size", Stage::Pipeline);
+        self.supervisor.spawn(spec, None, move |cancel| store.clone().show_size(cancel));
     }
 
     /// What people in Discord may do: slash commands always, chat into the games where a game can be reached. Only the

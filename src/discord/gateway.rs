@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use metrics::counter;
+use metrics::{Gauge, counter, gauge};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::config::settings::DiscordSettings;
 use crate::health::{Component, ComponentHandle};
-use crate::telemetry::metrics::{ErrorType, GATEWAY_RECONNECTS, STATUS_UPDATES, count_error};
+use crate::telemetry::metrics::{
+    ErrorType, GATEWAY_CONNECTED, GATEWAY_HEARTBEAT, GATEWAY_RECONNECTS, STATUS_UPDATES, count_error,
+};
 
 use super::dispatch::Dispatches;
 use super::preflight::{Trouble, ask_gateway};
@@ -163,6 +165,7 @@ impl Keeper {
 
     async fn watch(&mut self, session: &mut Session) -> End {
         let mut watchdog = Watchdog::new(self.times, Instant::now());
+        let gauges = Gauges::new();
         let mut up_since = None;
         let mut tick = interval(self.times.poll);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -179,14 +182,17 @@ impl Keeper {
                 },
                 _ = tick.tick() => {}
             }
-            match watchdog.look(session.shard().await, session.pulse(), Instant::now()) {
+            let shard = session.shard().await;
+            match watchdog.look(shard, session.pulse(), Instant::now()) {
                 Verdict::Up => {
+                    gauges.show(true, shard.and_then(|shard| shard.latency));
                     self.report.up();
                     self.reset_waits(*up_since.get_or_insert_with(Instant::now));
                     self.show_presence(session).await;
                 }
                 Verdict::Down(reason) => {
                     up_since = None;
+                    gauges.show(false, None);
                     self.report.down_for_now(reason);
                 }
                 Verdict::Dead(reason) => return End::Failed(reason),
@@ -312,6 +318,29 @@ impl Report {
         let since = *self.since.get_or_insert_with(Timestamp::now);
         let doing = if self.connected_before { "reconnecting" } else { "connecting" };
         self.health.unhealthy(format!("{doing} since {since:.0} because {reason}"));
+    }
+}
+
+/// Shows on the metrics whether the session stands; with the session's watch, that it does not.
+struct Gauges {
+    connected: Gauge,
+    heartbeat: Gauge,
+}
+
+impl Gauges {
+    fn new() -> Self {
+        Self { connected: gauge!(GATEWAY_CONNECTED), heartbeat: gauge!(GATEWAY_HEARTBEAT) }
+    }
+
+    fn show(&self, connected: bool, heartbeat: Option<Duration>) {
+        self.connected.set(f64::from(u8::from(connected)));
+        self.heartbeat.set(heartbeat.unwrap_or_default().as_secs_f64());
+    }
+}
+
+impl Drop for Gauges {
+    fn drop(&mut self) {
+        self.show(false, None);
     }
 }
 

@@ -11,7 +11,7 @@ use metrics::{counter, histogram};
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -19,8 +19,10 @@ use tracing::debug;
 
 use crate::config::settings::DiscordSettings;
 use crate::delivery::Attachment;
-use crate::telemetry::metrics::{DISCORD_LATENCY, RATE_LIMITED};
+use crate::telemetry::labels::DiscordRoute;
+use crate::telemetry::metrics::{DISCORD_LATENCY, DISCORD_REQUESTS, RATE_LIMITED};
 
+use super::api_route::route_of;
 use super::error_class::{http_date, rate_limit_scope};
 
 /// The real Discord.
@@ -113,7 +115,7 @@ impl Rest {
 
     /// `GET /api/v10{path}`
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, Unanswered> {
-        self.request(path, self.http.get(self.url(path))).await
+        self.request((Method::GET, path), self.http.get(self.url(path))).await
     }
 
     /// `POST /api/v10{path}` with `payload` as JSON, or as `payload_json` beside a file.
@@ -123,23 +125,23 @@ impl Rest {
         payload: &(impl Serialize + Sync),
         file: Option<&Attachment>,
     ) -> Result<Answer, Unanswered> {
-        self.request(path, with_payload(self.http.post(self.url(path)), payload, file)?).await
+        self.request((Method::POST, path), with_payload(self.http.post(self.url(path)), payload, file)?).await
     }
 
     /// `PUT /api/v10{path}` without a body
     pub(crate) async fn put_empty(&self, path: &str) -> Result<Answer, Unanswered> {
         // Without a length, some proxies refuse it.
-        self.request(path, self.http.put(self.url(path)).header(CONTENT_LENGTH, 0)).await
+        self.request((Method::PUT, path), self.http.put(self.url(path)).header(CONTENT_LENGTH, 0)).await
     }
 
     /// `DELETE /api/v10{path}`
     pub(crate) async fn delete(&self, path: &str) -> Result<Answer, Unanswered> {
-        self.request(path, self.http.delete(self.url(path))).await
+        self.request((Method::DELETE, path), self.http.delete(self.url(path))).await
     }
 
     /// `PUT /api/v10{path}`
     pub(crate) async fn put(&self, path: &str, payload: &(impl Serialize + Sync)) -> Result<Answer, Unanswered> {
-        self.request(path, self.http.put(self.url(path)).json(payload)).await
+        self.request((Method::PUT, path), self.http.put(self.url(path)).json(payload)).await
     }
 
     /// `PATCH /api/v10{path}` with `payload` as JSON, or as `payload_json` beside a file.
@@ -149,15 +151,15 @@ impl Rest {
         payload: &(impl Serialize + Sync),
         file: Option<&Attachment>,
     ) -> Result<Answer, Unanswered> {
-        self.request(path, with_payload(self.http.patch(self.url(path)), payload, file)?).await
+        self.request((Method::PATCH, path), with_payload(self.http.patch(self.url(path)), payload, file)?).await
     }
 
     fn url(&self, path: &str) -> String {
         format!("{}/api/v10{path}", self.base)
     }
 
-    async fn request(&self, path: &str, request: RequestBuilder) -> Result<Answer, Unanswered> {
-        let (started, path) = (Instant::now(), without_token(path));
+    async fn request(&self, (method, path): (Method, &str), request: RequestBuilder) -> Result<Answer, Unanswered> {
+        let (started, route, path) = (Instant::now(), route_of(&method, path), without_token(path));
         let request = match self.patience {
             Some(patience) => request.timeout(patience),
             None => request,
@@ -168,6 +170,7 @@ impl Rest {
         };
         let elapsed = started.elapsed();
         histogram!(DISCORD_LATENCY).record(elapsed.as_secs_f64());
+        count(route, &answer);
         match &answer {
             Ok(answer) => {
                 debug!(path, status = answer.status.as_u16(), ?elapsed, "Discord answered");
@@ -214,6 +217,21 @@ impl From<reqwest::Error> for Unanswered {
             return Self::TimedOut;
         }
         Self::Broken(innermost(&error))
+    }
+}
+
+fn count(route: DiscordRoute, answer: &Result<Answer, Unanswered>) {
+    let status = answer.as_ref().map_or("error", |answer| status_class(answer.status));
+    counter!(DISCORD_REQUESTS, "route" => route.as_str(), "status" => status).increment(1);
+}
+
+fn status_class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        ..=299 => "2xx",
+        300..=399 => "3xx",
+        429 => "429",
+        400..=499 => "4xx",
+        500.. => "5xx",
     }
 }
 
@@ -291,6 +309,17 @@ mod tests {
         let quarter_megabit_per_second = 32 * 1024;
         assert!(upload_timeout(largest) > Duration::from_secs(largest as u64 / quarter_megabit_per_second));
         assert_eq!(upload_timeout(1000), UPLOAD_TIMEOUT);
+    }
+
+    #[test]
+    fn statuses_are_counted_by_class_and_429_by_itself() {
+        use crate::telemetry::labels::DISCORD_STATUSES;
+        let classes = [200, 204, 301, 400, 404, 429, 499, 500, 999].map(|code| {
+            let class = status_class(StatusCode::from_u16(code).unwrap());
+            assert!(DISCORD_STATUSES.contains(&class), "{class}");
+            class
+        });
+        assert_eq!(classes, ["2xx", "2xx", "3xx", "4xx", "4xx", "429", "4xx", "5xx", "5xx"]);
     }
 
     #[test]

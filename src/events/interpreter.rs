@@ -79,6 +79,12 @@ impl Interpreter {
         self.memory.to_json()
     }
 
+    /// The time of the last line that had one, also before a restart.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        self.memory.last_seen
+    }
+
     /// Reads the next batch. `now` stands in where no line tells the time.
     pub fn interpret(&mut self, batch: &LineBatch, now: Timestamp) -> Interpretation {
         let server = Arc::clone(&self.server);

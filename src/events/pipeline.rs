@@ -9,12 +9,13 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::counts::{Counts, LastEvents};
 use super::{EventRules, Interpreter};
 use crate::config::settings::ServerSettings;
 use crate::domain::{Clock, LineBatch, LogItem, LogSource, NewChat, PlayerChat, Position, ServerTag};
 use crate::health::ComponentHandle;
 use crate::store::{CommitOutcome, IngestedBatch, Store, StoreError};
-use crate::telemetry::metrics::{EVENTS_PROCESSED, count_error};
+use crate::telemetry::metrics::count_error;
 
 /// Batches committed in one transaction at most.
 const BATCHES_PER_COMMIT: usize = 64;
@@ -36,6 +37,7 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     health: ComponentHandle,
     tracks: HashMap<LogKey, Track>,
+    last_events: LastEvents,
     fan_out: Option<FanOut>,
 }
 
@@ -55,18 +57,22 @@ impl Pipeline {
         health: ComponentHandle,
     ) -> anyhow::Result<Self> {
         let mut tracks = HashMap::new();
+        let mut last_events = LastEvents::default();
         for server in servers {
             for (source, _) in server.logs() {
                 let mut interpreter = Interpreter::new(server.clone(), source, Arc::clone(rules));
                 let stored = store.checkpoint(&server.tag, source).await.context("Cannot read the checkpoints")?;
                 let committed = stored.map_or_else(Position::default, |stored| {
                     interpreter.restore(&stored.state);
+                    if let Some(seen) = interpreter.last_seen() {
+                        last_events.note(&server.tag, seen, clock.now());
+                    }
                     stored.position
                 });
                 tracks.insert((server.tag.clone(), source), Track { interpreter, committed });
             }
         }
-        Ok(Self { store, clock, health, tracks, fan_out: None })
+        Ok(Self { store, clock, health, tracks, last_events, fan_out: None })
     }
 
     /// The same, with what players say going to other games too, committed with their lines.
@@ -108,22 +114,25 @@ impl Pipeline {
     ) -> anyhow::Result<()> {
         let mut ingested = Vec::new();
         let mut counts = Vec::new();
+        let now = self.clock.now();
         for batch in received {
             let key = (batch.server.clone(), batch.source);
             let track = self.tracks.get_mut(&key).context("A batch came from a log that is not configured")?;
             let Some(batch) = unread_part(batch, &track.committed)? else { continue };
-            let now = self.clock.now();
             let (batch, events) = interpret(track, batch, now, self.fan_out.as_ref());
-            counts.extend(events.into_iter().map(|(event, count)| (key.0.clone(), event, count)));
+            let (server, source) = key;
+            counts.push(Counts { server, source, events, last_seen: track.interpreter.last_seen() });
             ingested.push(batch);
         }
         if ingested.is_empty() {
             return Ok(());
         }
         self.commit(&ingested, cancel).await?;
-        for (server, event, count) in counts {
-            let labels = [("server", server.to_string()), ("event_type", event.to_string())];
-            metrics::counter!(EVENTS_PROCESSED, &labels).increment(count);
+        for counts in counts {
+            counts.count();
+            if let Some(seen) = counts.last_seen {
+                self.last_events.note(&counts.server, seen, now);
+            }
         }
         Ok(())
     }

@@ -45,9 +45,9 @@ impl RconActor {
     /// Runs until `cancel`; a command in flight is finished before. What goes wrong is reported as health and tried
     /// again, so this returns no error.
     pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
-        self.shared.link.send_replace(LinkState::Connecting);
+        self.shared.link_is(LinkState::Connecting);
         self.keep_connected(&cancel).await;
-        self.shared.link.send_replace(LinkState::Stopping);
+        self.shared.link_is(LinkState::Stopping);
         self.shared.queue.fail_all(&RconError::Stopping);
         Ok(())
     }
@@ -95,7 +95,7 @@ impl RconActor {
     fn up(&self) {
         info!(server = %self.shared.target.server, "RCON is connected");
         self.health.healthy();
-        self.shared.link.send_replace(LinkState::Up);
+        self.shared.link_is(LinkState::Up);
     }
 
     /// Tells of a failure: to health always, to the log when it is news, and to those who wait when the game is away.
@@ -110,9 +110,9 @@ impl RconActor {
             _ => warn!(%server, host, port, %error, "RCON is not connected"),
         }
         if was_up {
-            self.shared.link.send_replace(LinkState::Connecting);
+            self.shared.link_is(LinkState::Connecting);
         } else {
-            self.shared.link.send_replace(LinkState::Down(error.clone()));
+            self.shared.link_is(LinkState::Down(error.clone()));
             self.shared.queue.fail_all(error);
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{counter, gauge};
 use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -18,7 +19,7 @@ use crate::config::settings::RconSettings;
 use crate::domain::ServerTag;
 use crate::health::{Component, HealthRegistry};
 use crate::supervisor::Backoff;
-use crate::telemetry::metrics::count_error;
+use crate::telemetry::metrics::{RCON_COMMANDS, RCON_CONNECTED, count_error};
 use crate::telemetry::traces;
 
 /// Who asks: people are served before samplers.
@@ -116,6 +117,13 @@ impl Shared {
             count_error(Component::Rcon.as_str(), kind);
         }
     }
+
+    /// Tells everybody how the connection is from now on.
+    pub(super) fn link_is(&self, state: LinkState) {
+        let up = f64::from(u8::from(state == LinkState::Up));
+        gauge!(RCON_CONNECTED, "server" => self.target.server.to_string()).set(up);
+        self.link.send_replace(state);
+    }
 }
 
 /// Sends commands to one game. Clones send to the same, over the same connection.
@@ -167,12 +175,15 @@ impl RconClient {
         let verb = line.verb().to_owned();
         let span = tracing::info_span!("rcon.command", otel.kind = "client", server = %self.server(), verb);
         let work = self.send(priority, line, limit.unwrap_or(self.shared.times.command)).instrument(span.clone());
-        work.await.inspect_err(|error| {
+        let reply = work.await.inspect_err(|error| {
             traces::failed(&span, error);
             if matches!(error, RconError::QueueFull | RconError::WaitedTooLong(_)) {
                 Shared::count(error);
             }
-        })
+        });
+        let outcome = reply.as_ref().map_or_else(RconError::outcome, |_| "answered");
+        counter!(RCON_COMMANDS, "server" => self.server().to_string(), "outcome" => outcome).increment(1);
+        reply
     }
 
     async fn send(&self, priority: Priority, line: CommandLine, limit: Duration) -> Result<Reply, RconError> {

@@ -150,6 +150,20 @@ impl RconError {
         }
     }
 
+    /// How the command ended, for the metrics: one of [`RCON_OUTCOMES`](crate::telemetry::labels::RCON_OUTCOMES).
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::TimedOut(_) => "timed_out",
+            Self::CutMidReply | Self::Closed | Self::Garbage(_) | Self::Crashed => "broken",
+            Self::WrongPassword | Self::Refused | Self::Unreachable(_) | Self::NotSent(_) => "unreachable",
+            Self::QueueFull => "queue_full",
+            Self::WaitedTooLong(_) => "waited_too_long",
+            Self::LuaNotAllowed { .. } | Self::EmptyCommand | Self::TooLong { .. } | Self::NotOneLine => "refused",
+            Self::Stopping => "stopping",
+        }
+    }
+
     /// What an error of the TCP connect means.
     pub(super) fn of_connect(error: &io::Error) -> Self {
         match error.kind() {
@@ -220,6 +234,18 @@ mod tests {
         for error in unknown {
             assert!(error.public_message().contains("not known"), "{error}");
         }
+    }
+
+    #[test]
+    fn every_error_is_counted_as_an_outcome_of_the_closed_set() {
+        use crate::telemetry::labels::RCON_OUTCOMES;
+        let nested = RconError::NotSent(Box::new(RconError::Closed));
+        let mut outcomes: Vec<_> = every_error().iter().chain([&nested]).map(RconError::outcome).collect();
+        outcomes.extend(["answered"]);
+        for outcome in RCON_OUTCOMES {
+            assert!(outcomes.contains(&outcome), "nothing ends as {outcome}");
+        }
+        assert!(outcomes.iter().all(|outcome| RCON_OUTCOMES.contains(outcome)), "{outcomes:?}");
     }
 
     #[test]

@@ -14,13 +14,13 @@ mod outbox;
 mod preferences;
 mod records;
 mod sessions;
+mod size;
 mod status;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,9 +121,7 @@ fn lasting_pool(connections: u32) -> SqlitePoolOptions {
 }
 
 fn lock_beside(path: &Path) -> Result<File, StoreError> {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    let lock = PathBuf::from(name);
+    let lock = size::beside(path, ".lock");
     let file = File::options()
         .create(true)
         .truncate(false)

@@ -26,7 +26,7 @@ pub use stop::StopDeadlines;
 pub use task::{Policy, Stage, TaskSpec};
 
 use crate::health::{ComponentHandle, Lifecycle};
-use crate::telemetry::metrics::TASK_RESTARTS;
+use crate::telemetry::metrics::{TASK_RESTARTS, TASK_RUNNING};
 use stop::StageTasks;
 use task::Watch;
 
@@ -83,6 +83,7 @@ impl Supervisor {
         Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         ::metrics::counter!(TASK_RESTARTS, "task" => spec.name.clone().into_owned()).absolute(0);
+        ::metrics::gauge!(TASK_RUNNING, "task" => spec.name.clone().into_owned()).set(0.0);
         let stage = self.stages.entry(spec.stage).or_default();
         let name = spec.name.clone();
         let watch = Watch {

@@ -12,7 +12,7 @@ use tracing::{Instrument, error, info_span, warn};
 
 use super::Backoff;
 use crate::health::ComponentHandle;
-use crate::telemetry::metrics::{ErrorType, TASK_RESTARTS, count_error};
+use crate::telemetry::metrics::{ErrorType, TASK_RESTARTS, TASK_RUNNING, count_error};
 
 /// When a task is stopped: stages stop one after the other, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +113,23 @@ pub(super) struct Watch<F> {
     pub(super) falls: mpsc::UnboundedSender<String>,
 }
 
+/// Shows that a run is under way, until it is dropped: also where the whole watch is aborted.
+struct Running(::metrics::Gauge);
+
+impl Running {
+    fn of(task: &str) -> Self {
+        let gauge = ::metrics::gauge!(TASK_RUNNING, "task" => task.to_owned());
+        gauge.set(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.set(0.0);
+    }
+}
+
 impl<F, Fut> Watch<F>
 where
     F: Fn(CancellationToken) -> Fut + Send + Sync + 'static,
@@ -141,6 +158,7 @@ where
     async fn run_once(&self) -> Option<Failure> {
         let (factory, cancel) = (Arc::clone(&self.factory), self.cancel.child_token());
         let span = info_span!("task", task = %self.spec.name);
+        let _running = Running::of(&self.spec.name);
         let run = AbortOnDropHandle::new(tokio::spawn(async move { factory(cancel).await }.instrument(span)));
         match run.await {
             Ok(Ok(())) if self.stopping.is_cancelled() => None,

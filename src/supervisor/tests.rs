@@ -77,6 +77,37 @@ async fn a_task_that_ends_unasked_is_run_again() {
 }
 
 #[tokio::test]
+async fn the_metrics_say_whether_a_task_runs_or_rests() {
+    let metrics = crate::telemetry::MetricsExporter::install().unwrap();
+    let shown = || metrics.value("factorio_isr_task_running{task=\"resting\"}");
+    let (mut supervisor, _hand, _signals, _life) = supervisor();
+    let long = Backoff { first: Duration::from_hours(1), max: Duration::from_hours(1), ..QUICK };
+    let spec = TaskSpec { policy: Policy::Restart(long), ..quick("resting", Stage::Intake) };
+    let (run, mut runs) = mpsc::channel(1);
+    let (fall, falls) = oneshot::channel::<()>();
+    let falls = Arc::new(tokio::sync::Mutex::new(Some(falls)));
+    supervisor.spawn(spec, None, move |_cancel| {
+        let (run, falls) = (run.clone(), Arc::clone(&falls));
+        async move {
+            run.send(()).await?;
+            if let Some(falls) = falls.lock().await.take() {
+                falls.await?;
+            }
+            anyhow::bail!("fallen")
+        }
+    });
+    in_time(runs.recv()).await.expect("a run");
+    assert_eq!(shown(), "1");
+    fall.send(()).expect("the task waits for it");
+    in_time(async {
+        while shown() != "0" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn stages_stop_in_order_and_ready_learns_of_it_first() {
     let (mut supervisor, hand, signals, life) = supervisor();
     let (said, mut order) = mpsc::unbounded_channel();

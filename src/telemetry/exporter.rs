@@ -10,9 +10,10 @@ use metrics_process::Collector;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{BUILD_INFO, COMPONENT_STATUS, Kind, METRICS, UPTIME};
+use super::metrics::{BUILD_INFO, COMPONENT_STATUS, Kind, METRICS, READY, UPTIME};
 use super::series::{ServerSeries, preregister};
-use crate::health::{Component, LifecycleFacts, States, worst_part};
+use super::{exposition, runtime};
+use crate::health::{Component, LifecycleFacts, Readiness, States, worst_part};
 
 /// How often samples of histograms are folded into their buckets when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -100,14 +101,24 @@ impl MetricsExporter {
                     metrics::gauge!(COMPONENT_STATUS, "component" => component.as_str()).set(works);
                 }
             }
+            metrics::gauge!(READY).set(f64::from(u8::from(Readiness::of(facts, states).ready)));
             self.0.process.collect();
         });
-        let own = self.0.handle.render() + games;
+        let runtime: String = runtime::families().iter().map(exposition::written).collect();
+        let own = self.0.handle.render() + &runtime + games;
         let extension = self.0.extension.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match extension {
             Some(extension) => self.record(|| extension(own)),
             None => own,
         }
+    }
+
+    /// The value of the only series of this name, as it is scraped.
+    #[cfg(test)]
+    pub(crate) fn value(&self, name: &str) -> String {
+        let text = self.0.handle.render();
+        let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
+        line.and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
     }
 
     /// Lets `extension` add to every scrape, in place of the one before.

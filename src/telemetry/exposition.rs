@@ -49,7 +49,8 @@ pub fn render(sources: &[Arc<dyn GameSeries>]) -> String {
     families.values().filter(|family| !family.series.is_empty()).map(written).collect()
 }
 
-fn written(family: &Family) -> String {
+/// One family as text.
+pub(super) fn written(family: &Family) -> String {
     let mut text = String::new();
     write_family(&mut text, family).expect("a String takes every text");
     text

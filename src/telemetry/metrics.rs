@@ -48,6 +48,8 @@ metrics! {
     EVENTS_PROCESSED: Kind::Counter, "factorio_isr_events_processed_total" ["server", "event_type"], "Events read from the logs.";
     DISCORD_LATENCY: Kind::Histogram(&[0.01, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0]), "factorio_isr_discord_api_latency_seconds" [], "Seconds a request to the Discord API took.";
     RCON_LATENCY: Kind::Histogram(&[0.01, 0.1, 0.5, 1.0, 5.0, 10.0]), "factorio_isr_rcon_command_latency_seconds" ["server"], "Seconds an RCON command took.";
+    RCON_COMMANDS: Kind::Counter, "factorio_isr_rcon_commands_total" ["server", "outcome"], "RCON commands by how they ended for those who asked; answered is the good one.";
+    RCON_CONNECTED: Kind::Gauge, "factorio_isr_rcon_connected" ["server"], "1 while the game's RCON connection stands and is logged in, else 0.";
     RCON_RECONNECTS: Kind::Counter, "factorio_isr_rcon_reconnects_total" ["server"], "RCON connections that broke and are made anew.";
     RCON_QUEUE_DEPTH: Kind::Gauge, "factorio_isr_rcon_queue_depth" ["server"], "RCON commands that wait for their turn.";
     INBOUND_CHATS: Kind::Counter, "factorio_isr_inbound_chats_total" ["server", "outcome"], "Chat for a game by outcome: said, doubt (sent, and perhaps not heard), expired.";
@@ -64,17 +66,25 @@ metrics! {
     TAIL_LAG_BYTES: Kind::Gauge, "factorio_isr_tail_lag_bytes" ["server", "source"], "Bytes of the log that are not read yet.";
     TAIL_LAG_SECONDS: Kind::Gauge, "factorio_isr_tail_lag_seconds" ["server", "source"], "Seconds since the log was last read to its end.";
 
+    LINES_UNMATCHED: Kind::Counter, "factorio_isr_lines_unmatched_total" ["server", "source"], "Lines of no known shape that belong to no line before them.";
+    LAST_EVENT: Kind::Gauge, "factorio_isr_last_event_timestamp_seconds" ["server"], "Unix time of the newest line with a time in the server's logs, by the logs' own clock; 0 before the first one ever.";
+
     COMMIT_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_commit_latency_seconds" [], "Seconds a commit of lines and checkpoint took.";
+    STORE_FILE_BYTES: Kind::Gauge, "factorio_isr_store_file_bytes" [], "Bytes of the database's file.";
+    STORE_WAL_BYTES: Kind::Gauge, "factorio_isr_store_wal_bytes" [], "Bytes of the database's write-ahead log, 0 while there is none.";
     OUTBOX_DEPTH: Kind::Gauge, "factorio_isr_outbox_depth" ["lane"], "Notices that are not delivered yet.";
     OUTBOX_OLDEST: Kind::Gauge, "factorio_isr_outbox_oldest_age_seconds" [], "Seconds the oldest undelivered notice has waited; 0 when there is none.";
     DEAD_LETTERS: Kind::Gauge, "factorio_isr_dead_letters" [], "Notices that Discord refuses for good.";
     PARKED_CHANNELS: Kind::Gauge, "factorio_isr_parked_channels" [], "Channels that rest because Discord refuses them.";
 
     DELIVERIES: Kind::Counter, "factorio_isr_deliveries_total" ["outcome"], "Attempts to send a message, by outcome: delivered, retry, rejected.";
+    DISCORD_REQUESTS: Kind::Counter, "factorio_isr_discord_requests_total" ["route", "status"], "Requests to the Discord API by what they ask for and how they were answered; error is no answer at all. The gateway library's own question for the gateway's address is not among them.";
     RATE_LIMITED: Kind::Counter, "factorio_isr_discord_rate_limited_total" ["scope"], "429 answers by scope: user, global, shared, unknown.";
     RETRIES: Kind::Counter, "factorio_isr_delivery_retries_total" [], "Messages tried again.";
     ROWS_PER_MESSAGE: Kind::Histogram(&[1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1000.0, 10000.0]), "factorio_isr_rows_per_message" [], "Notices folded into one message.";
-    RELAY_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_relay_latency_seconds" [], "Seconds from the reading of a line to its delivery.";
+    RELAY_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_relay_latency_seconds" [], "Seconds from the reading of a line to its delivery, once for each notice, however many share a message.";
+    GATEWAY_CONNECTED: Kind::Gauge, "factorio_isr_gateway_connected" [], "1 while the gateway session stands and was lately heard of, else 0.";
+    GATEWAY_HEARTBEAT: Kind::Gauge, "factorio_isr_gateway_heartbeat_latency_seconds" [], "Seconds Discord took to answer the gateway's last heartbeat; 0 while it is not connected or not measured yet.";
     GATEWAY_RECONNECTS: Kind::Counter, "factorio_isr_gateway_reconnects_total" [], "New or resumed gateway sessions after the first.";
     GATEWAY_EVENTS_DROPPED: Kind::Counter, "factorio_isr_gateway_events_dropped_total" ["kind"], "Events of Discord dropped because too many waited.";
     STATUS_UPDATES: Kind::Counter, "factorio_isr_status_updates_total" ["what", "outcome"], "Requests that change a status message, a channel's topic or the bot's own status, by outcome: done, gone, retry, refused.";
@@ -88,9 +98,16 @@ metrics! {
     ALERTS_FIRING: Kind::Gauge, "factorio_isr_alerts_firing" ["server", "alert"], "Alerts that fire now.";
     ALERTS: Kind::Counter, "factorio_isr_alerts_total" ["server", "alert", "change"], "Changes of alerts: fired, reminded, recovered.";
 
+    READY: Kind::Gauge, "factorio_isr_ready" [], "1 while /ready answers 200, else 0.";
+    TASK_RUNNING: Kind::Gauge, "factorio_isr_task_running" ["task"], "1 while the task runs, 0 while it rests after a fall or has ended.";
     TASK_RESTARTS: Kind::Counter, "factorio_isr_task_restarts_total" ["task"], "Times the supervisor started a task again.";
     CONFIG_RELOAD_SUCCESS: Kind::Gauge, "factorio_isr_config_last_reload_successful" [], "1 when the configuration was last read without error.";
     CONFIG_RELOAD_TIMESTAMP: Kind::Gauge, "factorio_isr_config_last_reload_success_timestamp_seconds" [], "Unix time of the last successful reading of the configuration.";
+
+    TOKIO_WORKERS: Kind::Gauge, "factorio_isr_tokio_workers" [], "Worker threads of the program's own tokio runtime.";
+    TOKIO_TASKS: Kind::Gauge, "factorio_isr_tokio_alive_tasks" [], "Tasks of the runtime that have not ended.";
+    TOKIO_QUEUE: Kind::Gauge, "factorio_isr_tokio_global_queue_depth" [], "Tasks that wait in the runtime's global queue.";
+    TOKIO_BUSY: Kind::Counter, "factorio_isr_tokio_busy_seconds_total" [], "Seconds the runtime's worker threads were busy, all together.";
 }
 
 /// Kinds of failures: the closed set of `error_type` values.

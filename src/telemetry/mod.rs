@@ -6,9 +6,11 @@ mod exporter;
 pub mod exposition;
 pub mod game_metrics;
 mod json_line;
+pub mod labels;
 pub mod logging;
 pub mod metrics;
 pub mod panic_hook;
+mod runtime;
 mod series;
 pub mod traces;
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use metrics::{Label, counter, gauge, histogram};
 
 use super::game_metrics::GAME_METRICS;
+use super::labels::{DISCORD_STATUSES, DiscordRoute, ERROR_COMPONENTS, RCON_OUTCOMES};
 use super::metrics::{
-    ALERTS, ALERTS_FIRING, BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, ERRORS,
-    EVENTS_PROCESSED, ErrorType, GAME_SERIES_CUT, GATEWAY_EVENTS_DROPPED, GATEWAY_RECONNECTS, INBOUND_CHATS,
-    INBOUND_LATENCY, INBOUND_WAITING, LINES_READ, LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES,
-    PARKED_CHANNELS, PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_LATENCY, RCON_QUEUE_DEPTH,
-    RCON_RECONNECTS, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, STATUS_UPDATES, TAIL_LAG_BYTES, TAIL_LAG_SECONDS,
-    TRACE_SPANS,
+    ALERTS, ALERTS_FIRING, BYTES_READ, COMMIT_LATENCY, DEAD_LETTERS, DELIVERIES, DISCORD_LATENCY, DISCORD_REQUESTS,
+    ERRORS, EVENTS_PROCESSED, ErrorType, GAME_SERIES_CUT, GATEWAY_CONNECTED, GATEWAY_EVENTS_DROPPED, GATEWAY_HEARTBEAT,
+    GATEWAY_RECONNECTS, INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING, LAST_EVENT, LINES_READ, LINES_UNMATCHED,
+    LOG_GAPS, LOG_ROTATIONS, OUTBOX_DEPTH, OUTBOX_OLDEST, OVERSIZE_LINES, PARKED_CHANNELS, PROMETHEUS_FILE_AGE,
+    PROMETHEUS_FILE_DROPPED, RATE_LIMITED, RCON_COMMANDS, RCON_CONNECTED, RCON_LATENCY, RCON_QUEUE_DEPTH,
+    RCON_RECONNECTS, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE, STATUS_UPDATES, STORE_FILE_BYTES, STORE_WAL_BYTES,
+    TAIL_LAG_BYTES, TAIL_LAG_SECONDS, TRACE_SPANS,
 };
 use crate::domain::{AlertKind, EventKind, Lane, LogSource, ServerTag};
 use crate::health::Component;
@@ -50,6 +52,7 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
     for event in built_in.chain(events.iter().map(AsRef::as_ref)) {
         counter!(EVENTS_PROCESSED, vec![tag(), label("event_type", event)]).increment(0);
     }
+    gauge!(LAST_EVENT, vec![tag()]).increment(0.0);
     for source in &server.logs {
         of_log(&[tag(), label("source", source.as_str())]);
     }
@@ -68,8 +71,12 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
     if server.rcon {
         drop(histogram!(RCON_LATENCY, vec![tag()]));
         counter!(RCON_RECONNECTS, vec![tag()]).increment(0);
-        gauge!(RCON_QUEUE_DEPTH, vec![tag()]).increment(0.0);
-        gauge!(INBOUND_WAITING, vec![tag()]).increment(0.0);
+        for name in [RCON_CONNECTED, RCON_QUEUE_DEPTH, INBOUND_WAITING] {
+            gauge!(name, vec![tag()]).increment(0.0);
+        }
+        for outcome in RCON_OUTCOMES {
+            counter!(RCON_COMMANDS, vec![tag(), label("outcome", outcome)]).increment(0);
+        }
         for outcome in ["said", "doubt", "expired"] {
             counter!(INBOUND_CHATS, vec![tag(), label("outcome", outcome)]).increment(0);
         }
@@ -81,7 +88,7 @@ fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
 }
 
 fn of_log(labels: &[Label]) {
-    for name in [LINES_READ, BYTES_READ, OVERSIZE_LINES, LOG_GAPS, LOG_ROTATIONS] {
+    for name in [LINES_READ, LINES_UNMATCHED, BYTES_READ, OVERSIZE_LINES, LOG_GAPS, LOG_ROTATIONS] {
         counter!(name, labels.to_vec()).increment(0);
     }
     for name in [TAIL_LAG_BYTES, TAIL_LAG_SECONDS] {
@@ -91,9 +98,9 @@ fn of_log(labels: &[Label]) {
 
 /// A component nobody reports for has no series.
 fn of_errors(rcon: bool) {
-    for component in Component::ALL.into_iter().filter(|component| rcon || *component != Component::Rcon) {
+    for component in ERROR_COMPONENTS.into_iter().filter(|component| rcon || *component != Component::Rcon.as_str()) {
         for kind in ErrorType::ALL {
-            let labels = vec![label("component", component.as_str()), label("error_type", kind.as_str())];
+            let labels = vec![label("component", component), label("error_type", kind.as_str())];
             counter!(ERRORS, labels).increment(0);
         }
     }
@@ -108,6 +115,11 @@ fn of_delivery() {
     }
     for outcome in ["exported", "failed", "dropped"] {
         counter!(TRACE_SPANS, "outcome" => outcome).increment(0);
+    }
+    for route in DiscordRoute::ALL {
+        for status in DISCORD_STATUSES {
+            counter!(DISCORD_REQUESTS, "route" => route.as_str(), "status" => status).increment(0);
+        }
     }
     for scope in ["user", "global", "shared", "unknown"] {
         counter!(RATE_LIMITED, "scope" => scope).increment(0);
@@ -124,7 +136,15 @@ fn of_delivery() {
     for name in [RETRIES, GATEWAY_RECONNECTS] {
         counter!(name).increment(0);
     }
-    for name in [OUTBOX_OLDEST, DEAD_LETTERS, PARKED_CHANNELS] {
+    for name in [
+        OUTBOX_OLDEST,
+        DEAD_LETTERS,
+        PARKED_CHANNELS,
+        GATEWAY_CONNECTED,
+        GATEWAY_HEARTBEAT,
+        STORE_FILE_BYTES,
+        STORE_WAL_BYTES,
+    ] {
         gauge!(name).increment(0.0);
     }
     for name in [DISCORD_LATENCY, COMMIT_LATENCY, ROWS_PER_MESSAGE, RELAY_LATENCY] {

@@ -36,7 +36,7 @@ const PASSWORD: &str = "rcon-secret-41";
 /// channel that refuses.
 struct Busy {
     sim: SimDiscord,
-    _game: SimRcon,
+    game: SimRcon,
     site: Site,
     relay: Relay,
 }
@@ -69,7 +69,7 @@ impl Busy {
         );
         let relay = site.start();
         relay.wait_for("/ready", |status, body| status == 200 && body.contains("\"rcon\":\"healthy\"")).await;
-        Self { sim, _game: game, site, relay }
+        Self { sim, game, site, relay }
     }
 
     /// Three lines of chat and one of the engine that are delivered, the first after a rate limit, and one that is refused.
@@ -181,6 +181,17 @@ async fn the_numbers_tell_what_happened() {
         ("factorio_isr_task_restarts_total", 0.0),
         ("factorio_isr_config_last_reload_successful", 1.0),
         ("factorio_isr_component_status", 6.0),
+        ("factorio_isr_ready", 1.0),
+        ("factorio_isr_gateway_connected", 1.0),
+        ("factorio_isr_rcon_connected{server=\"prod\"}", 1.0),
+        ("factorio_isr_task_running{task=\"pipeline\"}", 1.0),
+        ("factorio_isr_task_running{task=\"tail prod/engine\"}", 1.0),
+        ("factorio_isr_lines_unmatched_total", 0.0),
+        ("factorio_isr_discord_requests_total{route=\"message_send\",status=\"429\"}", 1.0),
+        ("factorio_isr_discord_requests_total{route=\"message_send\",status=\"4xx\"}", 1.0),
+        ("factorio_isr_discord_requests_total{route=\"command_registration\"}", 0.0),
+        ("factorio_isr_discord_requests_total{route=\"other\"}", 0.0),
+        ("factorio_isr_discord_requests_total{status=\"error\"}", 0.0),
     ] {
         let read = samples.sum(selector);
         assert!(read == expected, "{selector}: {read}, not {expected}");
@@ -195,6 +206,14 @@ async fn the_numbers_tell_what_happened() {
         ("factorio_isr_delivery_retries_total", 1.0, 5.0),
         ("factorio_isr_deliveries_total{outcome=\"delivered\"}", 1.0, 4.0),
         ("process_resident_memory_bytes", 1e6, 1e9),
+        ("factorio_isr_discord_requests_total{route=\"gateway\",status=\"2xx\"}", 1.0, 3.0),
+        ("factorio_isr_discord_requests_total{route=\"message_send\",status=\"2xx\"}", 1.0, 4.0),
+        ("factorio_isr_rcon_commands_total{server=\"prod\",outcome=\"answered\"}", 1.0, 1000.0),
+        ("factorio_isr_store_file_bytes", 4096.0, 1e8),
+        ("factorio_isr_store_wal_bytes", 1.0, 1e8),
+        ("factorio_isr_tokio_workers", 1.0, 1024.0),
+        ("factorio_isr_tokio_alive_tasks", 10.0, 1000.0),
+        ("factorio_isr_tokio_busy_seconds_total", 0.001, 1000.0),
     ] {
         let read = samples.sum(selector);
         assert!((least..=most).contains(&read), "{selector}: {read}, not from {least} to {most}");
@@ -220,6 +239,32 @@ async fn what_waits_and_what_was_broken_off_are_counted() {
             && samples.sum("factorio_isr_errors_total{component=\"delivery\",error_type=\"payload\"}") >= 1.0
     };
     busy.samples_when(refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_says_so() {
+    let mut busy = Busy::start().await;
+    busy.site.append("prod", "a line of no known shape\n2026-01-01 12:00:00 [CHAT] Bob: hello\n");
+    let seen = |samples: &Samples| {
+        samples.sum("factorio_isr_lines_unmatched_total{server=\"prod\",source=\"console\"}") == 1.0
+            && samples.sum("factorio_isr_last_event_timestamp_seconds{server=\"prod\"}") == 1_767_268_800.0
+            && samples.sum("factorio_isr_last_event_timestamp_seconds{server=\"closed\"}") == 0.0
+    };
+    busy.samples_when(seen).await;
+    busy.sim.stop().await;
+    busy.game.stop();
+    let gone = |samples: &Samples| {
+        samples.sum("factorio_isr_gateway_connected") == 0.0
+            && samples.sum("factorio_isr_gateway_heartbeat_latency_seconds") == 0.0
+            && samples.sum("factorio_isr_rcon_connected") == 0.0
+            && samples.sum("factorio_isr_ready") == 0.0
+    };
+    busy.samples_when(gone).await;
+    // Of before the restart, the newest line is still known.
+    busy.relay.terminate().await;
+    busy.relay = busy.site.start();
+    let known = |samples: &Samples| samples.sum("factorio_isr_last_event_timestamp_seconds") == 1_767_268_800.0;
+    busy.samples_when(known).await;
 }
 
 /// A Prometheus of our own, killed when dropped.

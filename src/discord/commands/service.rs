@@ -20,6 +20,7 @@ use crate::domain::{Lane, Notice};
 use crate::health::{Component, HealthRegistry};
 use crate::rcon::RconClient;
 use crate::store::{AuditEntry, Store, StoreError};
+use crate::telemetry::labels::SLASH_OUTCOMES;
 use crate::telemetry::metrics::{ErrorType, SLASH_COMMANDS, SLASH_LATENCY, count_error};
 use crate::telemetry::traces;
 
@@ -39,9 +40,6 @@ const MOST_JOBS: usize = 1000;
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often old entries of the audit are looked for.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
-/// How a call may end, as in metrics and the audit.
-const OUTCOMES: [&str; 9] =
-    ["done", "refused", "denied", "bad_input", "failed", "unknown", "rate_limited", "cancelled", "expired"];
 
 /// A call that is allowed, with all it needs to be done.
 pub(super) struct Job {
@@ -85,7 +83,7 @@ impl Commands {
     /// When the token or `discord.api_base` cannot be used at all.
     pub fn new(settings: &Settings, rcon: &[RconClient], store: Store, health: HealthRegistry) -> anyhow::Result<Self> {
         for command in COMMANDS {
-            for outcome in OUTCOMES {
+            for outcome in SLASH_OUTCOMES {
                 counter!(SLASH_COMMANDS, "command" => command.name(), "outcome" => outcome).increment(0);
             }
             drop(histogram!(SLASH_LATENCY, "command" => command.name()));
