@@ -19,12 +19,13 @@ fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code outside the table and the series at zero, which name every row.
+/// The code outside the table and what stands around it, which name every row.
 fn code() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     source_files(&root, &mut files);
-    let naming = ["metrics.rs", "series.rs", "drift.rs"].map(|file| root.join("telemetry").join(file));
+    let naming =
+        ["metrics.rs", "series.rs", "labels.rs", "docs.rs", "drift.rs"].map(|file| root.join("telemetry").join(file));
     files.iter().filter(|file| !naming.contains(file)).map(|file| fs::read_to_string(file).unwrap()).collect()
 }
 

@@ -1,6 +1,8 @@
 //! Logs, metrics and traces. Tasks use these; pure code does not.
 
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod drift;
 mod exporter;
 pub mod exposition;
