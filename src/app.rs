@@ -187,9 +187,6 @@ impl Parts<'_> {
             games: vec![Arc::new(BoardSeries::new(board.clone(), self.settings.game.clone()))],
         };
         self.supervisor.spawn_once("http", Stage::Http, None, move |cancel| http::serve(listener, state, cancel));
-        let metrics = metrics.clone();
-        let upkeep = TaskSpec::restart("metrics-upkeep", Stage::Http);
-        self.supervisor.spawn(upkeep, None, move |cancel| metrics.clone().upkeep(cancel));
     }
 
     /// The files in which mods write the games' metrics, shown at every scrape.

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_a_servers_logs_counts_and_the_future_does_not() {
-        let exporter = MetricsExporter::detached().unwrap();
+        let exporter = MetricsExporter::detached();
         let at = |second| Timestamp::from_second(second).unwrap();
         let server = ServerTag::new("prod").unwrap();
         let shown = |seen: &[i64]| {

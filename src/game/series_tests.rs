@@ -155,14 +155,14 @@ fn names_are_chosen_by_lists() {
 
 #[test]
 fn what_the_cap_cuts_is_counted_and_the_highest_stay() {
-    let exporter = crate::telemetry::MetricsExporter::detached().unwrap();
+    let exporter = crate::telemetry::MetricsExporter::detached();
     let capped = SeriesSettings { cap: 2, ..SeriesSettings::default() };
     let shown = exporter.record(|| shown(by_lua(ANSWER), 12, capped));
     let inputs: Vec<&str> = shown.lines().filter(|line| line.starts_with("factorio_item_production_input")).collect();
     assert_eq!(inputs.len(), 2);
     assert!(inputs.iter().all(|line| !line.contains("automation-science-pack")), "{inputs:?}");
     let life = crate::health::Lifecycle::new();
-    let counted = exporter.scrape(&life.facts(), &crate::health::HealthRegistry::new().snapshot(), "");
+    let counted = exporter.scrape(&life.facts(), &crate::health::HealthRegistry::new().snapshot(), String::new());
     // One by the cap, forty that Lua did not send.
     let series = "factorio_isr_game_series_cut_total{server=\"prod\",family=\"factorio_item_production_input\"} 41";
     assert!(counted.lines().any(|line| line == series), "{counted}");

@@ -104,7 +104,7 @@ pub(super) async fn metrics(State(state): State<HttpState>) -> Response {
         Some(exporter) => {
             // First, for it counts what it cuts.
             let games = exporter.record(|| exposition::render(&state.games));
-            let text = exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot(), &games);
+            let text = exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot(), games);
             ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response()
         }
         None => failure(StatusCode::NOT_FOUND, "metrics_disabled").into_response(),

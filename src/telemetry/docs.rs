@@ -139,8 +139,8 @@ fn said(values: &Values) -> String {
 
 /// What every process tells of itself on this system, from a scrape.
 fn process_table() -> String {
-    let exporter = MetricsExporter::detached().unwrap();
-    let text = exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), "");
+    let exporter = MetricsExporter::detached();
+    let text = exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), String::new());
     let about = |mark: &str| -> Vec<(String, String)> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(mark)?.split_once(' '));
         let mut all: Vec<_> = lines.map(|(name, said)| (name.to_owned(), said.to_owned())).collect();

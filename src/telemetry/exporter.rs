@@ -1,22 +1,16 @@
 //! The recorder behind the `metrics` macros, and what a scrape reads.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use metrics::{Label, with_local_recorder};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
-use tokio::time::interval;
-use tokio_util::sync::CancellationToken;
 
 use super::metrics::{BUILD_INFO, COMPONENT_STATUS, Kind, METRICS, READY, UPTIME};
+use super::recorder::Recorder;
 use super::series::{ServerSeries, preregister};
 use super::{exposition, runtime};
 use crate::health::{Component, LifecycleFacts, Readiness, States, worst_part};
-
-/// How often samples of histograms are folded into their buckets when nobody scrapes.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The exporter of this process, once installed.
 static INSTALLED: Mutex<Option<MetricsExporter>> = Mutex::new(None);
@@ -26,13 +20,12 @@ static INSTALLED: Mutex<Option<MetricsExporter>> = Mutex::new(None);
 pub struct MetricsExporter(Arc<Inner>);
 
 struct Inner {
-    recorder: Arc<PrometheusRecorder>,
-    handle: PrometheusHandle,
+    recorder: Arc<Recorder>,
     process: Collector,
     extension: Mutex<Option<Extension>>,
 }
 
-/// Adds to what a scrape reads what is not said by the macros: given the text so far, it answers with the whole.
+/// Adds to what the games say of themselves: given the text of that, it answers with the whole.
 pub type Extension = Arc<dyn Fn(String) -> String + Send + Sync>;
 
 impl std::fmt::Debug for MetricsExporter {
@@ -51,33 +44,19 @@ impl MetricsExporter {
         if let Some(exporter) = &*installed {
             return Ok(exporter.clone());
         }
-        let exporter = Self::detached()?;
+        let exporter = Self::detached();
         metrics::set_global_recorder(Arc::clone(&exporter.0.recorder))
             .context("cannot install the metrics recorder")?;
         Ok(installed.insert(exporter).clone())
     }
 
     /// An exporter that hears only what is said in [`Self::record`]: for tests.
-    ///
-    /// # Errors
-    /// When a histogram of the table has no buckets.
-    pub fn detached() -> anyhow::Result<Self> {
-        let mut builder = PrometheusBuilder::new();
-        for metric in METRICS {
-            if let Kind::Histogram(buckets) = metric.kind {
-                let name = Matcher::Full(metric.name.to_owned());
-                builder = builder.set_buckets_for_metric(name, buckets).with_context(|| metric.name)?;
-            }
-        }
-        let recorder = Arc::new(builder.build_recorder());
-        let exporter = Self(Arc::new(Inner {
-            handle: recorder.handle(),
-            recorder,
-            process: Collector::default(),
-            extension: Mutex::default(),
-        }));
+    #[must_use]
+    pub fn detached() -> Self {
+        let (recorder, process) = (Arc::default(), Collector::default());
+        let exporter = Self(Arc::new(Inner { recorder, process, extension: Mutex::default() }));
         exporter.record(|| describe_all(&exporter.0.process));
-        Ok(exporter)
+        exporter
     }
 
     /// Runs `said` so that the macros in it reach this exporter, global or not. It must not await.
@@ -92,7 +71,7 @@ impl MetricsExporter {
 
     /// What a scrape reads now, with what the games say of themselves in the same format. Uptime, components and the process are looked at here and nowhere else.
     #[must_use]
-    pub fn scrape(&self, facts: &LifecycleFacts, states: &States, games: &str) -> String {
+    pub fn scrape(&self, facts: &LifecycleFacts, states: &States, games: String) -> String {
         self.record(|| {
             metrics::gauge!(UPTIME).set(facts.uptime.as_secs_f64());
             for component in Component::ALL {
@@ -104,19 +83,22 @@ impl MetricsExporter {
             metrics::gauge!(READY).set(f64::from(u8::from(Readiness::of(facts, states).ready)));
             self.0.process.collect();
         });
-        let runtime: String = runtime::families().iter().map(exposition::written).collect();
-        let own = self.0.handle.render() + &runtime + games;
         let extension = self.0.extension.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match extension {
-            Some(extension) => self.record(|| extension(own)),
-            None => own,
-        }
+        // Before the rest is written, for it counts.
+        let games = match extension {
+            Some(extension) => self.record(|| extension(games)),
+            None => games,
+        };
+        let mut text = self.0.recorder.render();
+        text.extend(runtime::families().iter().map(exposition::written));
+        text.push_str(&games);
+        text
     }
 
     /// The value of the only series of this name, as it is scraped.
     #[cfg(test)]
     pub(crate) fn value(&self, name: &str) -> String {
-        let text = self.0.handle.render();
+        let text = self.0.recorder.render();
         let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
         line.and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
     }
@@ -124,15 +106,6 @@ impl MetricsExporter {
     /// Lets `extension` add to every scrape, in place of the one before.
     pub fn extend(&self, extension: Extension) {
         *self.0.extension.lock().unwrap_or_else(PoisonError::into_inner) = Some(extension);
-    }
-
-    /// Keeps the memory of unread histograms small. A task for the last stage.
-    pub async fn upkeep(self, cancel: CancellationToken) -> anyhow::Result<()> {
-        let mut ticks = interval(UPKEEP);
-        while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.0.handle.run_upkeep();
-        }
-        Ok(())
     }
 }
 
@@ -156,7 +129,7 @@ mod tests {
     use crate::health::{HealthRegistry, Lifecycle};
 
     fn scrape(exporter: &MetricsExporter) -> String {
-        exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), "")
+        exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), String::new())
     }
 
     /// One sample for every row of the table.
@@ -173,7 +146,7 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table_has_its_help_and_type() {
-        let exporter = MetricsExporter::detached().unwrap();
+        let exporter = MetricsExporter::detached();
         exporter.record(touch_every_row);
         let text = scrape(&exporter);
         for metric in METRICS {
@@ -189,7 +162,7 @@ mod tests {
 
     #[test]
     fn nothing_is_a_summary_or_without_help() {
-        let exporter = MetricsExporter::detached().unwrap();
+        let exporter = MetricsExporter::detached();
         exporter.record(touch_every_row);
         let text = scrape(&exporter);
         let types: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
@@ -203,7 +176,7 @@ mod tests {
 
     #[test]
     fn fixed_buckets_are_the_contracts() {
-        let exporter = MetricsExporter::detached().unwrap();
+        let exporter = MetricsExporter::detached();
         exporter.record(touch_every_row);
         let text = scrape(&exporter);
         let bounds = |prefix: &str| -> Vec<String> {
@@ -218,7 +191,7 @@ mod tests {
 
     #[test]
     fn series_of_a_configured_server_stand_at_zero() {
-        let exporter = MetricsExporter::detached().unwrap();
+        let exporter = MetricsExporter::detached();
         let server = ServerSeries {
             tag: ServerTag::new("prod").unwrap(),
             logs: vec![LogSource::Console],
@@ -245,14 +218,14 @@ mod tests {
 
     #[test]
     fn a_scrape_sees_components_as_they_are_now() {
-        let exporter = MetricsExporter::detached().unwrap();
+        let exporter = MetricsExporter::detached();
         let (life, health) = (Lifecycle::new(), HealthRegistry::new());
         let discord = health.component(Component::Discord);
         let series = |value| format!("factorio_isr_component_status{{component=\"discord\"}} {value}");
         discord.degraded("slow");
-        assert!(exporter.scrape(&life.facts(), &health.snapshot(), "").contains(&series(1)));
+        assert!(exporter.scrape(&life.facts(), &health.snapshot(), String::new()).contains(&series(1)));
         discord.unhealthy("refused");
-        let text = exporter.scrape(&life.facts(), &health.snapshot(), "");
+        let text = exporter.scrape(&life.facts(), &health.snapshot(), String::new());
         assert!(text.contains(&series(0)));
         assert!(!text.contains(r#"component="rcon""#), "nobody reports for RCON\n");
         assert!(text.contains("factorio_isr_uptime_seconds "));

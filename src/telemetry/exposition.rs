@@ -1,7 +1,8 @@
 //! Series that exist only while something knows them, in the Prometheus text format 0.0.4. The exporter keeps a gauge for
 //! ever; what is written here is asked for at each scrape.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -58,33 +59,54 @@ pub(super) fn written(family: &Family) -> String {
 
 fn write_family(text: &mut String, family: &Family) -> fmt::Result {
     let kind = if family.kind == Kind::Counter { "counter" } else { "gauge" };
-    let help = family.help.replace('\\', r"\\").replace('\n', r"\n");
-    writeln!(text, "# HELP {0} {help}\n# TYPE {0} {kind}", family.name)?;
-    let mut written = BTreeSet::new();
+    writeln!(text, "# HELP {0} {1}\n# TYPE {0} {kind}", family.name, escaped_help(&family.help))?;
+    let mut written = HashSet::with_capacity(family.series.len());
     for series in &family.series {
         let labels = labels(series);
-        if written.insert(labels.clone()) {
-            writeln!(text, "{}{labels} {}", family.name, value(series.value))?;
+        if written.contains(&labels) {
+            continue;
         }
+        write!(text, "{}{labels} ", family.name)?;
+        push_value(text, series.value);
+        text.write_char('\n')?;
+        written.insert(labels);
     }
     text.write_char('\n')
 }
 
 fn labels(series: &Series) -> String {
-    let present = series.labels.iter().filter(|(_, value)| !value.is_empty());
-    let pairs: Vec<String> = present.map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
-    if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) }
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
-}
-
-fn value(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    let mut labels = String::new();
+    for (name, value) in series.labels.iter().filter(|(_, value)| !value.is_empty()) {
+        labels.push_str(if labels.is_empty() { "{" } else { "," });
+        labels.extend([name, "=\"", &escaped(value), "\""]);
     }
-    value.to_string()
+    labels.push_str(if labels.is_empty() { "" } else { "}" });
+    labels
+}
+
+/// A label's value as it stands between the quotes.
+pub(super) fn escaped(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return value.into();
+    }
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n").into()
+}
+
+/// A sentence as it stands behind `# HELP`.
+pub(super) fn escaped_help(help: &str) -> Cow<'_, str> {
+    if !help.contains(['\\', '\n']) {
+        return help.into();
+    }
+    help.replace('\\', r"\\").replace('\n', r"\n").into()
+}
+
+/// Writes a value as the text format has it.
+pub(super) fn push_value(text: &mut String, value: f64) {
+    match value {
+        f64::INFINITY => text.push_str("+Inf"),
+        f64::NEG_INFINITY => text.push_str("-Inf"),
+        _ => write!(text, "{value}").expect("a String takes every text"),
+    }
 }
 
 #[cfg(test)]

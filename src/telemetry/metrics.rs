@@ -51,7 +51,7 @@ macro_rules! metrics {
 }
 
 /// Buckets in seconds, for what takes milliseconds to minutes.
-const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
+pub(super) const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0];
 
 metrics! {
     UPTIME: Kind::Gauge, "factorio_isr_uptime_seconds" [], "Seconds since the program started.";

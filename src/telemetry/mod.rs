@@ -12,6 +12,7 @@ pub mod labels;
 pub mod logging;
 pub mod metrics;
 pub mod panic_hook;
+mod recorder;
 mod runtime;
 mod series;
 pub mod traces;

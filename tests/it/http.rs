@@ -36,7 +36,7 @@ impl Served {
     }
 
     async fn with_metrics() -> Self {
-        Self::start(Some(MetricsExporter::detached().unwrap())).await
+        Self::start(Some(MetricsExporter::detached())).await
     }
 
     /// Everything works.

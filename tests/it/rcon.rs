@@ -466,7 +466,7 @@ async fn a_stop_finishes_what_is_in_flight_and_refuses_the_rest() {
 
 #[test]
 fn commands_reconnects_and_failures_are_counted() {
-    let exporter = MetricsExporter::detached().unwrap();
+    let exporter = MetricsExporter::detached();
     let series = ServerSeries {
         tag: ServerTag::new("prod").unwrap(),
         logs: Vec::new(),
@@ -475,7 +475,7 @@ fn commands_reconnects_and_failures_are_counted() {
         alerts: Vec::new(),
     };
     exporter.preregister(&[series], &[]);
-    let scrape = || exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), "");
+    let scrape = || exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), String::new());
     let zero = scrape();
     for series in ["factorio_isr_rcon_reconnects_total", "factorio_isr_rcon_queue_depth"] {
         assert!(zero.contains(&format!("{series}{{server=\"prod\"}} 0\n")), "{zero}");

@@ -48,7 +48,7 @@ impl PrometheusFiles {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The metrics of the program with those of the files that are not too old.
+    /// The metrics of the games, as `own` has them, with those of the files that are not too old.
     #[must_use]
     pub fn shown_with(&self, own: String) -> String {
         let shown: Vec<_> = {
