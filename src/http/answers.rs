@@ -1,15 +1,16 @@
 //! One function per endpoint. Paths and field names are fixed: probes and dashboards rely on them.
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tracing::info_span;
+use tracing::{error, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::scrapes::Scrapes;
 use super::{HttpState, page};
 use crate::health::Readiness;
 use crate::telemetry::exposition;
@@ -99,15 +100,30 @@ pub(super) async fn root(State(state): State<HttpState>, headers: HeaderMap) -> 
     ([(header::VARY, "Accept")], body).into_response()
 }
 
-pub(super) async fn metrics(State(state): State<HttpState>) -> Response {
-    match &state.metrics {
-        Some(exporter) => {
-            // First, for it counts what it cuts.
-            let games = exporter.record(|| exposition::render(&state.games));
-            let text = exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot(), games);
-            ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response()
+/// Always the text format 0.0.4: whoever asks for another, as Prometheus does first, takes this one too.
+pub(super) async fn metrics(
+    State(state): State<HttpState>,
+    Extension(scrapes): Extension<Scrapes>,
+    method: Method,
+) -> Response {
+    let Some(exporter) = state.metrics.clone() else {
+        return failure(StatusCode::NOT_FOUND, "metrics_disabled").into_response();
+    };
+    let kind = [(header::CONTENT_TYPE, METRICS_TYPE)];
+    if method == Method::HEAD {
+        return kind.into_response();
+    }
+    let write = move || {
+        // First, for it counts what it cuts.
+        let games = exporter.record(|| exposition::render(&state.games));
+        exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot(), games)
+    };
+    match scrapes.body(write).await {
+        Ok(text) => (kind, text).into_response(),
+        Err(panic) => {
+            error!(%panic, "The metrics cannot be written");
+            failure(StatusCode::INTERNAL_SERVER_ERROR, "internal").into_response()
         }
-        None => failure(StatusCode::NOT_FOUND, "metrics_disabled").into_response(),
     }
 }
 

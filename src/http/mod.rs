@@ -3,23 +3,25 @@
 mod answers;
 mod listener;
 mod page;
+mod scrapes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use listener::{LimitedListener, Patience};
+use scrapes::Scrapes;
 
 use crate::health::{HealthRegistry, Lifecycle};
 use crate::telemetry::MetricsExporter;
@@ -92,7 +94,7 @@ fn router(state: HttpState) -> Router {
         .route("/ready", get(answers::readiness))
         .route("/readyz", get(answers::readiness))
         .route("/health", get(answers::health))
-        .route("/metrics", get(answers::metrics))
+        .route("/metrics", get(answers::metrics).layer(Extension(Scrapes::default())))
         .route("/status.css", get(answers::stylesheet))
         .fallback(answers::not_found)
         .method_not_allowed_fallback(answers::method_not_allowed)

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use factorio_isr::domain::ServerTag;
 use factorio_isr::health::{Component, HealthRegistry, Lifecycle};
 use factorio_isr::http::{HttpState, serve};
 use factorio_isr::telemetry::MetricsExporter;
+use factorio_isr::telemetry::exposition::{Family, GameSeries, Series};
+use factorio_isr::telemetry::metrics::Kind;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +18,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// So many series that their text fills all buffers on the way to a reader.
+#[derive(Debug)]
+struct ManySeries;
+
+impl ManySeries {
+    const NUMBER: usize = 150_000;
+}
+
+impl GameSeries for ManySeries {
+    fn families(&self) -> Vec<Family> {
+        let series = |number: usize| {
+            let labels =
+                vec![("server".to_owned(), "prod".to_owned()), ("name".to_owned(), format!("item-{number:060}"))];
+            Series { labels, value: 1.0 }
+        };
+        let series = (0..Self::NUMBER).map(series).collect();
+        vec![Family { name: "factorio_many".to_owned(), kind: Kind::Gauge, help: "Many.".to_owned(), series }]
+    }
+}
 
 /// A served state, and its hands.
 struct Served {
@@ -27,10 +50,15 @@ struct Served {
 
 impl Served {
     async fn start(metrics: Option<MetricsExporter>) -> Self {
+        Self::start_with(metrics, None).await
+    }
+
+    async fn start_with(metrics: Option<MetricsExporter>, games: Option<ManySeries>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (lifecycle, health, cancel) = (Lifecycle::new(), HealthRegistry::new(), CancellationToken::new());
-        let state = HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics, games: Vec::new() };
+        let games: Vec<Arc<dyn GameSeries>> = games.into_iter().map(|games| Arc::new(games) as _).collect();
+        let state = HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics, games };
         let server = tokio::spawn(serve(listener, state, cancel.clone()));
         Self { base, lifecycle, health, cancel, server }
     }
@@ -169,6 +197,48 @@ async fn metrics_are_prometheus_text() {
     let text = response.text().await.unwrap();
     assert!(text.contains("factorio_isr_component_status{component=\"log_tailer\"} 1\n"), "{text}");
     assert!(text.contains("\nfactorio_isr_uptime_seconds "), "{text}");
+}
+
+#[tokio::test]
+async fn whoever_wants_openmetrics_gets_the_text_format() {
+    let served = Served::well().await;
+    // What Prometheus 2.53 and 3.5 send.
+    for accept in [
+        "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+         text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+         text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+    ] {
+        let response = served.ask(Method::GET, "/metrics", accept).await;
+        assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        assert!(!response.text().await.unwrap().contains("# EOF"));
+    }
+    assert_eq!(served.ask(Method::POST, "/metrics", "*/*").await.status(), 405);
+}
+
+async fn ask_and_read_nothing(served: &Served) -> TcpStream {
+    let mut idle = TcpStream::connect(served.base.trim_start_matches("http://")).await.unwrap();
+    idle.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = [0; 12];
+    idle.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    idle
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_who_stand_still_hold_up_neither_scrapes_nor_probes_nor_the_stop() {
+    let served = Served::start_with(Some(MetricsExporter::detached()), Some(ManySeries)).await;
+    served.lifecycle.mark_live();
+    let _idle = [ask_and_read_nothing(&served).await, ask_and_read_nothing(&served).await];
+    let together = futures_util::future::join_all((0..20).map(|_| async {
+        let text = served.ask(Method::GET, "/metrics", "*/*").await.text().await.unwrap();
+        assert_eq!(text.lines().filter(|line| line.starts_with("factorio_many{")).count(), ManySeries::NUMBER);
+        assert_eq!(served.ask(Method::GET, "/healthz", "*/*").await.status(), 200);
+    }));
+    timeout(Duration::from_mins(1), together).await.expect("all are answered");
+    served.cancel.cancel();
+    let end = timeout(Duration::from_secs(5), served.server).await.expect("the server ends");
+    end.unwrap().unwrap();
 }
 
 #[tokio::test]

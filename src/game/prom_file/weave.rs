@@ -1,6 +1,6 @@
 //! The families of the files among those that are shown already: a family appears once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{Exposition, Family, Kind, write_head};
@@ -26,7 +26,8 @@ pub(in crate::game) fn weave(own: &str, files: &[Shown]) -> (String, Vec<ServerT
         if let Some((name, kind)) = head(block)
             && let Some(families) = wanted.remove(name)
         {
-            let absent = families.into_iter().filter(|(server, _)| !tells_of(block, server));
+            let told_of = servers_of(block);
+            let absent = families.into_iter().filter(|(server, _)| !told_of.contains(server.as_str()));
             refused.extend(add(&mut out, kind, absent));
         }
         out.push('\n');
@@ -75,6 +76,8 @@ fn head(block: &str) -> Option<(&str, Option<Kind>)> {
     Some((name, kind.map_or(Some(Kind::Untyped), |kind| Kind::parse(kind.trim()))))
 }
 
-fn tells_of(block: &str, server: &ServerTag) -> bool {
-    ['{', ','].iter().any(|before| block.contains(&format!("{before}server=\"{server}\"")))
+/// The servers a block has samples of, in one pass: there may be a thousand. The label stands first in all of ours.
+fn servers_of(block: &str) -> HashSet<&str> {
+    let samples = block.lines().filter(|line| !line.starts_with('#'));
+    samples.filter_map(|line| line.split_once("{server=\"")?.1.split('"').next()).collect()
 }
