@@ -1,8 +1,8 @@
 //! Benchmarks of the relay: `cargo bench`.
 //!
 //! First the rates of the pure parts and of the way from a log to a commit (criterion), then a report on the real
-//! program as a process: append-to-POST latency, memory at rest, start-up time. `cargo bench -- --report` gives only
-//! the report. Numbers of one machine are in `benches/REPORT.md`.
+//! program as a process: append-to-POST latency, memory at rest, start-up time, scrapes. `cargo bench -- --report` gives
+//! only the report, `cargo bench -- --scrapes` of it only the scrapes (`SCRAPES=100` makes it fewer than 10,000). Numbers of one machine are in `benches/REPORT.md`.
 
 use std::fs;
 use std::hint::black_box;
@@ -28,11 +28,17 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+#[path = "relay/scrapes.rs"]
+mod scrapes;
+
 const TOKEN: &str = "bench-token";
 const CHANNEL: u64 = 1001;
 
 fn main() {
     let runtime = Runtime::new().expect("a runtime");
+    if std::env::args().any(|argument| argument == "--scrapes") {
+        return runtime.block_on(scrapes::report());
+    }
     if !std::env::args().any(|argument| argument == "--report") {
         let mut criterion = Criterion::default().configure_from_args();
         parse_rate(&mut criterion);
@@ -169,6 +175,7 @@ async fn report() {
     for logs in [1, 100, 1000] {
         memory(logs).await;
     }
+    scrapes::report().await;
 }
 
 /// From a message in Discord to the game's chat, and from a slash command to its answer.
@@ -251,6 +258,12 @@ impl Site {
 
     /// The running program and the time it took to be ready.
     async fn run(&self) -> (Process, Duration) {
+        let (process, took, _) = self.run_at().await;
+        (process, took)
+    }
+
+    /// The same, and where its endpoints are.
+    async fn run_at(&self) -> (Process, Duration, String) {
         let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_factorio-isr"))
             .args(["run", "--config"])
@@ -268,7 +281,7 @@ impl Site {
         while !reqwest::get(format!("{address}/ready")).await.is_ok_and(|answer| answer.status().is_success()) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        (process, started.elapsed())
+        (process, started.elapsed(), address)
     }
 }
 
@@ -292,6 +305,18 @@ fn server_table(log: usize) -> String {
 }
 
 struct Process(Child);
+
+impl Process {
+    /// What the kernel says of its memory.
+    fn memory(&self) -> String {
+        let status = fs::read_to_string(Path::new("/proc").join(self.0.id().to_string()).join("status")).expect("read");
+        let of = |key: &str| {
+            let line = status.lines().find(|line| line.starts_with(key));
+            line.map_or("?", |line| line[key.len()..].trim())
+        };
+        format!("{} resident, of it {} anonymous, {} at most", of("VmRSS:"), of("RssAnon:"), of("VmHWM:"))
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -337,12 +362,5 @@ async fn memory(logs: usize) {
     let (process, ready) = site.run().await;
     // Twice the poll interval, so that every log was looked at.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let status = fs::read_to_string(Path::new("/proc").join(process.0.id().to_string()).join("status")).expect("read");
-    let of = |key: &str| status.lines().find(|line| line.starts_with(key)).map_or("?", |line| line[key.len()..].trim());
-    println!(
-        "  {logs:>4} logs: {} resident, of it {} anonymous (ready after {:.0} ms)",
-        of("VmRSS:"),
-        of("RssAnon:"),
-        ms(ready)
-    );
+    println!("  {logs:>4} logs: {} (ready after {:.0} ms)", process.memory(), ms(ready));
 }
