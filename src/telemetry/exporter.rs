@@ -12,6 +12,9 @@ use super::series::{ServerSeries, preregister};
 use super::{exposition, runtime};
 use crate::health::{Component, LifecycleFacts, Readiness, States, worst_part};
 
+/// More than the runtime's few metrics take.
+const ROOM_FOR_RUNTIME: usize = 1024;
+
 /// The exporter of this process, once installed.
 static INSTALLED: Mutex<Option<MetricsExporter>> = Mutex::new(None);
 
@@ -89,7 +92,7 @@ impl MetricsExporter {
             Some(extension) => self.record(|| extension(games)),
             None => games,
         };
-        let mut text = self.0.recorder.render();
+        let mut text = self.0.recorder.render(games.len() + ROOM_FOR_RUNTIME);
         text.extend(runtime::families().iter().map(exposition::written));
         text.push_str(&games);
         text
@@ -98,7 +101,7 @@ impl MetricsExporter {
     /// The value of the only series of this name, as it is scraped.
     #[cfg(test)]
     pub(crate) fn value(&self, name: &str) -> String {
-        let text = self.0.recorder.render();
+        let text = self.0.recorder.render(0);
         let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
         line.and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
     }

@@ -84,11 +84,11 @@ impl Recorder {
         }
     }
 
-    /// All series in the Prometheus text format 0.0.4.
-    pub(super) fn render(&self) -> String {
+    /// All series in the Prometheus text format 0.0.4, with `room` for as many bytes behind them.
+    pub(super) fn render(&self, room: usize) -> String {
         let families = self.families.read().unwrap_or_else(PoisonError::into_inner).clone();
         let before = self.written.load(Ordering::Relaxed);
-        let mut text = String::with_capacity(before + before / 16);
+        let mut text = String::with_capacity(before + before / 16 + room);
         for (name, family) in &families {
             family.write(name, &mut text);
         }
@@ -264,7 +264,7 @@ mod tests {
     fn said(speak: impl FnOnce()) -> String {
         let recorder = Recorder::default();
         with_local_recorder(&recorder, speak);
-        recorder.render()
+        recorder.render(0)
     }
 
     #[test]
@@ -343,7 +343,7 @@ mod tests {
             });
         };
         std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(count))));
-        let text = recorder.render();
+        let text = recorder.render(0);
         let counted: u64 = text
             .lines()
             .filter(|line| line.starts_with("c_total{"))
