@@ -20,6 +20,7 @@ mod inbound;
 mod logging;
 mod loops;
 mod losses;
+mod metrics;
 mod mods;
 mod prometheus;
 mod rcon;
