@@ -7,6 +7,7 @@ use metrics::{Label, with_local_recorder};
 use metrics_process::Collector;
 
 use super::metrics::{BUILD_INFO, COMPONENT_STATUS, Kind, METRICS, READY, UPTIME};
+use super::pulse::{Pulse, Tapped};
 use super::recorder::Recorder;
 use super::series::{ServerSeries, preregister};
 use super::{exposition, runtime};
@@ -23,7 +24,8 @@ static INSTALLED: Mutex<Option<MetricsExporter>> = Mutex::new(None);
 pub struct MetricsExporter(Arc<Inner>);
 
 struct Inner {
-    recorder: Arc<Recorder>,
+    recorder: Arc<Tapped<Recorder>>,
+    pulse: Pulse,
     process: Collector,
     extension: Mutex<Option<Extension>>,
 }
@@ -56,8 +58,10 @@ impl MetricsExporter {
     /// An exporter that hears only what is said in [`Self::record`]: for tests.
     #[must_use]
     pub fn detached() -> Self {
-        let (recorder, process) = (Arc::default(), Collector::default());
-        let exporter = Self(Arc::new(Inner { recorder, process, extension: Mutex::default() }));
+        let pulse = Pulse::default();
+        let recorder = Arc::new(pulse.tap(Recorder::default()));
+        let (process, extension) = (Collector::default(), Mutex::default());
+        let exporter = Self(Arc::new(Inner { recorder, pulse, process, extension }));
         exporter.record(|| describe_all(&exporter.0.process));
         exporter
     }
@@ -65,6 +69,12 @@ impl MetricsExporter {
     /// Runs `said` so that the macros in it reach this exporter, global or not. It must not await.
     pub fn record<T>(&self, said: impl FnOnce() -> T) -> T {
         with_local_recorder(&*self.0.recorder, said)
+    }
+
+    /// What the relay does, as the status page shows it.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.0.pulse
     }
 
     /// Lets the series of the configured servers exist at zero, before anything happens.
@@ -92,7 +102,7 @@ impl MetricsExporter {
             Some(extension) => self.record(|| extension(games)),
             None => games,
         };
-        let mut text = self.0.recorder.render(games.len() + ROOM_FOR_RUNTIME);
+        let mut text = self.0.recorder.inner().render(games.len() + ROOM_FOR_RUNTIME);
         text.extend(runtime::families().iter().map(exposition::written));
         text.push_str(&games);
         text
@@ -101,7 +111,7 @@ impl MetricsExporter {
     /// The value of the only series of this name, as it is scraped.
     #[cfg(test)]
     pub(crate) fn value(&self, name: &str) -> String {
-        let text = self.0.recorder.render(0);
+        let text = self.0.recorder.inner().render(0);
         let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
         line.and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
     }

@@ -12,11 +12,13 @@ pub mod labels;
 pub mod logging;
 pub mod metrics;
 pub mod panic_hook;
+pub mod pulse;
 mod recorder;
 mod runtime;
 mod series;
 pub mod traces;
 
 pub use exporter::MetricsExporter;
+pub use pulse::Pulse;
 pub use series::{ServerSeries, preregister};
 pub use traces::Traces;
