@@ -14,6 +14,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use super::json_line::JsonLine;
 use super::panic_hook;
+use super::recent::RecentErrors;
 use super::traces::Traces;
 use crate::config::settings::{LogFormat, LogSettings};
 
@@ -40,6 +41,7 @@ pub fn init(settings: &LogSettings, traces: Option<&Traces>) -> anyhow::Result<(
     tracing_subscriber::registry()
         .with(traces.map(Traces::layer))
         .with(logged)
+        .with(RecentErrors::of_the_process().layer())
         .try_init()
         .context("the log is set up already")?;
     panic_hook::install();

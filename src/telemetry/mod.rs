@@ -13,6 +13,7 @@ pub mod logging;
 pub mod metrics;
 pub mod panic_hook;
 pub mod pulse;
+pub mod recent;
 mod recorder;
 mod runtime;
 mod series;
@@ -20,5 +21,6 @@ pub mod traces;
 
 pub use exporter::MetricsExporter;
 pub use pulse::Pulse;
+pub use recent::RecentErrors;
 pub use series::{ServerSeries, preregister};
 pub use traces::Traces;
