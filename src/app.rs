@@ -1,5 +1,7 @@
 //! The composition root: the only file that knows every room. Settings become wired tasks on the supervisor.
 
+mod page;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -180,12 +182,16 @@ impl Parts<'_> {
         lifecycle: &Lifecycle,
         board: &GameBoard,
     ) {
+        let page = page::status_page(self.settings, lifecycle, &self.health, metrics, board);
         let state = HttpState {
             lifecycle: lifecycle.clone(),
             health: self.health.clone(),
             metrics: self.settings.metrics.enabled.then(|| metrics.clone()),
             games: vec![Arc::new(BoardSeries::new(board.clone(), self.settings.game.clone()))],
+            page: page.clone(),
         };
+        let looks = TaskSpec::restart("status-page", Stage::Http);
+        self.supervisor.spawn(looks, None, move |cancel| page.clone().run(cancel));
         self.supervisor.spawn_once("http", Stage::Http, None, move |cancel| http::serve(listener, state, cancel));
     }
 

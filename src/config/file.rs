@@ -75,6 +75,8 @@ sections! {
         host: IpAddr = "0.0.0.0";
         /// The port to listen on; 0 takes a free one.
         port: u16 = 8080;
+        /// Whether the status page names the players who are in the games.
+        show_players: bool = false;
     }
 
     /// `[metrics]`

@@ -94,7 +94,7 @@ fn settings(
         mentions: mentions?,
         game: game?,
         status: status?,
-        http: HttpSettings { host: http.host, port: http.port },
+        http: HttpSettings { host: http.host, port: http.port, show_players: http.show_players },
         metrics: MetricsSettings { enabled: file.metrics?.enabled },
         database: database?,
         history: history?,

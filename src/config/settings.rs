@@ -457,6 +457,8 @@ pub struct HttpSettings {
     pub host: IpAddr,
     /// `port`; 0 = any free one.
     pub port: u16,
+    /// `show_players`
+    pub show_players: bool,
 }
 
 /// `[metrics]`

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use tracing::{error, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::HttpState;
+use super::headers::close_after;
 use super::scrapes::Scrapes;
-use super::{HttpState, page};
 use crate::health::Readiness;
 use crate::telemetry::exposition;
 
@@ -90,8 +91,7 @@ pub(super) async fn health(State(state): State<HttpState>) -> Json<Value> {
 pub(super) async fn root(State(state): State<HttpState>, headers: HeaderMap) -> Response {
     let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let body = if accepted.any(|types| types.contains("text/html")) {
-        let (facts, states) = (state.lifecycle.facts(), state.health.snapshot());
-        Html(page::render(&facts, &states, state.metrics.is_some(), Timestamp::now())).into_response()
+        close_after(Html(state.page.html()).into_response())
     } else {
         let mut endpoints = endpoints(&state);
         endpoints["health"] = "/health".into();
@@ -125,10 +125,6 @@ pub(super) async fn metrics(
             failure(StatusCode::INTERNAL_SERVER_ERROR, "internal").into_response()
         }
     }
-}
-
-pub(super) async fn stylesheet() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("status.css"))
 }
 
 pub(super) async fn not_found() -> impl IntoResponse {

@@ -16,8 +16,10 @@ use tokio::time::{Instant, Sleep, sleep};
 /// How long a connection may take for what.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// From an answer (or the connect) to the first byte of the next request, and for a client to take an answer.
+    /// From an answer to the first byte of the next request, and for a client to take an answer.
     pub(super) idle: Duration,
+    /// From the connect to the first byte of a request: browsers connect ahead, and then perhaps never ask.
+    pub(super) first: Duration,
     /// From the first byte of a request to its answer, however the bytes drip in.
     pub(super) request: Duration,
 }
@@ -46,7 +48,7 @@ impl Listener for LimitedListener {
         let slot = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
         // The one of axum, which waits out errors like a lack of file descriptors.
         let (stream, from) = Listener::accept(&mut self.inner).await;
-        let (patience, timer) = (self.patience, Box::pin(sleep(self.patience.idle)));
+        let (patience, timer) = (self.patience, Box::pin(sleep(self.patience.first)));
         (Connection { stream, patience, timer, asking: false, _slot: slot }, from)
     }
 
@@ -141,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_client_is_put_out() {
-        let (mut listener, address) = limited(1, Patience { idle: SOON, request: LATE }).await;
+        let (mut listener, address) = limited(1, Patience { idle: LATE, first: SOON, request: LATE }).await;
         let _client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         assert_eq!(put_out(&mut connection).await, io::ErrorKind::TimedOut);
@@ -149,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_drips_its_request_is_put_out() {
-        let (mut listener, address) = limited(1, Patience { idle: LATE, request: SOON }).await;
+        let (mut listener, address) = limited(1, Patience { idle: LATE, first: LATE, request: SOON }).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         let dripping = async {
@@ -166,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_an_answer_the_client_has_time_again() {
-        let (mut listener, address) = limited(1, Patience { idle: LATE, request: SOON }).await;
+        let (mut listener, address) = limited(1, Patience { idle: LATE, first: LATE, request: SOON }).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         client.write_all(b"?").await.unwrap();
@@ -177,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_takes_no_answer_is_put_out() {
-        let (mut listener, address) = limited(1, Patience { idle: SOON, request: LATE }).await;
+        let (mut listener, address) = limited(1, Patience { idle: SOON, first: LATE, request: LATE }).await;
         let _client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         let more_than_any_buffer = vec![0; 64 * 1024 * 1024];
@@ -188,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_too_many_waits_until_another_has_gone() {
-        let (mut listener, address) = limited(1, Patience { idle: LATE, request: LATE }).await;
+        let (mut listener, address) = limited(1, Patience { idle: LATE, first: LATE, request: LATE }).await;
         let _first = TcpStream::connect(address).await.unwrap();
         let (connection, _) = listener.accept().await;
         let _second = TcpStream::connect(address).await.unwrap();

@@ -1,6 +1,9 @@
 //! What an operator and their tools see: probes, metrics, the status page. Reads only; nothing here changes anything.
 
 mod answers;
+mod assets;
+mod events;
+mod headers;
 mod listener;
 mod page;
 mod scrapes;
@@ -9,19 +12,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRef, RawQuery, Request};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use assets::Asset;
 use listener::{LimitedListener, Patience};
 use scrapes::Scrapes;
+
+pub use page::feed::StatusPage;
+pub use page::{GameAnswers, GameFacts, Games, PageSources, ShownServer};
 
 use crate::health::{HealthRegistry, Lifecycle};
 use crate::telemetry::MetricsExporter;
@@ -37,22 +44,12 @@ const BODY_LIMIT: usize = 4 * 1024;
 const CONNECTIONS: usize = 128;
 
 /// A connection is kept for the next request longer than scrapes are apart. A request has to be there, and answered,
-/// well before that: who sends it byte by byte is cut off.
-const PATIENCE: Patience = Patience { idle: Duration::from_secs(75), request: Duration::from_secs(10) };
+/// well before that: who sends it byte by byte, or not at all, is cut off.
+const PATIENCE: Patience =
+    Patience { idle: Duration::from_secs(75), first: Duration::from_secs(10), request: Duration::from_secs(10) };
 
 /// So long open requests may take once the stop has come. Shorter than the deadline of the stage.
 const STOP_GRACE: Duration = Duration::from_millis(500);
-
-/// Sent with every answer: nothing is cached, guessed, framed or loaded from elsewhere.
-const HEADERS: [(HeaderName, &str); 4] = [
-    (header::CACHE_CONTROL, "no-store"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-];
 
 /// What the answers are made of.
 #[derive(Debug, Clone)]
@@ -65,6 +62,22 @@ pub struct HttpState {
     pub metrics: Option<MetricsExporter>,
     /// Who knows series of the games.
     pub games: Vec<Arc<dyn GameSeries>>,
+    /// The status page.
+    pub page: StatusPage,
+}
+
+/// The state while it is served.
+#[derive(Debug, Clone)]
+struct Served {
+    state: HttpState,
+    /// Streams end with it: they would never end by themselves.
+    stop: CancellationToken,
+}
+
+impl FromRef<Served> for HttpState {
+    fn from_ref(served: &Served) -> Self {
+        served.state.clone()
+    }
 }
 
 /// Serves until `cancel`, then finishes what is being answered, for half a second at most.
@@ -74,7 +87,8 @@ pub struct HttpState {
 pub async fn serve(listener: TcpListener, state: HttpState, cancel: CancellationToken) -> anyhow::Result<()> {
     let stop = cancel.clone();
     let listener = LimitedListener::new(listener, CONNECTIONS, PATIENCE);
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
+    let server = axum::serve(listener, router(Served { state, stop: cancel.clone() }))
+        .with_graceful_shutdown(stop.cancelled_owned());
     tokio::select! {
         end = server.into_future() => end.context("the HTTP server ended"),
         () = grace_over(&cancel) => Ok(()),
@@ -86,7 +100,7 @@ async fn grace_over(cancel: &CancellationToken) {
     sleep(STOP_GRACE).await;
 }
 
-fn router(state: HttpState) -> Router {
+fn router(served: Served) -> Router {
     Router::new()
         .route("/", get(answers::root))
         .route("/healthz", get(answers::liveness))
@@ -95,12 +109,19 @@ fn router(state: HttpState) -> Router {
         .route("/readyz", get(answers::readiness))
         .route("/health", get(answers::health))
         .route("/metrics", get(answers::metrics).layer(Extension(Scrapes::default())))
-        .route("/status.css", get(answers::stylesheet))
+        .route("/events", get(events::events))
+        .route(assets::STYLE.path, get(asset(&assets::STYLE)))
+        .route(assets::SCRIPT.path, get(asset(&assets::SCRIPT)))
+        .route(assets::ICON.path, get(asset(&assets::ICON)))
         .fallback(answers::not_found)
         .method_not_allowed_fallback(answers::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(limit_and_log))
-        .with_state(state)
+        .with_state(served)
+}
+
+fn asset(asset: &'static Asset) -> MethodRouter<Served> {
+    get(async |query: RawQuery, headers: HeaderMap| asset.answer(query, &headers))
 }
 
 async fn limit_and_log(request: Request, next: Next) -> Response {
@@ -110,9 +131,7 @@ async fn limit_and_log(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => answers::failure(StatusCode::GATEWAY_TIMEOUT, "timeout").into_response(),
     };
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
+    headers::secure(response.headers_mut());
     debug!(%method, path, status = response.status().as_u16(), seconds = begun.elapsed().as_secs_f64(), "Answered");
     response
 }

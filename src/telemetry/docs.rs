@@ -61,6 +61,7 @@ const USES: &[(&str, &str)] = &[
     (table::TRACE_SPANS, "A collector that is away or too slow (`failed`, `dropped`)."),
     (table::ALERTS_FIRING, "What is wrong with the games now."),
     (table::ALERTS, "How often each alert fires: whether its threshold is right."),
+    (table::STATUS_PAGE_VIEWERS, "How many browsers hold the page open: 32 at most."),
     (table::READY, "The availability of the relay: `avg_over_time(...[1h])`; it does its work as a whole."),
     (table::TASK_RUNNING, "A task that rests after a fall."),
     (table::TASK_RESTARTS, "A task that falls again and again."),

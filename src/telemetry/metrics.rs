@@ -110,6 +110,8 @@ metrics! {
     ALERTS_FIRING: Kind::Gauge, "factorio_isr_alerts_firing" ["server", "alert"], "Alerts that fire now.";
     ALERTS: Kind::Counter, "factorio_isr_alerts_total" ["server", "alert", "change"], "Changes of alerts: fired, reminded, recovered.";
 
+    STATUS_PAGE_VIEWERS: Kind::Gauge, "factorio_isr_status_page_viewers" [], "Browsers that watch the status page now.";
+
     READY: Kind::Gauge, "factorio_isr_ready" [], "1 while /ready answers 200, else 0.";
     TASK_RUNNING: Kind::Gauge, "factorio_isr_task_running" ["task"], "1 while the task runs, 0 while it rests after a fall or has ended.";
     TASK_RESTARTS: Kind::Counter, "factorio_isr_task_restarts_total" ["task"], "Times the supervisor started a task again.";

@@ -15,7 +15,7 @@ struct Clockwork {
 
 impl Clockwork {
     fn new() -> Self {
-        let clockwork = Self { exporter: MetricsExporter::detached().unwrap(), at: Instant::now() };
+        let clockwork = Self { exporter: MetricsExporter::detached(), at: Instant::now() };
         clockwork.exporter.pulse().sample_at(clockwork.at);
         clockwork
     }
@@ -56,7 +56,7 @@ fn what_is_counted_anywhere_is_in_the_pulse() {
     let text = clockwork.exporter.scrape(
         &crate::health::Lifecycle::new().facts(),
         &crate::health::HealthRegistry::new().snapshot(),
-        "",
+        String::new(),
     );
     assert!(text.contains("factorio_isr_deliveries_total{outcome=\"rejected\"} 7\n"), "and still in the metrics");
     assert!(text.contains("factorio_isr_outbox_depth{lane=\"chat\"} 9\n"));

@@ -1,0 +1,63 @@
+//! `GET /events`: what changes of the status page, as server-sent events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::headers::close_after;
+use super::page::feed::Viewer;
+use super::{Served, answers};
+
+/// Sent when there is nothing to send, so that neither end takes the other for gone.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// When one who was turned away may ask again, in seconds.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("15");
+
+/// What the asker has.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    /// The state its page shows.
+    #[serde(default)]
+    seen: String,
+}
+
+/// Streams until the viewer goes or the program stops.
+pub(super) async fn events(State(served): State<Served>, Query(asked): Query<Asked>, headers: HeaderMap) -> Response {
+    if is_foreign(&headers) {
+        return close_after(answers::failure(StatusCode::FORBIDDEN, "cross_site").into_response());
+    }
+    // A stream that broke and is taken up again tells more than its address.
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    match served.state.page.viewer(last.unwrap_or(&asked.seen)) {
+        Some(viewer) => Sse::new(messages(viewer, served.stop))
+            .keep_alive(KeepAlive::new().interval(HEARTBEAT).text("still here"))
+            .into_response(),
+        None => too_many(),
+    }
+}
+
+/// Another site's page cannot read the answer, but it could take the seats of those who may.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+fn too_many() -> Response {
+    let answer = answers::failure(StatusCode::SERVICE_UNAVAILABLE, "too_many_viewers");
+    close_after(([(header::RETRY_AFTER, ASK_AGAIN)], answer).into_response())
+}
+
+fn messages(viewer: Viewer, stop: CancellationToken) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((viewer, stop), async |(mut viewer, stop)| {
+        let sent = stop.run_until_cancelled(viewer.next()).await??;
+        let event = Event::default().event("update").id(sent.id).data(&*sent.message);
+        Some((Ok(event), (viewer, stop)))
+    })
+}
