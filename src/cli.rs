@@ -13,8 +13,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::summary::Summary;
 use crate::config::{self, ConfigErrors, Environment, EventSettings, Loaded};
 use crate::domain::ServerTag;
-use crate::events::EventRules;
-use crate::store::{Forgotten, Store, StoreError};
+use crate::events::{EventRules, unname_parser};
+use crate::game::alerts::{unname_memory, unname_state};
+use crate::store::{Forgotten, Store, StoreError, Unnaming};
 use crate::{app, demo};
 
 /// Relays the console logs of Factorio servers to Discord.
@@ -205,7 +206,9 @@ async fn try_forget(database: &Path, name: &str, server: Option<&ServerTag>) -> 
         }
         other => format!("Cannot forget: {other}"),
     })?;
-    let forgotten = store.forget_player(name, server).await.map_err(|error| format!("Nothing is deleted: {error}"));
+    let unnaming = Unnaming { parser: unname_parser, alert_memory: unname_memory, alert_state: unname_state };
+    let forgotten = store.forget_player(name, server, unnaming).await;
+    let forgotten = forgotten.map_err(|error| format!("Nothing is deleted: {error}"));
     store.close().await;
     let place = server.map_or_else(String::new, |tag| format!(" of the server {tag}"));
     Ok(told(&forgotten?, name, &place, database))
@@ -214,9 +217,9 @@ async fn try_forget(database: &Path, name: &str, server: Option<&ServerTag>) -> 
 fn told(forgotten: &Forgotten, name: &str, place: &str, database: &Path) -> String {
     let database = database.display();
     if forgotten.is_nothing() {
-        return format!("Nothing{place} is stored about {name} in {database}.\n");
+        return format!("Nothing{place} is stored about {name} in {database}.\n{UNREACHED}");
     }
-    let Forgotten { sessions, happenings, known_names, delivered, said, waiting } = forgotten;
+    let Forgotten { sessions, happenings, known_names, delivered, said, alerts, waiting } = forgotten;
     let more = match waiting {
         0 => String::new(),
         waiting => {
@@ -225,10 +228,16 @@ fn told(forgotten: &Forgotten, name: &str, place: &str, database: &Path) -> Stri
     };
     format!(
         "Deleted{place} about {name} from {database}:\n  {sessions} sessions\n  {happenings} happenings\n  \
-         {known_names} suggested names\n  {delivered} delivered lines and messages\n  {said} lines said in games\n\
-         Kept: what people did by slash commands. Discord's messages and the games' logs are not touched.\n{more}"
+         {known_names} suggested names\n  {delivered} delivered lines and messages\n  {said} lines said in games or kept to know them again\n  \
+         {alerts} alerts and what they remember\nKept: what people did by slash commands.\n{UNREACHED}{more}"
     )
 }
+
+/// What is not in the database.
+const UNREACHED: &str = "\
+    Not reached, so look there yourself: messages that are in Discord, alerts and status messages among them; the games' \
+    logs, saves and lists of players; this program's own log and traces; the watch-list and other names in the \
+    configuration; copies of the database.\n";
 
 fn default_health_url(env: &Environment) -> String {
     let set = |name: &str| env.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());

@@ -112,9 +112,32 @@ impl Memory {
     }
 }
 
+/// Rids what [`Memory::to_json`] wrote of all that `named` says yes to, as for [`crate::store::Store::forget_player`].
+/// `None` where there is nothing.
+pub fn unname_parser(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<String> {
+    let Ok(mut memory) = serde_json::from_str::<Memory>(stored) else { return named(stored).then(String::new) };
+    let before = memory.clone();
+    memory.said.retain(|(line, _)| !named(line));
+    memory.said_once = memory.said_once.filter(|(line, _)| !named(line));
+    (memory != before).then(|| memory.to_json())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_said_is_forgotten_and_nothing_else() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut memory = Memory { log_open: true, said_once: Some(("Bob died".to_owned(), at)), ..Memory::default() };
+        memory.note_said(Some("Ann"), "hello", at);
+        let without = Memory { said_once: None, ..memory.clone() };
+        memory.note_said(Some("Bob"), "hello", at);
+        let unnamed = unname_parser(&memory.to_json(), &|text| text.contains("Bob"));
+        assert_eq!(unnamed.as_deref().map(Memory::from_json), Some(without.clone()));
+        assert_eq!(unname_parser(&without.to_json(), &|text| text.contains("Bob")), None);
+        assert_eq!(unname_parser("no JSON, by Bob", &|text| text.contains("Bob")).as_deref(), Some(""));
+    }
 
     #[test]
     fn a_broken_or_foreign_state_is_a_fresh_one() {

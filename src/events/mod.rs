@@ -22,5 +22,6 @@ mod vanilla;
 
 pub use defaults::{BuiltIn, COMMON, Relayed};
 pub use interpreter::{Interpretation, Interpreter};
+pub use memory::unname_parser;
 pub use pipeline::{FanOut, Pipeline};
 pub use routing::{EventRules, RuleError, RuleProblem};

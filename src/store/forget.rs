@@ -1,5 +1,6 @@
 //! How a player is forgotten. Personal data of players in this file: their sessions, what happened to them, their names
-//! as suggestions, and what was said of them or by them on its way to Discord and into other games.
+//! as suggestions, what the alerts remember of them, and what was said of them or by them on its way to Discord and into
+//! other games.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +20,10 @@ pub struct Forgotten {
     pub known_names: u64,
     /// Lines and messages that were delivered to Discord, or refused for good, and name the player.
     pub delivered: u64,
-    /// Chat that was said in other games, and names the player.
+    /// Chat that was said in other games, and what is kept of the last chat to know it again, where it names the player.
     pub said: u64,
+    /// Alerts about the player, and what alerts remember that names them.
+    pub alerts: u64,
     /// Lines that name the player and wait for Discord: they are kept, and go when they are delivered.
     pub waiting: u64,
 }
@@ -33,26 +36,49 @@ impl Forgotten {
     }
 }
 
+/// Rids what another room remembers, which is opaque here, of every text that the question says yes to. `None` where
+/// there is none.
+pub type Unname = fn(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<String>;
+
+/// How the other rooms forget a player.
+#[derive(Debug, Clone, Copy)]
+pub struct Unnaming {
+    /// In what the parser of a log remembers across lines.
+    pub parser: Unname,
+    /// In what the rules of alerts have seen.
+    pub alert_memory: Unname,
+    /// In the state of one alert.
+    pub alert_state: Unname,
+}
+
 impl Store {
     /// Deletes what is stored of `player`, on `server` or on all, in one transaction, and overwrites it in the file.
     /// What people did by slash commands (the audit) is kept: it is the record of those who did it.
     ///
     /// # Errors
     /// Nothing is deleted then.
-    pub async fn forget_player(&self, player: &str, server: Option<&ServerTag>) -> Result<Forgotten, StoreError> {
-        self.try_forget(player, server.map(ServerTag::as_str)).await.map_err(|error| self.in_words(&error))
+    pub async fn forget_player(
+        &self,
+        player: &str,
+        server: Option<&ServerTag>,
+        unnaming: Unnaming,
+    ) -> Result<Forgotten, StoreError> {
+        let named = Named { player, server: server.map(ServerTag::as_str) };
+        self.try_forget(&named, unnaming).await.map_err(|error| self.in_words(&error))
     }
 
-    async fn try_forget(&self, player: &str, server: Option<&str>) -> sqlx::Result<Forgotten> {
+    async fn try_forget(&self, named: &Named<'_>, unnaming: Unnaming) -> sqlx::Result<Forgotten> {
         sqlx::query("PRAGMA secure_delete = ON").execute(&self.writer).await?;
         let mut tx = self.begin().await?;
-        let named = Named { player, server };
         let mut forgotten = Forgotten {
             sessions: named.delete_rows(&mut tx, "sessions", "player").await?,
             known_names: named.delete_rows(&mut tx, "known_players", "name").await?,
             ..Forgotten::default()
         };
         named.forget_happenings(&mut tx, &mut forgotten).await?;
+        forgotten.said += named.forget_parsed(&mut tx, unnaming.parser).await?;
+        forgotten.alerts = named.forget_memories(&mut tx, unnaming.alert_memory).await?;
+        forgotten.alerts += named.forget_states(&mut tx, unnaming.alert_state).await?;
         named.forget_outbox(&mut tx, &mut forgotten).await?;
         named.forget_inbound(&mut tx, &mut forgotten).await?;
         tx.commit().await?;
@@ -85,6 +111,56 @@ impl Named<'_> {
         Ok(())
     }
 
+    /// The last that was said in a game.
+    async fn forget_parsed(&self, tx: &mut SqliteConnection, unname: Unname) -> sqlx::Result<u64> {
+        let query = format!("SELECT server, source, state FROM checkpoints WHERE {HERE}");
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(self.server).fetch_all(&mut *tx).await?;
+        let mut changed = 0;
+        for (server, source, state) in rows {
+            let Some(state) = unname(&state, &|text| names(text, self.player)) else { continue };
+            let update = "UPDATE checkpoints SET state = $3 WHERE server = $1 AND source = $2";
+            let update = sqlx::query(update).bind(server).bind(source).bind(state);
+            changed += update.execute(&mut *tx).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+
+    async fn forget_memories(&self, tx: &mut SqliteConnection, unname: Unname) -> sqlx::Result<u64> {
+        let query = format!("SELECT server, memory FROM alert_memories WHERE {HERE}");
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(self.server).fetch_all(&mut *tx).await?;
+        let mut changed = 0;
+        for (server, memory) in rows {
+            let Some(memory) = unname(&memory, &|text| names(text, self.player)) else { continue };
+            let update = "UPDATE alert_memories SET memory = $2 WHERE server = $1";
+            changed += sqlx::query(update).bind(server).bind(memory).execute(&mut *tx).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+
+    /// An alert about the player goes. One about something else loses the words that name them, so that the edit that
+    /// says it is over takes them out of Discord, too.
+    async fn forget_states(&self, tx: &mut SqliteConnection, unname: Unname) -> sqlx::Result<u64> {
+        let query = format!("SELECT server, alert, subject, state FROM alert_states WHERE {HERE}");
+        let rows: Vec<(String, String, String, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(self.server).fetch_all(&mut *tx).await?;
+        let mut changed = 0;
+        for (server, alert, subject, state) in rows {
+            let unnamed = unname(&state, &|text| names(text, self.player));
+            let query = if names(&subject, self.player) {
+                "DELETE FROM alert_states WHERE server = $1 AND alert = $2 AND subject = $3"
+            } else if unnamed.is_some() {
+                "UPDATE alert_states SET state = $4 WHERE server = $1 AND alert = $2 AND subject = $3"
+            } else {
+                continue;
+            };
+            let query = sqlx::query(query).bind(server).bind(alert).bind(subject).bind(unnamed);
+            changed += query.execute(&mut *tx).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+
     async fn forget_outbox(&self, tx: &mut SqliteConnection, forgotten: &mut Forgotten) -> sqlx::Result<()> {
         let done = self.ids(&mut *tx, "outbox", "plain", "state IN ('delivered', 'dead')").await?;
         let waiting = self.ids(&mut *tx, "outbox", "plain", "state IN ('pending', 'assigned')").await?;
@@ -93,6 +169,7 @@ impl Named<'_> {
         if self.server.is_none() {
             messages.extend(self.finished_messages(&mut *tx).await?);
         }
+        forget_places(&mut *tx, &done).await?;
         forgotten.delivered =
             delete(&mut *tx, "outbox", &done).await? + delete(&mut *tx, "messages", &messages).await?;
         Ok(())
@@ -109,7 +186,7 @@ impl Named<'_> {
         let query = "SELECT id, lines AS text FROM inbound WHERE state <> 'pending'";
         let rows = sqlx::query(query).fetch_all(&mut *tx).await?;
         let said = if self.server.is_none() { self.naming(&rows)? } else { BTreeSet::new() };
-        forgotten.said = delete(&mut *tx, "inbound", &said).await?;
+        forgotten.said += delete(&mut *tx, "inbound", &said).await?;
         Ok(())
     }
 
@@ -147,6 +224,16 @@ async fn messages_of(tx: &mut SqliteConnection, rows: &BTreeSet<i64>) -> sqlx::R
         messages.extend(sqlx::query_scalar::<_, i64>(query).bind(id).fetch_optional(&mut *tx).await?);
     }
     Ok(messages)
+}
+
+/// Where in Discord the messages of these rows are, but of alerts that will still be edited there.
+async fn forget_places(tx: &mut SqliteConnection, rows: &BTreeSet<i64>) -> sqlx::Result<()> {
+    let query = "DELETE FROM editable WHERE notice = $1
+                 AND NOT EXISTS (SELECT 1 FROM alert_states WHERE alert_states.notice = editable.notice)";
+    for id in rows {
+        sqlx::query(query).bind(id).execute(&mut *tx).await?;
+    }
+    Ok(())
 }
 
 async fn delete(tx: &mut SqliteConnection, table: &str, ids: &BTreeSet<i64>) -> sqlx::Result<u64> {

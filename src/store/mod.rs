@@ -33,7 +33,7 @@ use tokio::sync::watch;
 pub use alerts::{AlertCommit, AlertNotice, AlertRow, NoticeRole, PostedNotice, StoredAlerts};
 pub use audit::AuditEntry;
 pub use error::StoreError;
-pub use forget::Forgotten;
+pub use forget::{Forgotten, Unname, Unnaming};
 pub use history::{HistoryPoint, Retention, SampleRow};
 pub use housekeeping::OutboxStats;
 pub use inbound::{Edit, LineEnd, Mark, MarkChange, QueuedChat, SaidChat};

@@ -227,14 +227,14 @@ impl World {
         let begun = self.began.strftime("%Y-%m-%d %H:%M:%S");
         let header = format!("   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)\n");
         fs::write(&engine_log, header).unwrap();
-        let mut keys = format!("engine_log = \"{}\"\n", engine_log.display());
-        let mut game = None;
+        let (mut game, mut console) = (None, String::new());
         if let Some(more) = rcon {
-            let console = SimRcon::start(PASSWORD, Game::default(), |_| {}).await.unwrap();
-            let port = console.address().port();
-            keys += &format!("rcon = {{ port = {port}, password = \"{PASSWORD}\"{more} }}\n");
-            game = Some(console);
+            let started = SimRcon::start(PASSWORD, Game::default(), |_| {}).await.unwrap();
+            let port = started.address().port();
+            console = format!("rcon = {{ port = {port}, password = \"{PASSWORD}\"{more} }}\n");
+            game = Some(started);
         }
+        let keys = format!("engine_log = \"{}\"\n{console}", engine_log.display());
         let channels = format!("default = {channel}, alerts = {ALERTS}");
         let world = Self { site: self.site.server_with(tag, &channels, &keys), ..self };
         let server = Server { tag, console_log: world.site.console_log(tag), engine_log, began: world.began, game };

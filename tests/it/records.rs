@@ -150,21 +150,70 @@ async fn a_player_is_forgotten_when_the_relay_is_stopped() {
     assert_eq!(query(&site, "SELECT player FROM happenings").await, ["Bob", "Bob"]);
 
     // Delivered lines go, too; afterwards the name is nowhere in the file.
+    deliver_all(&site).await;
+    let (_, text) = said(&forget(&site, &["Zoe_1"]));
+    assert!(text.contains("delivered lines and messages") && !text.contains("wait for Discord"), "{text}");
+    assert_eq!(query(&site, "SELECT plain FROM outbox WHERE plain LIKE '%zoe%'").await, Vec::<String>::new());
+    assert_unnamed(&site);
+    let (code, text) = said(&forget(&site, &["Zoe_1"]));
+    assert_eq!((code, text.starts_with("Nothing is stored about Zoe_1")), (Some(0), true), "{text}");
+}
+
+/// As if Discord had taken everything.
+async fn deliver_all(site: &Site) {
     let mut database = SqliteConnectOptions::new().filename(site.dir.path().join("isr.db")).connect().await.unwrap();
     sqlx::query("UPDATE outbox SET state = 'delivered', finished_at = 0").execute(&mut database).await.unwrap();
     sqlx::query("UPDATE messages SET state = 'delivered', finished_at = 0").execute(&mut database).await.unwrap();
     database.close().await.unwrap();
-    let (_, text) = said(&forget(&site, &["Zoe_1"]));
-    assert!(text.contains("delivered lines and messages") && !text.contains("wait for Discord"), "{text}");
-    assert_eq!(query(&site, "SELECT plain FROM outbox WHERE plain LIKE '%zoe%'").await, Vec::<String>::new());
+}
+
+/// The name is nowhere in the database's files.
+fn assert_unnamed(site: &Site) {
     for entry in std::fs::read_dir(site.dir.path()).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.file_name().unwrap().to_str().unwrap().starts_with("isr.db") {
             let bytes = String::from_utf8_lossy(&std::fs::read(&entry).unwrap()).replace('\\', "").to_lowercase();
             assert!(!bytes.contains("zoe_1"), "{} still has the name", entry.display());
         }
     }
-    let (code, text) = said(&forget(&site, &["Zoe_1"]));
-    assert_eq!((code, text.starts_with("Nothing is stored about Zoe_1")), (Some(0), true), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_forget_a_player_too_and_go_on_about_all_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine_log = dir.path().join("factorio-current.log");
+    let at = Timestamp::from_second(Timestamp::now().as_second() - 60).unwrap();
+    let refused = "Refusing connection for address (IP ADDR:({192.0.2.203:54445})), username (Zoe_1). PasswordMismatch";
+    let engine = format!(
+        "   0.000 {}; Factorio 2.0.77 (build 84593, linux64, headless)\n   1.000 {refused}\n   2.000 {refused}\n   \
+         3.000 Error MainLoop.cpp:1285: Exception at tick 123: Zoe_1 did what the mod X does not know.\n",
+        at.strftime("%Y-%m-%d %H:%M:%S")
+    );
+    std::fs::write(&engine_log, engine).unwrap();
+    let site = Site::new(NO_DISCORD)
+        .server_with("prod", "default = 1", &format!("engine_log = \"{}\"", engine_log.display()))
+        .extra("[alerts.watchlist]\nplayers = [\"Zoe_1\"]\n[alerts.join_refused]\nattempts = 2");
+    let at = at + SignedDuration::from_secs(5);
+    site.append("prod", &line(at, "[JOIN] Zoe_1 joined the game"));
+    // Kept with the checkpoint, to know it when another relay says it again.
+    site.append("prod", &line(at, "[CHAT] Zoe_1: hello"));
+    let mut relay = site.start();
+    let alerts = "SELECT alert FROM alert_states ORDER BY alert";
+    let all = until(&site, alerts, |rows| rows.len() == 3).await;
+    assert_eq!(all, ["join_refused", "script_error", "watchlist"]);
+    until(&site, "SELECT state FROM checkpoints WHERE state LIKE '%zoe%'", |rows| rows.len() == 1).await;
+    relay.terminate().await;
+    deliver_all(&site).await;
+
+    let (code, text) = said(&forget(&site, &["zoe_1"]));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("  4 alerts and what they remember\n"), "{text}");
+    assert!(text.contains("Not reached") && text.contains("messages that are in Discord"), "{text}");
+    assert_unnamed(&site);
+    assert_eq!(query(&site, alerts).await, ["script_error"]);
+    let mut relay = site.start();
+    let fires = "factorio_isr_alerts_firing{server=\"prod\",alert=\"script_error\"} 1\n";
+    relay.wait_for("/metrics", |_, body| body.contains(fires)).await;
+    relay.terminate().await;
 }
 
 #[test]

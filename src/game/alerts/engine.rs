@@ -231,7 +231,7 @@ fn rests(state: &AlertState, rule: Option<&AlertRule>, now: Timestamp) -> bool {
 }
 
 impl AlertState {
-    fn new(since: Timestamp) -> Self {
+    pub(super) fn new(since: Timestamp) -> Self {
         Self { phase: Phase::Rest, since, bad: 0, fired_at: None, told_at: None, facts: Facts::None }
     }
 

@@ -5,11 +5,13 @@
 
 mod engine;
 mod memory;
+mod naming;
 mod rules;
 pub mod texts;
 
 pub use engine::{AlertKey, AlertState, Change, Changed, Engine, Phase, Silences};
 pub use memory::Memory;
+pub use naming::{unname_memory, unname_state};
 pub use rules::{Facts, Finding, Input, Surroundings, Verdict};
 
 #[cfg(test)]

@@ -1,0 +1,110 @@
+//! How what the alerts remember is rid of a player who is forgotten.
+
+use super::engine::AlertState;
+use super::memory::{Memory, Trouble};
+use super::rules::Facts;
+
+/// Rids the memory of the rules of all that `named` says yes to, as for [`crate::store::Store::forget_player`]. `None`
+/// where there is nothing.
+///
+/// What does not read any more counts as nothing when it is read next; it may go if it has the name.
+pub fn unname_memory(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<String> {
+    let Ok(before) = serde_json::from_str::<Memory>(stored) else { return named(stored).then(|| "{}".to_owned()) };
+    let mut after = before.clone();
+    after.unname(named);
+    (after != before).then(|| serde_json::to_string(&after).expect("plain data with text keys becomes JSON"))
+}
+
+/// The same of the state of one alert.
+pub fn unname_state(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<String> {
+    let Ok(before) = serde_json::from_str::<AlertState>(stored) else { return named(stored).then(String::new) };
+    let mut after = before.clone();
+    if let Facts::Trouble { detail: text, .. } | Facts::Refusals { reason: text, .. } = &mut after.facts {
+        clear(text, named);
+    }
+    (after != before).then(|| serde_json::to_string(&after).expect("plain data becomes JSON"))
+}
+
+fn clear(text: &mut Option<String>, named: &dyn Fn(&str) -> bool) {
+    if text.as_deref().is_some_and(named) {
+        *text = None;
+    }
+}
+
+impl Memory {
+    fn unname(&mut self, named: &dyn Fn(&str) -> bool) {
+        // Without the name alone, the next sample would show somebody who came.
+        if self.online.iter().flatten().any(|name| named(name)) {
+            self.online = None;
+        }
+        self.watched.retain(|name, _| !named(name));
+        self.refused.retain(|name, _| !named(name));
+        for refused in self.refused.values_mut() {
+            clear(&mut refused.reason, named);
+        }
+        let troubles = [&mut self.save_failed, &mut self.down, &mut self.desync, &mut self.script];
+        for Trouble { detail, .. } in troubles.into_iter().flatten() {
+            clear(detail, named);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::engine_tests::{Seen, happened, players, settings, time};
+    use super::super::{Engine, Silences};
+    use super::*;
+    use crate::domain::EventKind;
+
+    fn is_bob(text: &str) -> bool {
+        text.to_lowercase().split_whitespace().any(|word| word == "bob")
+    }
+
+    /// Seen by an engine; then its memory, forgotten.
+    fn forgotten(seen: &[Seen]) -> Option<Memory> {
+        let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
+        for (second, seen) in (0..).zip(seen) {
+            seen.show(&mut engine, &Silences::default(), time(second));
+        }
+        let stored = serde_json::to_string(engine.memory()).unwrap();
+        unname_memory(&stored, &is_bob).map(|memory| serde_json::from_str(&memory).unwrap())
+    }
+
+    #[test]
+    fn a_name_leaves_everything_that_is_remembered() {
+        let seen = [
+            players(&["Ann", "Bob"]),
+            Seen::Happening(EventKind::JoinRefused, Some("Bob")),
+            happened(EventKind::Desync),
+        ];
+        let memory = forgotten(&seen).unwrap();
+        assert!(!serde_json::to_string(&memory).unwrap().contains("Bob"));
+        assert_eq!(memory.online, None, "not Ann alone: Bob would come with the next sample");
+        assert!(memory.desync.is_some() && memory.online_since.is_some(), "what is not about Bob stays");
+        assert_eq!(forgotten(&seen[2..]), None);
+    }
+
+    #[test]
+    fn an_error_that_names_somebody_stays_without_its_words() {
+        let mut trouble = Trouble { first: time(1), last: time(2), count: 2, detail: Some("Bob did it".to_owned()) };
+        let memory = Memory { script: Some(trouble.clone()), ..Memory::default() };
+        let memory = unname_memory(&serde_json::to_string(&memory).unwrap(), &is_bob).unwrap();
+        trouble.detail = None;
+        assert_eq!(serde_json::from_str::<Memory>(&memory).unwrap().script, Some(trouble));
+        assert_eq!(unname_memory("of another version, with Bob in it", &is_bob).as_deref(), Some("{}"));
+        assert_eq!(unname_memory("of another version", &is_bob), None);
+    }
+
+    #[test]
+    fn the_state_of_an_alert_loses_the_words_alone() {
+        let facts = Facts::Trouble { count: 1, last: time(5), detail: Some("by Bob".to_owned()) };
+        let state = |facts| AlertState { facts, ..AlertState::new(time(5)) };
+        let stored = serde_json::to_string(&state(facts)).unwrap();
+        let unnamed = unname_state(&stored, &is_bob).unwrap();
+        let facts = Facts::Trouble { count: 1, last: time(5), detail: None };
+        assert_eq!(serde_json::from_str::<AlertState>(&unnamed).unwrap(), state(facts));
+        assert_eq!(unname_state(&unnamed, &is_bob), None);
+    }
+}
