@@ -24,6 +24,20 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(total))
 }
 
+/// The same duration in the fewest words that [`parse`] reads; what is less than a millisecond is left out.
+#[must_use]
+pub fn shown(duration: Duration) -> String {
+    let mut left = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, millis) in UNITS.iter().rev() {
+        if left >= *millis {
+            text.extend([&(left / millis).to_string(), *unit]);
+            left %= millis;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -49,6 +63,12 @@ mod tests {
         fn what_is_parsed_has_numbers_and_units(text in "[0-9msh d]{0,12}") {
             let shape = regex::Regex::new("^ *([0-9]+ *(ms|s|m|h|d) *)+$").unwrap();
             prop_assert_eq!(parse(&text).is_some(), shape.is_match(&text));
+        }
+
+        #[test]
+        fn what_is_shown_reads_the_same(millis in prop_oneof![0_u64..200_000, any::<u64>()]) {
+            let duration = Duration::from_millis(millis);
+            prop_assert_eq!(parse(&shown(duration)), Some(duration), "{}", shown(duration));
         }
 
         #[test]

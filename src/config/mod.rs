@@ -4,6 +4,7 @@
 //! key by key (`section`, `value`, and `file`, which lists every key) and resolves it into [`Settings`] (`resolve`,
 //! `patterns`, `secret`). Nothing stops at the first mistake: [`ConfigErrors`] has them all.
 
+mod alert_summary;
 mod alerts;
 mod chat;
 mod duration;

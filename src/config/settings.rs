@@ -103,6 +103,15 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// Where its alerts go.
+    #[must_use]
+    pub fn alert_channel(&self) -> ChannelId {
+        match self.alerts.destination {
+            Destination::Route(route) => self.channels.of(route),
+            Destination::Channel(channel) => channel,
+        }
+    }
+
     /// Every log of the server, the console log first.
     pub fn logs(&self) -> impl Iterator<Item = (LogSource, &Path)> {
         let engine = self.engine_log.iter().map(|path| (LogSource::Engine, path.as_path()));

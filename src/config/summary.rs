@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Loaded;
 use super::settings::{Destination, PatternSettings, ServerSettings, Settings};
+use super::{Loaded, alert_summary};
 use crate::domain::LogSource;
 
 /// The summary of a configuration, with the state of its logs at the time it was made.
@@ -221,12 +221,13 @@ impl<'a> Summary<'a> {
             write!(f, ", {} {channel}", route.as_str())?;
         }
         match &server.rcon {
-            None => writeln!(f, "\n  rcon         none"),
+            None => writeln!(f, "\n  rcon         none")?,
             Some(rcon) => {
                 let lua = if rcon.allow_lua { "Lua allowed" } else { "Lua refused" };
-                writeln!(f, "\n  rcon         {}:{}, {lua}", rcon.host, rcon.port)
+                writeln!(f, "\n  rcon         {}:{}, {lua}", rcon.host, rcon.port)?;
             }
         }
+        alert_summary::write(f, server)
     }
 
     fn pattern(f: &mut fmt::Formatter<'_>, pattern: &PatternSettings) -> fmt::Result {

@@ -11,7 +11,7 @@ use tracing::warn;
 use super::alerts::texts::{Voice, of_change};
 use super::alerts::{AlertKey, AlertState, Change, Changed, Engine, Input, Memory, Silences, Surroundings};
 use super::sample::Sample;
-use crate::config::settings::{AlertSettings, Destination, ServerSettings};
+use crate::config::settings::{AlertSettings, ServerSettings};
 use crate::domain::{AlertKind, ChannelId, Lane, Mentions, Notice, ServerTag};
 use crate::store::{AlertCommit, AlertNotice, AlertRow, NoticeRole, PostedNotice, Store, StoreError, StoredAlerts};
 use crate::telemetry::metrics::{ALERTS, ALERTS_FIRING};
@@ -49,10 +49,6 @@ impl AlertKeeper {
     /// When the database cannot be read.
     pub async fn load(server: &ServerSettings, store: Store) -> Result<Self, StoreError> {
         let settings = server.alerts.clone();
-        let channel = match settings.destination {
-            Destination::Route(route) => server.channels.of(route),
-            Destination::Channel(channel) => channel,
-        };
         store.begin_alerts(&server.tag).await?;
         let found = store.alerts(&server.tag).await?;
         let cursor = found.as_ref().map_or(0, |found| found.cursor);
@@ -60,7 +56,7 @@ impl AlertKeeper {
         let mut keeper = Self {
             server: server.tag.clone(),
             name: server.name.clone(),
-            channel,
+            channel: server.alert_channel(),
             settings,
             store,
             silences: Silences::default(),

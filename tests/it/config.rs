@@ -95,6 +95,13 @@ fn a_good_configuration_is_summed_up() {
         template = "{{who}} on {{server}}"
         channel = 115
         examples = ["[TRADE] Bob"]
+        [alerts]
+        ping = [7, 8]
+        channel = 114
+        [alerts.low_ups]
+        below = 50.5
+        [servers.prod.alerts.crash_loop]
+        enabled = false
         "#
     ));
     place.file("logs/console.log", "12345");
@@ -109,6 +116,18 @@ fn a_good_configuration_is_summed_up() {
       time zone    Europe/Berlin
       channels     default 111, joins 112
       rcon         127.0.0.1:27015, Lua allowed
+      alerts       to channel 114, repeated after 1h
+        low_ups      below 50.5 of 60 in 3 samples, over at 58; cooldown 5m; pings 7, 8
+        rcon_down    no answer for 2m; cooldown 5m; pings 7, 8
+        log_silent   no line for 2m of who came or went, or for 6h of who plays; cooldown 5m; pings 7, 8
+        autosave     a save failed, or none for 30m of play; cooldown 5m; pings 7, 8
+        crash        a crash, over when it runs; cooldown 0s; pings 7, 8
+        desync       a desync, over after 15m without; cooldown 0s; pings 7, 8
+        script_error an error, over after 15m without; cooldown 0s; pings 7, 8
+        evolution    a step of 0.1; cooldown 0s; pings nobody
+        watchlist    one of 0 names joined; cooldown 5m; pings 7, 8
+        join_refused 5 refusals within 10m; cooldown 5m; pings 7, 8
+        backlog      something waits for 10m; cooldown 5m; pings nobody
     Pattern trade: event trade, to channel 115, examples that match: 1
     Event join: off
     Discord at https://discord.com
@@ -117,6 +136,12 @@ fn a_good_configuration_is_summed_up() {
     warning: servers.prod.rcon.allow_lua is true: a Lua command disables achievements for the save
     warning: servers.prod.engine_log: /nowhere/factorio-current.log is not there yet; it is read as soon as it appears
     "#);
+}
+
+#[test]
+fn a_server_without_alerts_is_summed_up_so() {
+    let place = Place::with(&format!("{GOOD}\n[alerts]\nenabled = false\n"));
+    assert!(place.run(&["check"]).out.contains("\n  alerts       none\n"));
 }
 
 #[test]
