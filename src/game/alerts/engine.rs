@@ -147,6 +147,9 @@ impl Engine {
 
     /// Takes in what was seen by `now`, and says what is to be told.
     pub fn take(&mut self, input: &Input<'_>, silences: &Silences, now: Timestamp) -> Vec<Changed> {
+        let input = &input.known_by(now);
+        self.memory.set_back(now);
+        self.states.values_mut().for_each(|state| state.set_back(now));
         self.memory.take(input, &self.settings.limits, now);
         let mut changes = Vec::new();
         for kind in AlertKind::ALL.iter().copied() {

@@ -80,13 +80,11 @@ pub(super) struct Trouble {
     pub(super) detail: Option<String>,
 }
 
-/// How far the enemies of a surface have evolved, in steps.
+/// How far the enemies of a surface have evolved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Step {
-    /// A whole number.
-    pub(super) number: f64,
     pub(super) factor: f64,
-    /// When the step was reached; `None` where it was met as it is.
+    /// When a step was reached with it; `None` where it was met as it is.
     pub(super) reached: Option<Timestamp>,
 }
 
@@ -162,11 +160,12 @@ impl Memory {
         }
         for surface in &reading.evolution {
             let name = surface.surface.clone().unwrap_or_default();
-            // A factor that is printed as 0.5 may be a little less in binary.
-            let number = (surface.factor / limits.evolution_step.max(0.01) + 1e-6).floor();
-            let before = self.evolution.get(&name).copied();
-            let reached = before.filter(|before| number > before.number).map(|_| at);
-            self.evolution.insert(name, Step { number, factor: surface.factor, reached });
+            // A factor that is printed as 0.5 may be a little less in binary. Both are counted now: the step may be
+            // another one since.
+            let steps = |factor: f64| (factor / limits.evolution_step.max(0.01) + 1e-6).floor();
+            let before = self.evolution.get(&name);
+            let reached = before.filter(|before| steps(surface.factor) > steps(before.factor)).map(|_| at);
+            self.evolution.insert(name, Step { factor: surface.factor, reached });
         }
     }
 

@@ -7,6 +7,7 @@ mod engine;
 mod memory;
 mod naming;
 mod rules;
+mod set_back;
 pub mod texts;
 
 pub use engine::{AlertKey, AlertState, Change, Changed, Engine, Phase, Silences};

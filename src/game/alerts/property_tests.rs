@@ -85,6 +85,16 @@ proptest! {
     }
 
     #[test]
+    fn no_alert_fires_twice_within_its_cooldown(steps in steps()) {
+        let mut last = BTreeMap::new();
+        for (changed, _) in run(&steps, &[]).0.into_iter().filter(|(changed, _)| changed.change == Change::Fired) {
+            if let Some(before) = last.insert(changed.key.clone(), changed.at) {
+                prop_assert!(changed.at.duration_since(before).as_secs() >= 1000, "{:?} after {before}", changed);
+            }
+        }
+    }
+
+    #[test]
     fn what_is_silenced_neither_fires_nor_reminds(steps in steps()) {
         for (changed, silent) in run(&steps, &[]).0 {
             prop_assert!(!silent || changed.change == Change::Recovered, "{:?}", changed);
