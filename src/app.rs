@@ -23,7 +23,9 @@ use crate::discord::status::{self, ChannelTopics, StatusMessages};
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, SystemClock};
 use crate::events::{EventRules, Pipeline};
-use crate::game::{BoardSeries, GameBoard, GameLink, HistoryUpkeep, Keeper, PrometheusFiles, Sampler};
+use crate::game::{
+    BoardSeries, GameBoard, GameLink, HistoryUpkeep, Keeper, PrometheusFiles, Sampler, end_alerts_of_removed,
+};
 use crate::health::{Component, HealthRegistry, Lifecycle};
 use crate::http::{self, HttpState};
 use crate::rcon::{self, RconClient, RconTarget, RconTimes};
@@ -263,6 +265,7 @@ impl Parts<'_> {
 
     /// How the games are: a keeper for each server, and a sampler where the game can be asked.
     async fn start_games(&mut self, games: &[RconClient], board: &GameBoard) -> anyhow::Result<()> {
+        end_alerts_of_removed(&self.store, &self.settings.servers).await?;
         for server in &self.settings.servers {
             let Some(handle) = board.handle(&server.tag) else { continue };
             // Before the first line is read, so that none is passed over.

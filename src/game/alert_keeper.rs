@@ -11,6 +11,7 @@ use tracing::warn;
 use super::alerts::texts::{Voice, of_change};
 use super::alerts::{AlertKey, AlertState, Change, Changed, Engine, Input, Memory, Silences, Surroundings};
 use super::sample::Sample;
+use super::unwatched::ending;
 use crate::config::settings::{AlertSettings, ServerSettings};
 use crate::domain::{AlertKind, ChannelId, Lane, Mentions, Notice, ServerTag};
 use crate::store::{AlertCommit, AlertNotice, AlertRow, NoticeRole, PostedNotice, Store, StoreError, StoredAlerts};
@@ -68,8 +69,25 @@ impl AlertKeeper {
             looked: None,
         };
         keeper.read_silences().await?;
+        keeper.end_unwatched(found.map(|found| found.rows).unwrap_or_default()).await?;
         keeper.show();
         Ok(keeper)
+    }
+
+    /// Ends those of `rows` that fire and are judged no more.
+    async fn end_unwatched(&self, rows: Vec<AlertRow>) -> Result<(), StoreError> {
+        let watched = |row: &AlertRow| {
+            let kind = AlertKind::from_key(&row.alert);
+            kind.is_some_and(|kind| self.engine.states().contains_key(&(kind, row.subject.clone())))
+        };
+        let at = Timestamp::now();
+        let ended = rows.iter().filter(|row| !watched(row));
+        let notices: Vec<_> = ended.filter_map(|row| ending(&self.server, &self.name, row, at)).collect();
+        if notices.is_empty() {
+            return Ok(());
+        }
+        let commit = AlertCommit { server: self.server.clone(), alerts: self.to_store(), notices, at };
+        self.store.commit_alerts(&commit).await.map(drop)
     }
 
     /// A look at the game.

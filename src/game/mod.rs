@@ -14,6 +14,7 @@ mod sample;
 mod sampler;
 mod series;
 mod snippet;
+mod unwatched;
 mod upkeep;
 mod ups;
 
@@ -25,5 +26,6 @@ pub use prom_file::{PrometheusFile, PrometheusFiles};
 pub use sample::{Absence, Achievements, Reading, Research, Sample, SampleSource, Ups};
 pub use sampler::Sampler;
 pub use series::{BoardSeries, limit};
+pub use unwatched::end_alerts_of_removed;
 pub use upkeep::HistoryUpkeep;
 pub use ups::{ClockLook, UpsMeter};

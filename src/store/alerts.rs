@@ -104,6 +104,13 @@ impl Store {
         Ok(Some(StoredAlerts { cursor: found.try_get("cursor")?, memory: found.try_get("memory")?, rows }))
     }
 
+    /// The servers of which an alert is not at rest.
+    pub async fn servers_with_alerts(&self) -> Result<Vec<ServerTag>, StoreError> {
+        let tags = sqlx::query_scalar("SELECT DISTINCT server FROM alert_states ORDER BY server");
+        let tags: Vec<String> = tags.fetch_all(&self.readers).await.map_err(|error| self.in_words(&error))?;
+        Ok(tags.iter().filter_map(|tag| ServerTag::new(tag).ok()).collect())
+    }
+
     /// Begins to judge what happens from now on, where nothing was ever judged.
     pub async fn begin_alerts(&self, server: &ServerTag) -> Result<(), StoreError> {
         sqlx::query(

@@ -216,6 +216,55 @@ async fn an_alert_whose_message_was_deleted_ends_in_a_new_one() {
     assert_eq!((all.len(), all[0].edited, all[0].pinged.as_slice()), (1, None, [].as_slice()));
 }
 
+/// The message of an alert that nobody judges any more.
+async fn unwatched(sim: &SimDiscord, fired: &SimMessage) -> String {
+    let all = messages(sim, |all| all.iter().any(|message| message.edited.is_some())).await;
+    assert_eq!((all.len(), all[0].id, all[0].pinged.as_slice()), (1, fired.id, [].as_slice()));
+    shown(&all[0])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_is_switched_off_while_it_fires_says_so_in_its_message() {
+    let sim = discord().await;
+    let game = Game::new(&sim, "");
+    let mut relay = game.started().await;
+    game.begins(Timestamp::now());
+    game.crashes();
+    let fired = messages(&sim, |all| !all.is_empty()).await;
+    relay.terminate().await;
+    let game = Game { site: game.site.extra("[alerts.crash]\nenabled = false"), ..game };
+    let _relay = game.started().await;
+    insta::assert_snapshot!(unwatched(&sim, &fired[0]).await, @r"
+    ⏹️ **Server crashed** on prod, since <t:T:f>, not watched any more since <t:T:f>: Received SIGSEGV
+    #0  0x1 in main
+    #1  0x2 in start
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_removed_while_an_alert_fires_leaves_no_alert_behind() {
+    let sim = discord().await;
+    let mut game = Game::new(&sim, "");
+    let mut relay = game.started().await;
+    game.begins(Timestamp::now());
+    game.crashes();
+    let fired = messages(&sim, |all| !all.is_empty()).await;
+    relay.terminate().await;
+    let mut others = Site::new(&sim.base_url());
+    std::mem::swap(&mut others.dir, &mut game.site.dir);
+    let others = others.server("other", CHAT);
+    let mut relay = others.start();
+    relay.wait_until_ready().await;
+    assert!(unwatched(&sim, &fired[0]).await.starts_with("⏹️ **Server crashed** on prod, since <t:T:f>, not watched"));
+    relay.terminate().await;
+
+    // It comes back, still crashed: that is told anew.
+    std::mem::swap(&mut { others }.dir, &mut game.site.dir);
+    let _relay = game.started().await;
+    let again = messages(&sim, |all| all.len() == 2).await;
+    assert!(again[1].content.contains("💥 **Server crashed** on prod"), "{}", again[1].content);
+}
+
 /// Calls `/alerts` and gives what is answered.
 async fn alerts(sim: &SimDiscord, caller: &str, options: &[(&str, &str)]) -> String {
     assert!(sim.wait_for(DEADLINE, |state| state.commands() != &json!([])).await, "the commands are registered");

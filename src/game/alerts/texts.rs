@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::engine::{AlertKey, Change, Changed};
+use super::engine::{AlertKey, AlertState, Change, Changed};
 use super::rules::Facts;
 use crate::config::settings::{AlertRule, AlertSettings};
 use crate::domain::AlertKind;
@@ -58,6 +58,15 @@ pub fn of_change(voice: Voice, server: &str, changed: &Changed) -> Option<String
             format!("✅ {head}, over after {lasted}, from {since} to {}: {facts}", voice.time(changed.at))
         }
     })
+}
+
+/// What is said of an alert that fires and is not judged any more. `None` of an announcement, which has no end.
+#[must_use]
+pub fn of_unwatched(voice: Voice, server: &str, key: &AlertKey, state: &AlertState, at: Timestamp) -> Option<String> {
+    let (head, facts) = (voice.bold(title(key.0)), of_facts(voice, key.clone(), &state.facts));
+    let (server, since, at) = (voice.quote(server), voice.time(state.since), voice.time(at));
+    let said = format!("⏹️ {head} on {server}, since {since}, not watched any more since {at}: {facts}");
+    (!is_announcement(key.0)).then_some(said)
 }
 
 /// Whether it is news, which has no end that anybody waits for.
