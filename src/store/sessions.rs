@@ -41,7 +41,9 @@ impl Store {
         let work = async {
             let mut tx = self.begin().await?;
             let mut book = load(&mut tx, server, observations.iter().flat_map(seen)).await?;
-            observations.iter().for_each(|observation| book.observed(observation));
+            for observation in observations {
+                book.observed(observation);
+            }
             save(&mut tx, server, book).await?;
             for sample in samples {
                 insert_sample(&mut tx, server, sample).await?;

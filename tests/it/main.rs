@@ -30,6 +30,7 @@ mod samples;
 mod sessions;
 mod sim;
 mod status;
+mod status_leaving;
 mod store;
 mod tail;
 mod traces;

@@ -19,25 +19,36 @@ use factorio_isr::sim::rcon::{Game, SimRcon};
 use factorio_isr::store::Store;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::harness::{DEADLINE, Site, TOKEN};
 
 const CHAT: u64 = 1001;
-const STATUS: u64 = 1002;
+pub const STATUS: u64 = 1002;
 const ELSEWHERE: u64 = 1003;
 const POST: &str = "POST /channels/{id}/messages";
-const EDIT: &str = "PATCH /channels/{id}/messages/{id}";
+pub const EDIT: &str = "PATCH /channels/{id}/messages/{id}";
 const RETITLE: &str = "PATCH /channels/{id}";
 const FLOOR: Duration = Duration::from_secs(1);
 
-fn config() -> SimDiscordConfig {
+pub fn config() -> SimDiscordConfig {
     let channels = [(CHAT, "chat"), (STATUS, "status"), (ELSEWHERE, "elsewhere")];
     SimDiscordConfig {
         token: TOKEN.to_owned(),
         channels: channels.map(|(id, name)| SimChannel::new(id, name)).to_vec(),
         ..SimDiscordConfig::default()
+    }
+}
+
+/// What ends the messages, and their task.
+type Running = (CancellationToken, JoinHandle<()>);
+
+async fn end(running: Option<Running>) {
+    if let Some((cancel, task)) = running {
+        cancel.cancel();
+        task.await.unwrap();
     }
 }
 
@@ -48,7 +59,7 @@ struct World {
     health: HealthRegistry,
     store: Store,
     dir: tempfile::TempDir,
-    running: Option<DropGuard>,
+    running: Option<Running>,
 }
 
 impl World {
@@ -87,8 +98,17 @@ impl World {
         let cancel = CancellationToken::new();
         let (store, board, health) = (self.store.clone(), self.board.clone(), self.health.clone());
         let messages = StatusMessages::new(settings, store, board, health).unwrap().with_times(times);
-        tokio::spawn(messages.run(cancel.clone()));
-        self.running = Some(cancel.drop_guard());
+        let (before, stop) = (self.running.take(), cancel.clone());
+        let task = tokio::spawn(async move {
+            end(before).await;
+            messages.run(stop).await.unwrap();
+        });
+        self.running = Some((cancel, task));
+    }
+
+    /// Ends the messages in order, as a stop of the program does.
+    async fn stop(&mut self) {
+        end(self.running.take()).await;
     }
 
     fn start_one(&mut self) {
@@ -120,7 +140,7 @@ impl World {
     }
 }
 
-fn told(message: &SimMessage) -> String {
+pub fn told(message: &SimMessage) -> String {
     message.embeds.to_string()
 }
 
@@ -212,7 +232,7 @@ async fn after_a_restart_the_same_message_is_edited() {
     world.players(&["Bob"]);
     world.start_one();
     let first = world.shows("Bob").await;
-    world.running = None;
+    world.stop().await;
     world.players(&["Alice"]);
     world.start_one();
     let second = world.shows("Alice").await;
@@ -225,7 +245,7 @@ async fn a_message_whose_id_was_lost_is_found_again() {
     world.players(&["Bob"]);
     world.start_one();
     let first = world.shows("Bob").await;
-    world.running = None;
+    world.stop().await;
     // As if the database had been lost, and the nonce with it.
     world.store = Store::open(&world.dir.path().join("new.db")).await.unwrap();
     world.discord.forget_nonces();
@@ -343,13 +363,13 @@ async fn a_game_that_was_not_asked_yet_does_not_change_what_is_shown() {
     world.players(&["Bob"]);
     world.start_one();
     let first = world.shows("Bob").await;
-    world.running = None;
+    world.stop().await;
     // A restart: the board knows nothing until the first answer.
     world.change("prod", |view| *view = GameView::default());
     world.start_one();
     world.players(&["Bob", "Alice"]);
     let second = world.shows("Alice").await;
-    assert_eq!((second.id, second.edits), (first.id, 1));
+    assert_eq!((second.id, second.edits), (first.id, 2), "the farewell, and the first answer");
     assert!(told(&second).contains("Online"));
 }
 
@@ -484,7 +504,7 @@ async fn without_manage_channels_health_names_the_permission() {
 }
 
 /// The whole program, on a game with RCON.
-async fn site(discord: &SimDiscord, players: &[&str]) -> (Site, SimRcon) {
+pub async fn site(discord: &SimDiscord, players: &[&str]) -> (Site, SimRcon) {
     let mut game = Game::default();
     for player in players {
         game.join(player);
@@ -496,7 +516,7 @@ async fn site(discord: &SimDiscord, players: &[&str]) -> (Site, SimRcon) {
     (site.extra(&table), rcon)
 }
 
-async fn until(discord: &SimDiscord, suits: impl Fn(&factorio_isr::sim::discord::SimState) -> bool) {
+pub async fn until(discord: &SimDiscord, suits: impl Fn(&factorio_isr::sim::discord::SimState) -> bool) {
     let came = discord.wait_for(DEADLINE, suits).await;
     assert!(came, "never came; {:#?}", discord.messages(STATUS));
 }

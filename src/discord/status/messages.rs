@@ -5,26 +5,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use metrics::counter;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::any_change;
 use super::api::{self, Said, backoff};
 use super::embed::Embed;
-use super::render::{mark, render};
+use super::render::{farewell, mark, render};
+use super::turn::{Kind, Turn, Waits};
 use crate::config::Settings;
 use crate::config::settings::StatusSettings;
 use crate::discord::rest::Rest;
 use crate::discord::sink::snowflake;
 use crate::domain::{ChannelId, ServerTag};
 use crate::game::{GameBoard, GameLink, GameView};
-use crate::health::{Component, HealthRegistry};
+use crate::health::HealthRegistry;
 use crate::store::{StatusMessage, Store, StoreError};
-use crate::telemetry::metrics::{ErrorType, STATUS_UPDATES, count_error};
 
 /// The waits that are no settings. The defaults suit the real Discord.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,11 @@ impl Default for StatusTimes {
         Self { pace, patience, refresh: Duration::from_mins(10) }
     }
 }
+
+/// How long a request that is under way may still take when the program stops, and then the last edits together: less
+/// than the stage they are made in.
+const FINISHING: Duration = Duration::from_millis(700);
+const LEAVING: Duration = Duration::from_millis(900);
 
 /// How much Discord's clock may be behind ours, when a message is looked for by the time it was sent.
 const CLOCK_MARGIN: SignedDuration = SignedDuration::from_mins(1);
@@ -71,9 +76,7 @@ struct Place {
     /// What Discord last took in this life of the task.
     shown: Option<Embed>,
     shown_at: Instant,
-    not_before: Instant,
-    failures: u32,
-    parked: bool,
+    turn: Turn,
 }
 
 impl StatusMessages {
@@ -99,26 +102,49 @@ impl StatusMessages {
         Self { times, ..self }
     }
 
-    /// Runs until `cancel`.
+    /// Runs until `cancel`, then says in the messages that nobody watches any longer.
     ///
     /// # Errors
     /// When the database cannot be read or written.
     pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
-        cancel.run_until_cancelled(self.keep()).await.unwrap_or(Ok(()))
+        let (mut places, strays) = self.places(self.store.status_messages().await?);
+        let mut pace = Pace { gap: self.times.pace, channels: BTreeMap::new(), all: Instant::now() };
+        let overdue = async {
+            cancel.cancelled().await;
+            sleep(FINISHING).await;
+        };
+        tokio::select! {
+            kept = self.keep(&mut places, strays, &mut pace, &cancel) => kept?,
+            () = overdue => return Ok(()),
+        }
+        if pace.all <= Instant::now() {
+            self.take_leave(&places).await;
+        }
+        Ok(())
     }
 
-    async fn keep(&self) -> anyhow::Result<()> {
-        let (mut places, mut strays) = self.places(self.store.status_messages().await?);
-        let mut pace = Pace { gap: self.times.pace, channels: BTreeMap::new(), all: Instant::now() };
-        loop {
-            self.sweep(&mut strays, &mut pace).await?;
+    async fn keep(
+        &self,
+        places: &mut [Place],
+        mut strays: Vec<StatusMessage>,
+        pace: &mut Pace,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let waits = Waits {
+            done: self.settings.floor,
+            gone: Duration::ZERO,
+            later: Duration::ZERO,
+            refused: self.settings.park_retry,
+        };
+        while !cancel.is_cancelled() {
+            self.sweep(&mut strays, pace).await?;
             let due = |place: &Place| pace.at(place.channel, self.due(place));
             let now = Instant::now();
             let next = places.iter_mut().filter(|place| due(place) <= now).min_by_key(|place| due(place));
             if let Some(place) = next {
                 let said = self.update(place).await?;
                 pace.rest(place.channel, &said);
-                self.settle(place, &said);
+                place.turn.settle(&said, &waits);
                 continue;
             }
             let stray = strays.iter().map(|stray| pace.at(stray.channel, now)).min();
@@ -126,7 +152,31 @@ impl StatusMessages {
             tokio::select! {
                 () = sleep_until(earliest) => {}
                 () = any_change(places.iter_mut().map(|place| &mut place.view)) => {}
+                () = cancel.cancelled() => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Says in each message that nobody watches any longer, as far as Discord takes it at once: nothing is tried twice,
+    /// or where the last attempt failed.
+    async fn take_leave(&self, places: &[Place]) {
+        let now = Timestamp::now();
+        let mut channels: BTreeMap<ChannelId, Vec<(u64, Embed)>> = BTreeMap::new();
+        for place in places.iter().filter(|place| place.turn.goes_well()) {
+            let Some(message) = place.stored.as_ref().and_then(|stored| stored.message) else { continue };
+            channels.entry(place.channel).or_default().push((message, farewell(&place.tag, &place.name, now)));
+        }
+        let all = channels.iter().map(|(channel, messages)| async move {
+            for (message, embed) in messages {
+                if !matches!(api::edit(&self.rest, *channel, *message, embed).await, Said::Done(_)) {
+                    debug!(%channel, "Not every status message could be told that it is not kept any more");
+                    return;
+                }
+            }
+        });
+        if timeout(LEAVING, join_all(all)).await.is_err() {
+            debug!("Discord does not hear in time that the status messages are not kept any more");
         }
     }
 
@@ -146,9 +196,7 @@ impl StatusMessages {
                 shown: None,
                 shown_at: now,
                 // Who was asked already is shown at once.
-                not_before: now,
-                failures: 0,
-                parked: false,
+                turn: Turn::new(Kind::Message, tag.clone(), *channel, self.health.clone()),
             })
         };
         (self.settings.messages.iter().filter_map(place).collect(), strays)
@@ -159,12 +207,12 @@ impl StatusMessages {
         let view = place.view.borrow();
         let Some(shown) = &place.shown else {
             let patience = if view.link == GameLink::Unknown { self.times.patience } else { Duration::ZERO };
-            return place.not_before.max(place.shown_at + patience);
+            return place.turn.not_before.max(place.shown_at + patience);
         };
         if render(&place.tag, &place.name, &view, Timestamp::now()).says_the_same(shown) {
-            return place.not_before.max(place.shown_at + self.times.refresh);
+            return place.turn.not_before.max(place.shown_at + self.times.refresh);
         }
-        place.not_before
+        place.turn.not_before
     }
 
     async fn update(&self, place: &mut Place) -> Result<Said, StoreError> {
@@ -228,52 +276,6 @@ impl StatusMessages {
         }
     }
 
-    /// Counts, says what an operator should know, and sets the next time.
-    fn settle(&self, place: &mut Place, said: &Said) {
-        let now = Instant::now();
-        let outcome = match said {
-            Said::Done(_) => {
-                place.not_before = now + self.settings.floor;
-                place.failures = 0;
-                self.unpark(place);
-                "done"
-            }
-            Said::Gone => {
-                place.not_before = now;
-                "gone"
-            }
-            Said::Later { after, reason, .. } => {
-                debug!(server = %place.tag, reason, "The status message waits");
-                place.not_before = now + backoff(place.failures, *after);
-                place.failures += 1;
-                "retry"
-            }
-            Said::Refused(reason) => {
-                place.not_before = now + self.settings.park_retry;
-                self.park(place, reason);
-                "refused"
-            }
-        };
-        counter!(STATUS_UPDATES, "what" => "message", "outcome" => outcome).increment(1);
-    }
-
-    fn park(&self, place: &mut Place, reason: &str) {
-        let more = if reason.contains("(50013)") { ", and Embed Links" } else { "" };
-        let reason = format!("no status message of {}: {reason}{more}", place.tag);
-        self.health.part(Component::Discord, &part(&place.tag)).degraded(&reason);
-        if !place.parked {
-            count_error(Component::Discord.as_str(), ErrorType::Channel);
-            warn!(server = %place.tag, channel = %place.channel, reason, "A status message is refused");
-        }
-        place.parked = true;
-    }
-
-    fn unpark(&self, place: &mut Place) {
-        if std::mem::take(&mut place.parked) {
-            self.health.part(Component::Discord, &part(&place.tag)).remove();
-        }
-    }
-
     /// Deletes one message that stands where it no longer belongs.
     async fn sweep(&self, strays: &mut Vec<StatusMessage>, pace: &mut Pace) -> Result<(), StoreError> {
         let now = Instant::now();
@@ -301,10 +303,6 @@ impl StatusMessages {
         strays.remove(at);
         Ok(())
     }
-}
-
-fn part(tag: &ServerTag) -> String {
-    format!("{tag}/status")
 }
 
 /// A message sent at `at` has a greater id.

@@ -7,6 +7,7 @@ mod messages;
 mod presence;
 mod render;
 mod topics;
+mod turn;
 mod words;
 
 use futures_util::future::select_all;

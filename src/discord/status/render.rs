@@ -30,6 +30,19 @@ pub fn render(tag: &ServerTag, name: &str, view: &GameView, now: Timestamp) -> E
     }
 }
 
+/// What stands there while the relay is stopped, since `now`: nothing that may be wrong by the time it is read.
+#[must_use]
+pub(super) fn farewell(tag: &ServerTag, name: &str, now: Timestamp) -> Embed {
+    Embed {
+        title: shown(name),
+        description: format!("⚫ **Not watched** since {}", relative(now)),
+        color: State::Unknown.colour(),
+        fields: vec![field("Why", "factorio-isr was stopped".to_owned(), false)],
+        footer: Footer { text: format!("{} the relay is stopped", mark(tag)) },
+        timestamp: now,
+    }
+}
+
 /// How the footer of a server's status message begins: that is how a message is known again whose id was lost.
 pub(super) fn mark(tag: &ServerTag) -> String {
     format!("Status of {tag} ·")

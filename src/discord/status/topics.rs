@@ -5,23 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use metrics::counter;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
 use super::any_change;
-use super::api::{self, Said, backoff};
+use super::api::{self, Said};
+use super::turn::{Kind, Turn, Waits};
 use super::words::part;
 use crate::config::Settings;
 use crate::config::settings::StatusSettings;
 use crate::discord::rest::Rest;
 use crate::domain::{ChannelId, ServerTag, StatusTemplate};
 use crate::game::{GameBoard, GameLink, GameView};
-use crate::health::{Component, HealthRegistry};
+use crate::health::HealthRegistry;
 use crate::store::{ChannelEdit, Store, StoreError};
-use crate::telemetry::metrics::{ErrorType, STATUS_UPDATES, count_error};
 
 /// Characters of a channel's topic.
 const LONGEST_TOPIC: usize = 1024;
@@ -44,14 +42,11 @@ pub struct ChannelTopics {
 
 /// One server's channel.
 struct Place {
-    tag: ServerTag,
     name: String,
     channel: ChannelId,
     view: watch::Receiver<GameView>,
     last: Option<ChannelEdit>,
-    not_before: Instant,
-    failures: u32,
-    parked: bool,
+    turn: Turn,
 }
 
 /// What a channel should be called.
@@ -89,12 +84,12 @@ impl ChannelTopics {
         let mut places = self.places().await?;
         loop {
             let now = Instant::now();
-            let due = places.iter_mut().find(|place| place.not_before <= now && self.wants(place));
+            let due = places.iter_mut().find(|place| place.turn.not_before <= now && self.wants(place));
             if let Some(place) = due {
                 self.change(place).await?;
                 continue;
             }
-            let waiting = places.iter().filter(|place| self.wants(place)).map(|place| place.not_before);
+            let waiting = places.iter().filter(|place| self.wants(place)).map(|place| place.turn.not_before);
             let earliest = waiting.min().unwrap_or(now + self.settings.channel_floor);
             tokio::select! {
                 () = sleep_until(earliest) => {}
@@ -109,15 +104,13 @@ impl ChannelTopics {
             let (Some(channel), Some(view)) = (self.settings.topics.get(tag), self.board.watch(tag)) else { continue };
             let last = self.store.channel_edit(*channel).await?;
             let rest = last.as_ref().map(|last| rest_of(last.at, self.settings.channel_floor, Timestamp::now()));
+            let turn = Turn::new(Kind::Topic, tag.clone(), *channel, self.health.clone());
             places.push(Place {
-                tag: tag.clone(),
                 name: name.clone(),
                 channel: *channel,
                 view,
                 last,
-                not_before: Instant::now() + rest.unwrap_or_default(),
-                failures: 0,
-                parked: false,
+                turn: turn.not_before(Instant::now() + rest.unwrap_or_default()),
             });
         }
         Ok(places)
@@ -140,6 +133,11 @@ impl ChannelTopics {
         Wanted { topic: fill(&self.settings.topic, LONGEST_TOPIC), name: name.map(|name| fill(name, LONGEST_NAME)) }
     }
 
+    fn waits(&self) -> Waits {
+        let StatusSettings { channel_floor, park_retry, .. } = self.settings;
+        Waits { done: channel_floor, gone: park_retry, later: RETRY, refused: park_retry.max(channel_floor) }
+    }
+
     /// The attempt is remembered before it is made: a program that is killed in between does not try too early.
     async fn change(&self, place: &mut Place) -> Result<(), StoreError> {
         let wanted = self.wanted(&place.name, &place.view.borrow_and_update().clone());
@@ -153,52 +151,9 @@ impl ChannelTopics {
             self.store.channel_edited(place.channel, &edit).await?;
         }
         place.last = Some(edit);
-        self.settle(place, &said);
+        place.turn.settle(&said, &self.waits());
         Ok(())
     }
-
-    fn settle(&self, place: &mut Place, said: &Said) {
-        let (wait, outcome) = match said {
-            Said::Done(_) => {
-                place.failures = 0;
-                self.unpark(place);
-                (self.settings.channel_floor, "done")
-            }
-            Said::Later { after, reason, .. } => {
-                debug!(server = %place.tag, reason, "The channel's topic waits");
-                place.failures += 1;
-                (backoff(place.failures, *after).max(RETRY), "retry")
-            }
-            Said::Gone => (self.settings.park_retry, "gone"),
-            Said::Refused(reason) => {
-                self.park(place, reason);
-                (self.settings.park_retry.max(self.settings.channel_floor), "refused")
-            }
-        };
-        place.not_before = Instant::now() + wait;
-        counter!(STATUS_UPDATES, "what" => "channel", "outcome" => outcome).increment(1);
-    }
-
-    fn park(&self, place: &mut Place, reason: &str) {
-        let reason =
-            format!("no topic of {}: the bot needs Manage Channels in channel {}; {reason}", place.tag, place.channel);
-        self.health.part(Component::Discord, &health_part(&place.tag)).degraded(&reason);
-        if !place.parked {
-            count_error(Component::Discord.as_str(), ErrorType::Channel);
-            warn!(server = %place.tag, channel = %place.channel, reason, "A channel's topic is refused");
-        }
-        place.parked = true;
-    }
-
-    fn unpark(&self, place: &mut Place) {
-        if std::mem::take(&mut place.parked) {
-            self.health.part(Component::Discord, &health_part(&place.tag)).remove();
-        }
-    }
-}
-
-fn health_part(tag: &ServerTag) -> String {
-    format!("{tag}/topic")
 }
 
 /// What is left of `floor` since `at`. A clock that was set back does not make it longer.
