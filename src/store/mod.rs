@@ -3,6 +3,7 @@
 
 mod alerts;
 mod audit;
+mod company;
 mod error;
 mod forget;
 mod happenings;

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
+use super::company::{Company, Stay};
 use super::{Store, StoreError, from_millis, to_millis};
 use crate::domain::ServerTag;
 
 /// How many companions a record names.
-const COMPANIONS: i64 = 5;
+const COMPANIONS: usize = 5;
 
 /// How far back companions are looked for.
 const COMPANIONS_FOR: Duration = Duration::from_hours(90 * 24);
@@ -161,22 +163,25 @@ async fn companions(
     (servers, now, player): Asked<'_>,
 ) -> sqlx::Result<Vec<PlayTime>> {
     let from = from_millis(now).saturating_sub(COMPANIONS_FOR).map_or(0, to_millis);
-    let query = format!(
-        "WITH {COUNTED}, recent AS (SELECT * FROM counted WHERE finish > $4 AND (ended_at IS NULL OR ended_at > $4))
-         SELECT other.player AS player, sum(min(own.finish, other.finish) - max(own.begin, other.begin, $4)) AS time
-         FROM recent own JOIN recent other ON other.server = own.server AND other.player <> own.player
-              AND other.begin < own.finish AND other.finish > own.begin
-         WHERE own.player = $3 GROUP BY other.player HAVING time > 0 ORDER BY time DESC, other.player LIMIT $5"
-    );
-    sqlx::query(AssertSqlSafe(query))
-        .bind(servers)
-        .bind(now)
-        .bind(player)
-        .bind(from)
-        .bind(COMPANIONS)
-        .try_map(|row| play_time_of(&row))
-        .fetch_all(connection)
-        .await
+    let recent = |whose: &str| {
+        format!(
+            "WITH {COUNTED} SELECT server, player, max(begin, $4) AS begin, finish FROM counted
+             WHERE {whose} AND finish > $4 AND (ended_at IS NULL OR ended_at > $4)"
+        )
+    };
+    let bound = |query| sqlx::query(AssertSqlSafe(query)).bind(servers).bind(now).bind(player).bind(from);
+    let own = bound(recent("player = $3")).fetch_all(&mut *connection).await?;
+    let own: sqlx::Result<Vec<_>> = own.iter().map(|row| Ok((row.try_get("server")?, stay_of(row)?))).collect();
+    let mut company = Company::of(own?);
+    let mut others = bound(recent("player <> $3")).fetch(connection);
+    while let Some(row) = others.try_next().await? {
+        company.meet(row.try_get("server")?, row.try_get("player")?, stay_of(&row)?);
+    }
+    Ok(company.longest(COMPANIONS))
+}
+
+fn stay_of(row: &SqliteRow) -> sqlx::Result<Stay> {
+    Ok((row.try_get("begin")?, row.try_get("finish")?))
 }
 
 fn play_time_of(row: &SqliteRow) -> sqlx::Result<PlayTime> {
