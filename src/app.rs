@@ -15,13 +15,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::config::settings::ServerSettings;
+use crate::config::settings::{PatternSettings, ServerSettings};
 use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
 use crate::discord::status::{self, ChannelTopics, StatusMessages};
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
-use crate::domain::{Clock, LineBatch, SystemClock};
+use crate::domain::{Clock, LineBatch, ServerTag, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::game::{
     BoardSeries, GameBoard, GameLink, HistoryUpkeep, Keeper, PrometheusFiles, Sampler, end_alerts_of_removed,
@@ -109,7 +109,7 @@ impl Relay {
             health: HealthRegistry::new(),
             supervisor: Supervisor::new(lifecycle.clone()),
         };
-        metrics.preregister(&series(settings), &pattern_events(settings));
+        metrics.preregister(&series(settings));
         parts.start_prometheus_files(&metrics);
         let board = GameBoard::new(settings.servers.iter().map(|server| server.tag.clone()));
         parts.start_http(listener, &metrics, &lifecycle, &board);
@@ -160,12 +160,14 @@ fn series(settings: &Settings) -> Vec<ServerSeries> {
         rcon: server.rcon.is_some(),
         prometheus_file: server.prometheus_file.is_some(),
         alerts: server.alerts.rules.keys().copied().collect(),
+        events: pattern_events(settings, &server.tag),
     };
     settings.servers.iter().map(of).collect()
 }
 
-fn pattern_events(settings: &Settings) -> Vec<Arc<str>> {
-    settings.events.patterns.iter().map(|pattern| Arc::clone(&pattern.event)).collect()
+fn pattern_events(settings: &Settings, server: &ServerTag) -> Vec<Arc<str>> {
+    let applies = |pattern: &&PatternSettings| pattern.servers.is_empty() || pattern.servers.contains(server);
+    settings.events.patterns.iter().filter(applies).map(|pattern| Arc::clone(&pattern.event)).collect()
 }
 
 /// What the tasks share.

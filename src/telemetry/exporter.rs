@@ -78,8 +78,8 @@ impl MetricsExporter {
     }
 
     /// Lets the series of the configured servers exist at zero, before anything happens.
-    pub fn preregister(&self, servers: &[ServerSeries], events: &[Arc<str>]) {
-        self.record(|| preregister(servers, events));
+    pub fn preregister(&self, servers: &[ServerSeries]) {
+        self.record(|| preregister(servers));
     }
 
     /// What a scrape reads now, with what the games say of themselves in the same format. Uptime, components and the process are looked at here and nowhere else.
@@ -211,8 +211,9 @@ mod tests {
             rcon: true,
             prometheus_file: false,
             alerts: Vec::new(),
+            events: vec!["boss_fight".into()],
         };
-        exporter.preregister(&[server], &["boss_fight".into()]);
+        exporter.preregister(&[server]);
         let text = scrape(&exporter);
         for series in [
             r#"factorio_isr_events_processed_total{server="prod",event_type="chat"} 0"#,

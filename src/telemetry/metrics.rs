@@ -103,7 +103,7 @@ metrics! {
     SLASH_COMMANDS: Kind::Counter, "factorio_isr_slash_commands_total" ["command", "outcome"], "Slash commands by how they ended.";
     SLASH_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_slash_command_seconds" ["command"], "Seconds a slash command took to be done, the game included.";
 
-    PROMETHEUS_FILE_AGE: Kind::Gauge, "factorio_isr_prometheus_file_age_seconds" ["server"], "Seconds since a mod last rewrote the server's file of metrics.";
+    PROMETHEUS_FILE_AGE: Kind::Gauge, "factorio_isr_prometheus_file_age_seconds" ["server"], "Seconds since a mod last rewrote the server's file of metrics, or since the start where it never did.";
     PROMETHEUS_FILE_DROPPED: Kind::Counter, "factorio_isr_prometheus_file_dropped_total" ["server", "reason"], "What of the file of metrics is not shown, counted at each reading, by reason: invalid, cap, collision.";
 
     TRACE_SPANS: Kind::Counter, "factorio_isr_trace_spans_total" ["outcome"], "Spans for the collector by what became of them: exported, failed, dropped.";

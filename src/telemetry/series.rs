@@ -31,12 +31,14 @@ pub struct ServerSeries {
     pub prometheus_file: bool,
     /// The alerts that are on.
     pub alerts: Vec<AlertKind>,
+    /// The event keys of the patterns that look at its lines.
+    pub events: Vec<Arc<str>>,
 }
 
-/// Creates the series of these servers, and all whose labels are closed. `events` are the event keys of the patterns.
-pub fn preregister(servers: &[ServerSeries], events: &[Arc<str>]) {
+/// Creates the series of these servers, and all whose labels are closed.
+pub fn preregister(servers: &[ServerSeries]) {
     for server in servers {
-        of_server(server, events);
+        of_server(server);
     }
     of_errors(servers.iter().any(|server| server.rcon));
     of_delivery();
@@ -46,10 +48,10 @@ fn label(name: &'static str, value: &str) -> Label {
     Label::new(name, value.to_owned())
 }
 
-fn of_server(server: &ServerSeries, events: &[Arc<str>]) {
+fn of_server(server: &ServerSeries) {
     let tag = || label("server", server.tag.as_str());
     let built_in = EventKind::ALL.iter().map(|kind| kind.as_str());
-    for event in built_in.chain(events.iter().map(AsRef::as_ref)) {
+    for event in built_in.chain(server.events.iter().map(AsRef::as_ref)) {
         counter!(EVENTS_PROCESSED, vec![tag(), label("event_type", event)]).increment(0);
     }
     gauge!(LAST_EVENT, vec![tag()]).increment(0.0);

@@ -13,9 +13,10 @@ use factorio_isr::telemetry::game_metrics::GAME_METRICS;
 use factorio_isr::telemetry::labels;
 use factorio_isr::telemetry::metrics::{self as table, Kind, METRICS};
 use regex::Regex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{DEADLINE, Relay, Site, TOKEN};
+use crate::prometheus::{missing, promtool_of};
 
 const CHAT: u64 = 1001;
 const CLOSED: u64 = 1002;
@@ -42,6 +43,8 @@ struct Busy {
     game: SimRcon,
     site: Site,
     relay: Relay,
+    /// The counters at the last look.
+    counted: Mutex<BTreeMap<String, f64>>,
 }
 
 /// One line of a scrape.
@@ -95,7 +98,7 @@ impl Busy {
         let relay = site.start();
         relay.wait_for("/ready", |status, body| status == 200 && body.contains("\"rcon\":\"healthy\"")).await;
         assert!(sim.wait_for(DEADLINE, |state| state.commands() != &json!([])).await, "the commands are registered");
-        Self { sim, game, site, relay }
+        Self { sim, game, site, relay, counted: Mutex::default() }
     }
 
     fn site(sim: &SimDiscord, game: &SimRcon) -> Site {
@@ -112,7 +115,7 @@ impl Busy {
             file("game.prom"),
             file("deaths.log")
         );
-        let pattern = "[[patterns]]\nid = \"boss\"\nregex = '^BOSS'\nevent = \"boss_fight\"\nexamples = [\"BOSS\"]\n";
+        let pattern = "[[patterns]]\nid = \"boss\"\nregex = '^BOSS'\nevent = \"boss_fight\"\nexamples = [\"BOSS\"]\nservers = [\"prod\"]\n";
         let game = "[game]\ninterval = \"1s\"\nidle_interval = \"1s\"\n[game.series]\ncap = 1\n";
         site.server_with("prod", &format!("default = {CHAT}, joins = {CLOSED}, status = {STATUS}"), &keys)
             .server_with("quiet", &format!("default = {CHAT}"), "")
@@ -158,6 +161,7 @@ impl Busy {
             json!([{ "type": 1, "name": "players", "options": [{ "type": 3, "name": "server", "value": "prod" }] }]);
         self.samples_when(|samples| {
             self.sim.interact(CHAT, PLAYER, "factorio", &options).unwrap();
+            self.sim.dispatch("INTERACTION_CREATE", &command_of_another_version());
             self.sim.say(CHAT, PLAYER, SAID).unwrap();
             sum(samples, name) > 0.0
         })
@@ -165,7 +169,27 @@ impl Busy {
     }
 
     async fn samples_when(&self, suits: impl Fn(&[Sample]) -> bool) -> Vec<Sample> {
-        read(&self.relay.wait_for("/metrics", |_, body| suits(&read(body))).await)
+        let body = self.relay.wait_for("/metrics", |_, body| {
+            let samples = read(body);
+            self.nothing_was_uncounted(&samples);
+            suits(&samples)
+        });
+        read(&body.await)
+    }
+
+    /// A counter that goes down would look like a restart of the program.
+    fn nothing_was_uncounted(&self, samples: &[Sample]) {
+        let mut counted = self.counted.lock().unwrap();
+        let ends = ["_total", "_bucket", "_sum", "_count"];
+        let counts = |sample: &&Sample| ends.iter().any(|end| sample.name.ends_with(end));
+        let mut seen = 0;
+        for sample in samples.iter().filter(counts).filter(|sample| sample.name.starts_with("factorio_isr_")) {
+            let series = format!("{}{:?}", sample.name, sample.labels);
+            let before = counted.insert(series, sample.value);
+            assert!(before.is_none_or(|before| before <= sample.value), "{sample:?} was {before:?}");
+            seen += 1;
+        }
+        assert_eq!(seen, counted.len(), "a counter is gone");
     }
 
     /// Waits until nothing of what `missing` names is missing.
@@ -178,6 +202,22 @@ impl Busy {
         let none = tokio::time::timeout(DEADLINE / 2, none).await;
         assert!(none.is_ok(), "never seen: {:?}", last.lock().unwrap());
     }
+}
+
+/// A call of a command that this version does not have, as Discord may still offer it.
+fn command_of_another_version() -> Value {
+    let user = json!({ "id": "7", "username": PLAYER, "discriminator": "0000" });
+    let member = json!({
+        "user": user, "roles": [], "joined_at": null, "deaf": false, "mute": false, "flags": 0, "permissions": "0",
+    });
+    let call = json!({
+        "id": "8", "application_id": "900", "type": 2, "data": { "id": "9", "name": SAID, "type": 1 },
+        "guild_id": "100", "channel_id": CHAT.to_string(), "member": member, "token": "forged", "version": 1,
+        "locale": "en-US", "entitlements": [], "authorizing_integration_owners": {}, "context": 0,
+        "attachment_size_limit": 1,
+    });
+    serde_json::from_value::<serenity::all::Interaction>(call.clone()).expect("serenity reads it");
+    call
 }
 
 fn sum(samples: &[Sample], family: &str) -> f64 {
@@ -256,6 +296,30 @@ async fn every_metric_is_described_bounded_and_moves() {
         assert!(line.is_none_or(|line| !line.split(' ').next().unwrap().contains(secret)), "{line:?}");
     }
     assert_unique(&samples);
+    let elsewhere = "factorio_isr_events_processed_total{server=\"quiet\",event_type=\"boss_fight\"}";
+    assert!(!text.contains(elsewhere), "a pattern of one server makes series for that one only");
+    if !missing("promtool") {
+        let (said, expected) = promtool_of(&text);
+        assert_eq!(said, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_while_the_relay_stops_is_whole_or_none() {
+    let mut busy = Busy::start().await;
+    let address = busy.relay.address().await;
+    let client = reqwest::Client::new();
+    busy.relay.signal(nix::sys::signal::Signal::SIGTERM);
+    let mut unready = false;
+    // The endpoints go last, so there is something to see, and then nothing.
+    while let Ok(answer) = client.get(format!("{address}/metrics")).send().await {
+        let Ok(text) = answer.text().await else { break };
+        let samples = read(&text);
+        assert!(text.ends_with('\n') && sum(&samples, table::UPTIME) > 0.0, "{text}");
+        unready |= sum(&samples, table::READY) == 0.0;
+    }
+    assert!(unready, "it says that it is not ready any more");
+    assert!(busy.relay.exit().await.success());
 }
 
 /// No series stands there twice: Prometheus would refuse the whole scrape.

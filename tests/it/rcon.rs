@@ -473,8 +473,9 @@ fn commands_reconnects_and_failures_are_counted() {
         rcon: true,
         prometheus_file: false,
         alerts: Vec::new(),
+        events: Vec::new(),
     };
-    exporter.preregister(&[series], &[]);
+    exporter.preregister(&[series]);
     let scrape = || exporter.scrape(&Lifecycle::new().facts(), &HealthRegistry::new().snapshot(), String::new());
     let zero = scrape();
     for series in ["factorio_isr_rcon_reconnects_total", "factorio_isr_rcon_queue_depth"] {
