@@ -113,10 +113,10 @@ pub(super) async fn metrics(
     if method == Method::HEAD {
         return kind.into_response();
     }
-    let write = move || {
+    let write = move |text: &mut String| {
         // First, for it counts what it cuts.
         let games = exporter.record(|| exposition::render(&state.games));
-        exporter.scrape(&state.lifecycle.facts(), &state.health.snapshot(), games)
+        exporter.scrape_into(text, &state.lifecycle.facts(), &state.health.snapshot(), games);
     };
     match scrapes.body(write).await {
         Ok(text) => (kind, text).into_response(),

@@ -82,36 +82,45 @@ impl MetricsExporter {
         self.record(|| preregister(servers));
     }
 
-    /// What a scrape reads now, with what the games say of themselves in the same format. Uptime, components and the process are looked at here and nowhere else.
+    /// What a scrape reads now, with what the games say of themselves in the same format.
     #[must_use]
     pub fn scrape(&self, facts: &LifecycleFacts, states: &States, games: String) -> String {
-        self.record(|| {
-            metrics::gauge!(UPTIME).set(facts.uptime.as_secs_f64());
-            for component in Component::ALL {
-                if let Some(part) = worst_part(states, component) {
-                    let works = f64::from(u8::from(part.state.works()));
-                    metrics::gauge!(COMPONENT_STATUS, "component" => component.as_str()).set(works);
-                }
-            }
-            metrics::gauge!(READY).set(f64::from(u8::from(Readiness::of(facts, states).ready)));
-            self.0.process.collect();
-        });
+        let mut text = String::new();
+        self.scrape_into(&mut text, facts, states, games);
+        text
+    }
+
+    /// The same, behind what `text` has. Uptime, components and the process are looked at here and nowhere else.
+    pub fn scrape_into(&self, text: &mut String, facts: &LifecycleFacts, states: &States, games: String) {
+        self.record(|| self.look_around(facts, states));
         let extension = self.0.extension.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Before the rest is written, for it counts.
         let games = match extension {
             Some(extension) => self.record(|| extension(games)),
             None => games,
         };
-        let mut text = self.0.recorder.inner().render(games.len() + ROOM_FOR_RUNTIME);
+        self.0.recorder.inner().render(text, games.len() + ROOM_FOR_RUNTIME);
         text.extend(runtime::families().iter().map(exposition::written));
         text.push_str(&games);
-        text
+    }
+
+    fn look_around(&self, facts: &LifecycleFacts, states: &States) {
+        metrics::gauge!(UPTIME).set(facts.uptime.as_secs_f64());
+        for component in Component::ALL {
+            if let Some(part) = worst_part(states, component) {
+                let works = f64::from(u8::from(part.state.works()));
+                metrics::gauge!(COMPONENT_STATUS, "component" => component.as_str()).set(works);
+            }
+        }
+        metrics::gauge!(READY).set(f64::from(u8::from(Readiness::of(facts, states).ready)));
+        self.0.process.collect();
     }
 
     /// The value of the only series of this name, as it is scraped.
     #[cfg(test)]
     pub(crate) fn value(&self, name: &str) -> String {
-        let text = self.0.recorder.inner().render(0);
+        let mut text = String::new();
+        self.0.recorder.inner().render(&mut text, 0);
         let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
         line.and_then(|line| line.rsplit(' ').next()).unwrap_or_default().to_owned()
     }
