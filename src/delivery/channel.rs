@@ -279,7 +279,7 @@ impl<'a> Channel<'a> {
             tracing::info!(channel = %self.id, rows = message.rows, reason, "A refused message is sent in parts");
         } else {
             self.shared.stored(|| store.bury(message, reason, now)).await?;
-            tracing::warn!(channel = %self.id, message = message.id, reason, "Discord refuses a notice for good");
+            tracing::warn!(channel = %self.id, notice = message.id, reason, "Discord refuses a notice for good");
         }
         Ok(Duration::ZERO)
     }
