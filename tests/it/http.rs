@@ -50,12 +50,12 @@ impl Games for NoGames {
 }
 
 /// A served state, and its hands.
-struct Served {
-    base: String,
+pub struct Served {
+    pub base: String,
     lifecycle: Lifecycle,
-    health: HealthRegistry,
-    cancel: CancellationToken,
-    server: JoinHandle<anyhow::Result<()>>,
+    pub health: HealthRegistry,
+    pub cancel: CancellationToken,
+    pub server: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Served {
@@ -77,6 +77,7 @@ impl Served {
             errors: RecentErrors::default(),
             metrics: metrics.is_some(),
         });
+        tokio::spawn(page.clone().run(cancel.clone()));
         let state = HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics, games, page };
         let server = tokio::spawn(serve(listener, state, cancel.clone()));
         Self { base, lifecycle, health, cancel, server }
@@ -87,7 +88,7 @@ impl Served {
     }
 
     /// Everything works.
-    async fn well() -> Self {
+    pub async fn well() -> Self {
         let served = Self::with_metrics().await;
         served.lifecycle.mark_live();
         served.lifecycle.mark_initialised();
@@ -97,7 +98,7 @@ impl Served {
         served
     }
 
-    async fn ask(&self, method: Method, path: &str, accept: &str) -> Response {
+    pub async fn ask(&self, method: Method, path: &str, accept: &str) -> Response {
         let request = Client::new().request(method, format!("{}{path}", self.base)).header("accept", accept);
         request.timeout(Duration::from_secs(10)).send().await.unwrap()
     }

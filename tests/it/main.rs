@@ -31,6 +31,7 @@ mod sessions;
 mod sim;
 mod status;
 mod status_leaving;
+mod status_page;
 mod store;
 mod tail;
 mod traces;

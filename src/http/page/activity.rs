@@ -85,10 +85,10 @@ fn backlog(pulse: &PulseView) -> Tile<'_> {
 
 fn latency(pulse: &PulseView) -> Tile<'_> {
     let (value, unit, below) = match pulse.relay {
-        Some(relay) => (short(relay.p50), "median", format!("99 % within {}, from line to Discord", short(relay.p99))),
+        Some(relay) => (short(relay.p50), "median", format!("99 % within {}", short(relay.p99))),
         None => ("–".to_owned(), "", "nothing delivered in five minutes".to_owned()),
     };
-    Tile { title: "Latency", value, unit, below, curve: Some(&pulse.curves.relay), state: "" }
+    Tile { title: "Latency, line to Discord", value, unit, below, curve: Some(&pulse.curves.relay), state: "" }
 }
 
 fn rcon(pulse: &PulseView) -> Tile<'_> {
