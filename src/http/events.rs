@@ -54,10 +54,17 @@ fn too_many() -> Response {
     close_after(([(header::RETRY_AFTER, ASK_AGAIN)], answer).into_response())
 }
 
+/// The last one tells of the stop.
 fn messages(viewer: Viewer, stop: CancellationToken) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold((viewer, stop), async |(mut viewer, stop)| {
-        let sent = stop.run_until_cancelled(viewer.next()).await??;
-        let event = Event::default().event("update").id(sent.id).data(&*sent.message);
-        Some((Ok(event), (viewer, stop)))
+    stream::unfold(Some(viewer), move |viewer| {
+        let stop = stop.clone();
+        async move {
+            let mut viewer = viewer?;
+            let (sent, viewer) = match stop.run_until_cancelled(viewer.next()).await {
+                Some(sent) => (sent?, Some(viewer)),
+                None => (viewer.catch_up(), None),
+            };
+            Some((Ok(Event::default().event("update").id(sent.id).data(&*sent.message)), viewer))
+        }
     })
 }

@@ -52,7 +52,7 @@ impl Games for NoGames {
 /// A served state, and its hands.
 pub struct Served {
     pub base: String,
-    lifecycle: Lifecycle,
+    pub lifecycle: Lifecycle,
     pub health: HealthRegistry,
     pub cancel: CancellationToken,
     pub server: JoinHandle<anyhow::Result<()>>,

@@ -15,7 +15,7 @@ pub(super) fn headline(facts: &LifecycleFacts, readiness: &Readiness) -> String 
         format!("<div id=\"headline\" class=\"{state}\" role=\"status\">{}<div><h1>{words}</h1><ul>", mark(state));
     let said = readiness.reasons.iter().map(|reason| for_operators(reason, readiness).to_owned());
     let dead = facts.dead_because().filter(|_| facts.fallen.is_some() || facts.marked_live);
-    for reason in dead.into_iter().chain(said) {
+    for reason in dead.into_iter().chain(said).chain(to_look_at(readiness)) {
         put(&mut html, format_args!("<li>{}</li>", escape(&reason)));
     }
     html + "</ul></div></div>"
@@ -35,6 +35,14 @@ fn verdict(facts: &LifecycleFacts, readiness: &Readiness) -> (&'static str, &'st
     } else {
         ("degraded", "Working, with something to look at")
     }
+}
+
+/// The components that work, but not as they should, while no reason says more.
+fn to_look_at(readiness: &Readiness) -> Option<String> {
+    let wrong = |component: &Component| readiness.details.contains_key(component.as_str());
+    let named = |component| format!("{} ({})", title(component), readiness.components[component.as_str()]);
+    let names: Vec<String> = Component::ALL.into_iter().filter(wrong).map(named).collect();
+    (readiness.reasons.is_empty() && !names.is_empty()).then(|| names.join(", "))
 }
 
 /// A reason of the readiness answer in words.

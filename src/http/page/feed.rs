@@ -186,7 +186,8 @@ impl Viewer {
         Some(Sent { id: self.page.id(news.latest), message: Arc::clone(&news.message) })
     }
 
-    fn catch_up(&mut self) -> Sent {
+    /// What changed up to now: the last word before a stream ends.
+    pub(in crate::http) fn catch_up(&mut self) -> Sent {
         let mut changes = self.page.changes();
         changes.take(&self.page.0.sources);
         let message = changes.since(self.seen);

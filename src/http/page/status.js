@@ -102,12 +102,13 @@
     document.title = headline ? `${headline.textContent} · factorio-isr` : "factorio-isr";
   }
 
-  function lost() {
+  // A relay that refuses is there: too many look already.
+  function lost(what) {
     if (lostSince === null) lostSince = now() - (performance.now() - heard);
     root.classList.add("stale");
     link.className = "lost";
-    say(said, `Connection lost since ${new Date(lostSince).toISOString().slice(11, 19)} UTC`);
-    document.title = "Connection lost · factorio-isr";
+    say(said, `${what} since ${new Date(lostSince).toISOString().slice(11, 19)} UTC`);
+    document.title = `${what} · factorio-isr`;
     countOn();
   }
 
@@ -117,9 +118,10 @@
     stream = new EventSource(`/events?seen=${encodeURIComponent(seen)}`);
     stream.addEventListener("update", update);
     stream.addEventListener("error", () => {
-      lost();
       // One that broke comes back by itself, one that was refused does not.
-      if (stream.readyState === EventSource.CLOSED) retry = setTimeout(open, RETRY);
+      const refused = stream.readyState === EventSource.CLOSED;
+      lost(refused ? "Live updates are refused" : "Connection lost");
+      if (refused) retry = setTimeout(open, RETRY);
     });
   }
 
@@ -132,10 +134,8 @@
   function tick() {
     if (document.hidden) return;
     if (stream && stream.readyState !== EventSource.CLOSED && performance.now() - heard > SILENCE) {
-      lost();
-      const since = lostSince;
+      lost("Connection lost");
       open();
-      lostSince = since;
     }
     countOn();
   }

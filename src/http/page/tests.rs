@@ -1,8 +1,11 @@
 use std::time::Duration;
 
+use tracing_subscriber::layer::SubscriberExt as _;
+
 use super::*;
 use crate::domain::ServerTag;
 use crate::health::{Component, HealthRegistry, Lifecycle};
+use crate::telemetry::pulse::PulseView;
 use crate::telemetry::{Pulse, RecentErrors};
 
 /// Games that are told to the page.
@@ -58,7 +61,7 @@ fn the_headline_says_how_it_is() {
     discord.healthy();
     assert!(headline().contains("<h1>All is well</h1>"));
     discord.degraded("slow");
-    assert!(headline().contains("<h1>Working, with something to look at</h1>"));
+    assert!(headline().contains("<h1>Working, with something to look at</h1><ul><li>Discord (degraded)</li>"));
     discord.unhealthy("refused");
     assert!(headline().contains("<h1>Not ready</h1>"));
     life.mark_stopping();
@@ -180,7 +183,7 @@ fn nobody_waits_for_a_page_of_a_thousand_servers() {
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
     let (trouble, rest) = page.split_once("<details").unwrap();
     assert!(trouble.contains("id=\"s-server-0500\"") && !trouble.contains("id=\"s-server-0499\""), "first");
-    assert!(rest.starts_with(" id=\"fold\"><summary"), "folded");
+    assert!(rest.starts_with(" id=\"fold\"><summary") && !page.contains("class=\"few\""), "folded");
     assert!(trouble.contains(">1 of 1\u{202f}000 to look at<"));
 }
 
@@ -192,4 +195,32 @@ fn nothing_on_the_page_is_inline_or_from_elsewhere() {
     }
     assert_eq!(page.matches("<script").count(), 1);
     assert!(page.contains("<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>"));
+}
+
+#[test]
+fn an_outage_of_days_is_told_in_days_and_with_every_notice() {
+    let pulse = PulseView { depth: 1_234_567.0, oldest: Duration::from_hours(75), ..PulseView::default() };
+    let tiles = activity::tiles(&pulse);
+    assert!(tiles.contains("<b>1\u{202f}234\u{202f}567</b> notices"), "{tiles}");
+    assert!(tiles.contains("the oldest waits 3 d 3 h") && tiles.contains("class=\"tile degraded\""), "{tiles}");
+}
+
+#[test]
+fn the_last_failures_stand_with_their_place_reason_and_count() {
+    let sources = sources(&[]);
+    let subscriber = tracing_subscriber::registry().with(sources.errors.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..3 {
+            tracing::error!(target: "factorio_isr::delivery", channel = 1001, reason = "<b>no", "Discord refuses");
+        }
+    });
+    let errors = part(&sources, "errors");
+    for said in [
+        "<li class=\"unhealthy\">",
+        "<span class=\"state\">error</span> <b>Delivery</b> Discord refuses <code>channel 1001</code>",
+        "<p class=\"why\">&lt;b&gt;no</p>",
+        ">3 times</span>",
+    ] {
+        assert!(errors.contains(said), "{said}: {errors}");
+    }
 }

@@ -3,6 +3,7 @@
 use factorio_isr::sim::discord::{Fault, FaultKind};
 use serde_json::{Value, json};
 
+use super::Events;
 use super::devtools::{Tab, installed};
 use super::program::{chat, discord, spoil};
 use crate::harness::{Relay, Site};
@@ -72,9 +73,9 @@ async fn what_the_reader_has_selected_focused_and_unfolded_stays_so() {
     watched.tab.text_with("#trouble", "prod-console.log").await;
     watched.tab.text_with("#errors", "The log is not read").await;
     watched.tab.text_with("h1", "Not ready").await;
-    let held = "[document.activeElement.getAttribute('href'), String(getSelection()),
+    let kept = "[document.activeElement.getAttribute('href'), String(getSelection()),
                  document.querySelector('#fold').open, scrollY, kept.isConnected]";
-    assert_eq!(watched.tab.value(held).await, json!(["/ready", "Discord", false, 123, true]));
+    assert_eq!(watched.tab.value(kept).await, json!(["/ready", "Discord", false, 123, true]));
     std::fs::remove_dir(watched.site.console_log("prod")).unwrap();
     watched.site.append("prod", "");
     watched.tab.until("document.querySelectorAll('#trouble > li').length", |count| *count == 0).await;
@@ -122,7 +123,41 @@ async fn a_tab_that_nobody_looks_at_asks_for_nothing() {
     watched.relay.wait_for("/metrics", viewers(1)).await;
 }
 
-/// Expressions that are true of a page whose text fits and can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_with_a_wrong_clock_sees_right_times() {
+    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let wrong = "{ const right = Date.now; Date.now = () => right() - 3 * 86400000; }";
+    watched.tab.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": wrong})).await;
+    watched.tab.go(&watched.base.clone()).await;
+    watched.tab.text_with("#said", "Live").await;
+    let ages = "[...document.querySelectorAll('time')].map((time) => time.innerText)";
+    let live = |ages: &Value| ages.as_array().unwrap().iter().all(|age| age.as_str().unwrap().starts_with("for "));
+    let ages = watched.tab.until(ages, live).await;
+    assert!(!ages.to_string().contains(" d "), "{ages}");
+    assert!(ages.to_string().contains(" s"), "none is from the days to come either: {ages}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_finds_no_seat_says_so_and_takes_the_first_that_is_free() {
+    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    watched.tab.go("about:blank").await;
+    let mut others = Vec::new();
+    loop {
+        let answer = Events::ask(&watched.base, "").await;
+        if answer.status() != 200 {
+            break;
+        }
+        others.push(answer);
+    }
+    watched.tab.go(&watched.base.clone()).await;
+    watched.tab.text_with("#said", "Live updates are refused since ").await;
+    watched.tab.text_with("h1", "All is well").await;
+    drop(others);
+    watched.tab.text_with("#said", "Live").await;
+    watched.tab.until("document.documentElement.className", |class| class == "").await;
+}
+
+/// True of a page that is not wider than its window.
 const FITS: &str = "document.scrollingElement.scrollWidth <= innerWidth";
 
 /// The least contrast (WCAG) of a text with what is behind it, over all elements with text of their own.

@@ -1,4 +1,4 @@
-//! A headless Chromium, driven over its DevTools protocol.
+//! A headless Chromium, driven over the protocol of its developer tools.
 
 use std::io::BufReader;
 use std::process::{Child, Command, Stdio};
@@ -75,7 +75,7 @@ impl Tab {
             .unwrap();
         let errors = BufReader::new(browser.stderr.take().unwrap());
         let address = within(tokio::task::spawn_blocking(move || address_in(errors))).await.unwrap();
-        let (socket, _) = within(connect_async(address)).await.unwrap();
+        let (socket, _) = within(Box::pin(connect_async(address))).await.unwrap();
         let mut tab = Self { browser, socket, session: Value::Null, calls: 0, heard: Vec::new(), _profile: profile };
         let target = tab.call("Target.createTarget", json!({"url": "about:blank"})).await;
         let attach = json!({"targetId": target["targetId"], "flatten": true});

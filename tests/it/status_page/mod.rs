@@ -75,9 +75,9 @@ impl Events {
     /// The next event; `None` where the stream ends.
     async fn next(&mut self) -> Option<Update> {
         loop {
-            if let Some((event, rest)) = self.unread.split_once("\n\n") {
-                let lines: Vec<String> = event.lines().map(str::to_owned).collect();
-                self.unread = rest.to_owned();
+            if let Some(end) = self.unread.find("\n\n") {
+                let event: String = self.unread.drain(..end + 2).collect();
+                let lines: Vec<&str> = event.lines().collect();
                 let field = |name: &str| lines.iter().find_map(|line| line.strip_prefix(name));
                 if let (Some(id), Some(data)) = (field("id: "), field("data: ")) {
                     let update = Update { id: id.to_owned(), data: serde_json::from_str(data).unwrap() };

@@ -109,10 +109,12 @@ async fn viewers_see_the_stop_and_do_not_delay_it() {
     let discord = discord().await;
     let site = Site::new(&discord.base_url()).server("prod", CHAT);
     let (mut relay, _, mut events) = watched(&site).await;
+    events.part_with("pulse", "Lines read").await;
     relay.signal(Signal::SIGTERM);
     let begun = Instant::now();
     while events.next().await.is_some() {}
     let status = relay.exit().await;
+    assert!(events.shown["headline"].contains("<h1>Stopping</h1>"), "{}", events.shown["headline"]);
     assert!(status.success(), "{status}: {}", relay.output().text());
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert!(!relay.output().text().contains("Not done in time"), "{}", relay.output().text());
