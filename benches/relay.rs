@@ -99,6 +99,7 @@ fn parse_rate(criterion: &mut Criterion) {
         start: Position::default(),
         end: Position { generation: 1, offset: end, ..Position::default() },
         items,
+        trace: None,
     };
     let mut group = criterion.benchmark_group("rates");
     group.throughput(Throughput::Elements(1000));

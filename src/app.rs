@@ -67,9 +67,7 @@ pub async fn run(loaded: Loaded) -> ExitCode {
             ExitCode::FAILURE
         }
     };
-    if let Some(traces) = traces {
-        traces.flush(FLUSHING).await;
-    }
+    flush(traces).await;
     code
 }
 
@@ -78,6 +76,13 @@ pub(crate) fn observe(settings: &Settings) -> anyhow::Result<Option<Traces>> {
     let traces = settings.traces.enabled.then(|| Traces::start(&settings.traces)).transpose()?;
     logging::init(&settings.log, traces.as_ref())?;
     Ok(traces)
+}
+
+/// Sends the last spans.
+pub(crate) async fn flush(traces: Option<Traces>) {
+    if let Some(traces) = traces {
+        traces.flush(FLUSHING).await;
+    }
 }
 
 async fn start(settings: &Settings) -> anyhow::Result<(Relay, impl Stream<Item = Signal>)> {

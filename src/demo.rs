@@ -2,6 +2,8 @@
 
 mod past;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +13,7 @@ use anyhow::Context as _;
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Relay;
+use crate::app::{self, Relay};
 use crate::config::{self, Environment};
 use crate::domain::SystemClock;
 use crate::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild, SimRole};
@@ -21,7 +23,6 @@ use crate::sim::rcon::{Game, Surface};
 use crate::sim::story::{DEMO_PATTERNS, Place, Story, play};
 use crate::store::Store;
 use crate::supervisor::signals;
-use crate::telemetry::logging;
 
 /// The token the stand-in expects: any text would do.
 const TOKEN: &str = "demo-token";
@@ -49,8 +50,8 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
     let games = games(folder.path(), &feed).await.context("No port for a simulated RCON")?;
 
     let rcon = games.each_ref().map(|game| game.rcon().address().port());
-    let settings = settings(folder.path(), &discord.base_url(), rcon)?;
-    logging::init(&settings.log, None)?;
+    let settings = settings(folder.path(), &discord.base_url(), rcon, tracing_variables())?;
+    let traces = app::observe(&settings)?;
     let signals = signals::listen().context("Cannot listen for signals")?;
     remember(&settings).await?;
     let curtain = CancellationToken::new();
@@ -64,6 +65,7 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
     curtain.cancel();
     telling.await.context("The story broke off")?.context("A simulated server cannot go on")?;
     discord.stop().await;
+    app::flush(traces).await;
     Ok(code)
 }
 
@@ -239,10 +241,22 @@ fn quoted(path: &Path) -> String {
     toml_edit::Value::from(path.display().to_string()).to_string()
 }
 
-fn settings(folder: &Path, api_base: &str, rcon: [u16; 2]) -> anyhow::Result<config::Settings> {
+/// What of the environment the demo listens to: whether traces go out, and where to. It has no need of secrets.
+fn tracing_variables() -> BTreeMap<String, String> {
+    let is_one = |name: &str| name.starts_with("OTEL_") || ["TRACES_ENABLED", "JAEGER_AGENT_HOST"].contains(&name);
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).filter(|(name, _)| is_one(name)).collect()
+}
+
+fn settings(
+    folder: &Path,
+    api_base: &str,
+    rcon: [u16; 2],
+    vars: BTreeMap<String, String>,
+) -> anyhow::Result<config::Settings> {
     let path = folder.join("config.toml");
     std::fs::write(&path, configuration(folder, api_base, rcon)).context("Cannot write the configuration")?;
-    let env = Environment { vars: std::collections::BTreeMap::new(), secrets_dir: folder.join("no-secrets") };
+    let env = Environment { vars, secrets_dir: folder.join("no-secrets") };
     Ok(config::load(&path, &env)?.settings)
 }
 
@@ -253,7 +267,7 @@ mod tests {
     #[test]
     fn the_configuration_of_the_demo_is_valid() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path(), "http://127.0.0.1:8090", [27_015, 27_016]).unwrap();
+        let settings = settings(folder.path(), "http://127.0.0.1:8090", [27_015, 27_016], BTreeMap::new()).unwrap();
         let ports: Vec<u16> = settings.servers.iter().filter_map(|server| Some(server.rcon.as_ref()?.port)).collect();
         assert_eq!(ports, [27_015, 27_016]);
         assert!(crate::events::EventRules::new(&settings.events).is_ok());

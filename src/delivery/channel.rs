@@ -12,10 +12,13 @@ use super::gate::Pass;
 use super::plan::{Draft, Plan, Rules, plan};
 use super::shared::Shared;
 use super::sink::{Attachment, Outcome, OutgoingMessage, Refusal, RetryScope};
+use super::traced;
+use super::waits::{Cause, Waits};
 use crate::domain::{ChannelId, Lane};
 use crate::health::Component;
 use crate::store::{NewMessage, OutboxRow, StoredMessage};
 use crate::telemetry::metrics::{DELIVERIES, ErrorType, RELAY_LATENCY, RETRIES, ROWS_PER_MESSAGE};
+use crate::telemetry::traces::{self, Recording};
 
 /// Rows read at a time, at least.
 const ROWS_PER_PAGE: u32 = 1000;
@@ -28,21 +31,26 @@ pub(crate) struct Channel<'a> {
     shared: &'a Shared,
     id: ChannelId,
     failures: u32,
+    /// What held it up, and what holds it up next.
+    waits: Waits,
+    cause: Cause,
     /// Messages that certainly did not arrive yet, whatever the database must assume after a crash.
     unsent: BTreeSet<i64>,
 }
 
 impl<'a> Channel<'a> {
     pub(crate) fn new(shared: &'a Shared, id: ChannelId) -> Self {
-        Self { shared, id, failures: 0, unsent: BTreeSet::new() }
+        Self { shared, id, failures: 0, waits: Waits::default(), cause: Cause::RateLimit, unsent: BTreeSet::new() }
     }
 
     /// Sends until nothing is left or the worker is to stop.
     pub(crate) async fn drain(mut self) -> anyhow::Result<ChannelId> {
         while let Some(rest) = self.step().await? {
+            let from = self.shared.clock.now();
             if !self.shared.rest(rest).await {
                 break;
             }
+            self.waits.note(self.cause, from, self.shared.clock.now());
         }
         Ok(self.id)
     }
@@ -50,47 +58,79 @@ impl<'a> Channel<'a> {
     /// One attempt at the next message. Answers how long the channel rests; `None` when there is nothing to send.
     async fn step(&mut self) -> anyhow::Result<Option<Duration>> {
         // The message is chosen behind the gate, so that what waited there goes as it is best said now.
+        let from = self.shared.clock.now();
         let Some(pass) = self.shared.pass().await else { return Ok(None) };
-        let Some(message) = self.next_message().await? else { return Ok(None) };
+        self.waits.note(self.shared.closed_for(), from, self.shared.clock.now());
+        let Some((lane, message)) = self.next_message().await? else { return Ok(None) };
+        let span = self.begin_span(&message, lane).await?;
+        let attempt = Box::pin(self.attempt(&pass, &message, span.as_ref()));
+        traces::within(span.as_ref(), attempt).await.map(Some)
+    }
+
+    /// The span of an attempt; `None` while nobody traces, which then asks the database nothing.
+    async fn begin_span(&self, message: &StoredMessage, lane: Lane) -> anyhow::Result<Option<Recording>> {
+        if !traces::on() {
+            return Ok(None);
+        }
+        let Shared { store, clock, .. } = self.shared;
+        let origins = self.shared.stored(|| store.origins(message.id, traces::MAX_LINKS)).await?;
+        let span = traced::sending(message, lane, &origins);
+        if let Some(span) = &span {
+            traced::waited(span, origins.waiting_since, clock.now(), self.shared.started, &self.waits);
+        }
+        Ok(span)
+    }
+
+    /// Answers how long the channel rests then.
+    async fn attempt(
+        &mut self,
+        pass: &Pass<'_>,
+        message: &StoredMessage,
+        span: Option<&Recording>,
+    ) -> anyhow::Result<Duration> {
         let first_attempt = (!self.unsent.contains(&message.id)).then_some(message.first_attempt_at);
-        let Some(outcome) = self.send(&pass, &message, first_attempt).await? else { return Ok(Some(Duration::ZERO)) };
+        let outcome = self.send(pass, message, first_attempt).await?;
+        if let Some(span) = span {
+            traced::attempted(span, outcome.as_ref());
+        }
+        let Some(outcome) = outcome else { return Ok(Duration::ZERO) };
         self.unsent.remove(&message.id);
-        let rest = match outcome {
+        self.cause = cause_of(&outcome);
+        Ok(match outcome {
             Outcome::Delivered { message_id, rest } => {
-                self.shared.reachable(&pass);
-                self.delivered(&message, message_id).await?;
+                self.shared.reachable(pass);
+                self.delivered(message, message_id).await?;
                 rest.unwrap_or_default()
             }
             Outcome::Retry { after, scope, error, reason, uncertain } => {
-                let rest = self.retry(&pass, scope, after, error, &reason);
+                let rest = self.retry(pass, scope, after, error, &reason);
                 let maybe_there = first_attempt.or(uncertain.then_some(message.first_attempt_at));
-                self.postpone(&message, maybe_there, &reason).await?;
+                self.postpone(message, maybe_there, &reason).await?;
                 rest
             }
             Outcome::Gone { reason } => {
-                self.shared.reachable(&pass);
-                self.post_anew(&message, &reason).await?
+                self.shared.reachable(pass);
+                self.post_anew(message, &reason).await?
             }
             Outcome::Rejected { refusal, error, reason } => {
-                self.shared.reachable(&pass);
+                self.shared.reachable(pass);
                 self.shared.count_failure(error);
                 ::metrics::counter!(DELIVERIES, "outcome" => "rejected").increment(1);
                 match refusal {
-                    Refusal::Channel => self.park(&message, first_attempt, &reason).await?,
-                    Refusal::Payload => self.refused(&message, &reason).await?,
+                    Refusal::Channel => self.park(message, first_attempt, &reason).await?,
+                    Refusal::Payload => self.refused(message, &reason).await?,
                 }
             }
-        };
-        Ok(Some(rest))
+        })
     }
 
     /// What is under way, else what waits; alerts first.
-    async fn next_message(&mut self) -> anyhow::Result<Option<StoredMessage>> {
+    async fn next_message(&mut self) -> anyhow::Result<Option<(Lane, StoredMessage)>> {
         let Shared { store, clock, .. } = self.shared;
         for lane in Lane::ALL {
             let open = self.shared.stored(|| store.open_message(self.id, lane)).await?;
-            if open.is_some() {
-                return Ok(open);
+            if let Some(open) = open {
+                return Ok(Some((lane, open)));
             }
             let Some(Draft { content, filename, mentions, rows, last_row, edits }) = self.draft(lane).await? else {
                 continue;
@@ -98,7 +138,7 @@ impl<'a> Channel<'a> {
             let message = NewMessage { channel: self.id, lane, content, filename, mentions, rows, last_row, edits };
             let message = self.shared.stored(|| store.assign(&message, clock.now())).await?;
             self.unsent.insert(message.id);
-            return Ok(Some(message));
+            return Ok(Some((lane, message)));
         }
         Ok(None)
     }
@@ -192,6 +232,7 @@ impl<'a> Channel<'a> {
         let now = self.shared.clock.now();
         let read_at = self.shared.stored(|| self.shared.store.delivered(message, discord_id, now)).await?;
         self.works();
+        self.waits.settle();
         ::metrics::counter!(DELIVERIES, "outcome" => "delivered").increment(1);
         ::metrics::histogram!(ROWS_PER_MESSAGE).record(message.rows as f64);
         for (read_at, rows) in read_at {
@@ -299,5 +340,13 @@ impl<'a> Channel<'a> {
     fn tell(&self, trouble: &str) {
         let part = self.shared.health.part(Component::Delivery, &self.id.to_string());
         part.degraded(format!("channel {}: {trouble}", self.id));
+    }
+}
+
+/// Why the channel rests behind it.
+fn cause_of(outcome: &Outcome) -> Cause {
+    match outcome {
+        Outcome::Delivered { .. } | Outcome::Gone { .. } => Cause::RateLimit,
+        Outcome::Retry { error, .. } | Outcome::Rejected { error, .. } => Cause::of(*error),
     }
 }

@@ -12,6 +12,8 @@ mod plan_tests;
 mod schedule;
 mod shared;
 mod sink;
+mod traced;
+mod waits;
 mod worker;
 
 pub use schedule::Schedule;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::gate::{Gate, Pass};
 use super::schedule::Schedule;
 use super::sink::NoticeSink;
+use super::waits::Cause;
 use crate::config::settings::RelaySettings;
 use crate::domain::{ChannelId, Clock};
 use crate::health::{Component, ComponentHandle, HealthRegistry};
@@ -41,6 +42,10 @@ pub(crate) struct Shared {
     outbox: ComponentHandle,
     parked: Mutex<BTreeSet<ChannelId>>,
     unreachable_since: Mutex<Option<Timestamp>>,
+    /// When this run of the worker began.
+    pub(crate) started: Timestamp,
+    /// Why the gate was closed last.
+    closed_for: Mutex<Cause>,
     /// Whether the operator was told that sending rests because of too many refusals.
     resting: AtomicBool,
 }
@@ -61,6 +66,7 @@ impl Shared {
         outbox.healthy();
         forget_channels(&health);
         begin_series();
+        let started = clock.now();
         Self {
             store,
             sink,
@@ -75,6 +81,8 @@ impl Shared {
             outbox,
             parked: Mutex::default(),
             unreachable_since: Mutex::default(),
+            started,
+            closed_for: Mutex::new(Cause::Outage),
             resting: AtomicBool::new(false),
         }
     }
@@ -127,6 +135,7 @@ impl Shared {
     /// Discord, or the way to it, failed for all channels.
     pub(crate) fn unreachable(&self, pass: &Pass<'_>, after: Option<Duration>, error: ErrorType, reason: &str) {
         self.gate.close(pass, after);
+        self.note_closed(Cause::of(error));
         let mut since = self.unreachable_since.lock().unwrap_or_else(PoisonError::into_inner);
         let first = since.is_none();
         let from = since.get_or_insert_with(|| self.clock.now()).strftime("%FT%TZ");
@@ -142,10 +151,20 @@ impl Shared {
         }
     }
 
+    /// Why whoever waits at the gate, or did, waits.
+    pub(crate) fn closed_for(&self) -> Cause {
+        *self.closed_for.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_closed(&self, cause: Cause) {
+        *self.closed_for.lock().unwrap_or_else(PoisonError::into_inner) = cause;
+    }
+
     /// Counts a failed attempt.
     pub(crate) fn count_failure(&self, error: ErrorType) {
         count_error(Component::Delivery.as_str(), error);
         if self.gate.note(error) && !self.resting.swap(true, Ordering::Relaxed) {
+            self.note_closed(Cause::Refused);
             self.delivery.degraded("all sending rests for up to ten minutes: Discord refused too many requests");
             tracing::error!("Sending rests before Discord bans this address for too many refused requests");
         }

@@ -103,6 +103,13 @@ impl Rest {
         &self.base
     }
 
+    /// Host and port of the API, or of what stands before it.
+    pub(crate) fn peer(&self) -> (String, u16) {
+        let url = Url::parse(&self.base).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default().to_owned();
+        (host, url.and_then(|url| url.port_or_known_default()).unwrap_or_default())
+    }
+
     /// The client underneath, for serenity's requests.
     pub(crate) fn http(&self) -> Client {
         self.http.clone()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use opentelemetry::KeyValue;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serenity::builder::{CreateAllowedMentions, CreateAttachment, CreateMessage, EditMessage};
@@ -17,6 +18,7 @@ use crate::config::settings::DiscordSettings;
 use crate::delivery::{NoticeSink, Outcome, OutgoingMessage, RetryScope};
 use crate::domain::{ChannelId, Mentions};
 use crate::telemetry::metrics::ErrorType;
+use crate::telemetry::traces;
 
 use super::error_class::{classify, is_gone};
 use super::rest::{Answer, Rest, Unanswered};
@@ -101,24 +103,46 @@ impl DiscordSink {
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Outcome {
+        self.note_request("POST", "/channels/{channel}/messages");
         let path = format!("/channels/{}/messages", message.channel);
         match self.rest.post(&path, &payload(message), message.attachment.as_ref()).await {
-            Ok(answer) => classify(message.channel, answer.status, &answer.headers, &answer.body),
+            Ok(answer) => {
+                note_status(&answer);
+                classify(message.channel, answer.status, &answer.headers, &answer.body)
+            }
             Err(error) => unanswered(&error),
         }
     }
 
     /// Replaces the text of a message; pings nobody, and may be repeated.
     async fn edit(&self, message: &OutgoingMessage, id: u64) -> Outcome {
+        self.note_request("PATCH", "/channels/{channel}/messages/{message}");
         let path = format!("/channels/{}/messages/{id}", message.channel);
         let text = EditMessage::new().content(message.content.as_str()).allowed_mentions(CreateAllowedMentions::new());
         match self.rest.patch(&path, &text, None).await {
             Ok(answer) if is_gone(answer.status, &answer.body) => {
+                note_status(&answer);
                 Outcome::Gone { reason: "the message was deleted".to_owned() }
             }
-            Ok(answer) => classify(message.channel, answer.status, &answer.headers, &answer.body),
+            Ok(answer) => {
+                note_status(&answer);
+                classify(message.channel, answer.status, &answer.headers, &answer.body)
+            }
             Err(error) => unanswered(&error),
         }
+    }
+
+    /// The request that is about to be made, for the span of the attempt.
+    fn note_request(&self, method: &'static str, path: &'static str) {
+        traces::annotate(|| {
+            let (host, port) = self.rest.peer();
+            [
+                KeyValue::new("http.request.method", method),
+                KeyValue::new("url.template", path),
+                KeyValue::new("server.address", host),
+                KeyValue::new("server.port", i64::from(port)),
+            ]
+        });
     }
 
     /// The id of `message` in its channel, `None` when it is not there.
@@ -202,6 +226,10 @@ impl Listed {
             && self.content.trim() == message.content.trim()
             && self.attachments.iter().map(|file| file.filename.as_str()).eq(file)
     }
+}
+
+fn note_status(answer: &Answer) {
+    traces::annotate(|| [KeyValue::new("http.response.status_code", i64::from(answer.status.as_u16()))]);
 }
 
 fn payload(message: &OutgoingMessage) -> CreateMessage {

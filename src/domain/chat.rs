@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ChannelId, ServerTag};
+use super::{ChannelId, ServerTag, TraceContext};
 
 /// What chat from Discord begins with in the game, behind any colour. A line of the server that begins so is our own,
 /// come back through the log, and goes nowhere.
@@ -35,6 +35,8 @@ pub struct NewChat {
     pub lines: Vec<String>,
     /// When it was written: the time to live counts from here.
     pub written_at: Timestamp,
+    /// What it comes from, where that is traced.
+    pub trace: Option<TraceContext>,
 }
 
 /// A piece of a [`ChatTemplate`].

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::ServerTag;
+use super::{ServerTag, TraceContext};
 
 /// Which of a server's logs a line stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,6 +164,8 @@ pub struct LineBatch {
     pub end: Position,
     /// The lines, in order.
     pub items: Vec<LogItem>,
+    /// The reading of it, where that is traced.
+    pub trace: Option<TraceContext>,
 }
 
 #[cfg(test)]

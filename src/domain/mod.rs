@@ -11,6 +11,7 @@ mod notice;
 mod server_tag;
 pub mod sessions;
 mod status_template;
+mod trace;
 mod words;
 
 pub use alert::AlertKind;
@@ -22,4 +23,5 @@ pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, 
 pub use notice::{ChannelId, Lane, Mentions, Notice};
 pub use server_tag::{InvalidServerTag, ServerTag};
 pub use status_template::{StatusPart, StatusTemplate, StatusTemplateError};
+pub use trace::{InvalidTraceContext, TraceContext};
 pub use words::Words;

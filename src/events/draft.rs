@@ -45,11 +45,14 @@ pub(super) struct Drafts<'s> {
     happenings: Vec<Happening>,
     /// Whether the last happening takes more lines.
     happening_open: bool,
+    /// The offset just behind the line that is read.
+    pub(super) line_end: u64,
 }
 
 #[derive(Debug)]
 struct Draft {
     notice: Notice,
+    line_end: u64,
     more: Vec<String>,
     capped: bool,
 }
@@ -92,6 +95,7 @@ impl<'s> Drafts<'s> {
             chats: Vec::new(),
             happenings: Vec::new(),
             happening_open: false,
+            line_end: 0,
         }
     }
 
@@ -183,7 +187,7 @@ impl<'s> Drafts<'s> {
         let (channel, lane, event) = (to.channel, to.lane, Arc::clone(&to.event));
         let notice =
             Notice { server, channel, lane, event, content, plain, mentions: Mentions::default(), occurred_at };
-        self.written.push(Draft { notice, more: Vec::new(), capped });
+        self.written.push(Draft { notice, line_end: self.line_end, more: Vec::new(), capped });
         self.open = true;
     }
 
@@ -212,9 +216,11 @@ impl<'s> Drafts<'s> {
 
     /// All that came of the batch.
     pub(super) fn finish(self) -> Interpretation {
+        let line_ends = self.written.iter().map(|draft| draft.line_end).collect();
         let notices = self.written.into_iter().map(Draft::finish).collect();
         Interpretation {
             notices,
+            line_ends,
             events: self.counts.into_iter().collect(),
             happenings: self.happenings,
             chats: self.chats,
@@ -224,7 +230,7 @@ impl<'s> Drafts<'s> {
 
 impl Draft {
     fn finish(self) -> Notice {
-        let Self { mut notice, more, capped } = self;
+        let Self { mut notice, more, capped, .. } = self;
         let shown: Vec<String> = more.iter().map(|line| markup::to_discord(line)).collect();
         let fitting = if capped { fitting(&shown) } else { shown.len() };
         for line in &shown[..fitting] {

@@ -41,6 +41,8 @@ pub struct Interpreter {
 pub struct Interpretation {
     /// In the order of the lines.
     pub notices: Vec<Notice>,
+    /// For each notice, the offset just behind its first line.
+    pub line_ends: Vec<u64>,
     /// How often each event occurred, relayed or not, by its key; for metrics.
     pub events: Vec<(Arc<str>, u64)>,
     /// What happened, relayed or not.
@@ -92,10 +94,13 @@ impl Interpreter {
         let anchor = Anchor::of(self.source, batch, now);
         for item in &batch.items {
             match item {
-                LogItem::Line(line) => match anchor {
-                    Some(anchor) => self.line_of_mod_log(line, anchor, &mut drafts),
-                    None => self.line(line, now, &mut drafts),
-                },
+                LogItem::Line(line) => {
+                    drafts.line_end = line.end;
+                    match anchor {
+                        Some(anchor) => self.line_of_mod_log(line, anchor, &mut drafts),
+                        None => self.line(line, now, &mut drafts),
+                    }
+                }
                 LogItem::Gap(gap) => self.gap(gap, now, &mut drafts),
             }
         }

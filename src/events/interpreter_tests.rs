@@ -32,6 +32,7 @@ fn notices(lines: &str) -> Vec<Notice> {
         start: Position::default(),
         end: Position::default(),
         items: lines.split('\n').map(line).collect(),
+        trace: None,
     };
     interpreter.interpret(&batch, Timestamp::UNIX_EPOCH).notices
 }

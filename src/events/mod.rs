@@ -18,6 +18,7 @@ mod pipeline;
 pub mod rich_text;
 mod routing;
 mod template;
+mod traced;
 mod vanilla;
 
 pub use defaults::{BuiltIn, COMMON, Relayed};

@@ -7,15 +7,18 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::counts::{Counts, LastEvents};
+use super::traced::{self, Commits};
 use super::{EventRules, Interpreter};
 use crate::config::settings::ServerSettings;
 use crate::domain::{Clock, LineBatch, LogItem, LogSource, NewChat, PlayerChat, Position, ServerTag};
 use crate::health::ComponentHandle;
 use crate::store::{CommitOutcome, IngestedBatch, Store, StoreError};
 use crate::telemetry::metrics::count_error;
+use crate::telemetry::traces::{self, Recording};
 
 /// Batches committed in one transaction at most.
 const BATCHES_PER_COMMIT: usize = 64;
@@ -115,11 +118,12 @@ impl Pipeline {
         let mut ingested = Vec::new();
         let mut counts = Vec::new();
         let now = self.clock.now();
+        let mut commits = Commits::default();
         for batch in received {
             let key = (batch.server.clone(), batch.source);
             let track = self.tracks.get_mut(&key).context("A batch came from a log that is not configured")?;
             let Some(batch) = unread_part(batch, &track.committed)? else { continue };
-            let (batch, events) = interpret(track, batch, now, self.fan_out.as_ref());
+            let (batch, events) = interpret(track, batch, now, self.fan_out.as_ref(), &mut commits);
             let (server, source) = key;
             counts.push(Counts { server, source, events, last_seen: track.interpreter.last_seen() });
             ingested.push(batch);
@@ -127,7 +131,7 @@ impl Pipeline {
         if ingested.is_empty() {
             return Ok(());
         }
-        self.commit(&ingested, cancel).await?;
+        traces::within(commits.first(), self.commit(&ingested, &commits, cancel)).await?;
         for counts in counts {
             counts.count();
             if let Some(seen) = counts.last_seen {
@@ -138,16 +142,27 @@ impl Pipeline {
     }
 
     /// Commits, again and again while the failure may heal. Meanwhile the channel fills and the tails wait.
-    async fn commit(&self, ingested: &[IngestedBatch], cancel: &CancellationToken) -> anyhow::Result<()> {
-        let mut wait = COMMIT_RETRY.0;
+    async fn commit(
+        &self,
+        ingested: &[IngestedBatch],
+        spans: &Commits,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let (mut wait, mut attempts) = (COMMIT_RETRY.0, 0);
         loop {
+            attempts += 1;
+            let begun = Instant::now();
             match self.store.commit(ingested).await {
                 Ok(outcomes) => {
+                    spans.done(attempts, begun.elapsed());
                     self.health.healthy();
                     return check_outcomes(ingested, &outcomes);
                 }
                 Err(error) if error.is_transient() && !cancel.is_cancelled() => self.report(&error),
-                Err(error) => return Err(error).context("Cannot commit lines"),
+                Err(error) => {
+                    spans.failed(attempts, &error);
+                    return Err(error).context("Cannot commit lines");
+                }
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
@@ -167,10 +182,15 @@ fn interpret(
     batch: LineBatch,
     now: Timestamp,
     fan_out: Option<&FanOut>,
+    commits: &mut Commits,
 ) -> (IngestedBatch, Vec<(Arc<str>, u64)>) {
+    let span = traced::parsing(&batch);
+    let entered = span.as_ref().map(Recording::enter);
     let interpretation = track.interpreter.interpret(&batch, now);
+    drop(entered);
+    let parsed = span.map(|span| traced::parsed(&span, &batch, &interpretation));
     track.committed = batch.end;
-    let ingested = IngestedBatch {
+    let mut ingested = IngestedBatch {
         server: batch.server,
         source: batch.source,
         start: batch.start,
@@ -180,7 +200,9 @@ fn interpret(
         happenings: interpretation.happenings,
         chats: fan_out.iter().flat_map(|fan_out| interpretation.chats.iter().flat_map(|chat| fan_out(chat))).collect(),
         read_at: now,
+        trace: None,
     };
+    commits.add(parsed, &mut ingested, interpretation.line_ends);
     (ingested, interpretation.events)
 }
 
@@ -263,6 +285,7 @@ mod tests {
             start,
             end,
             items: lines.iter().map(line).collect(),
+            trace: None,
         }
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
+use opentelemetry::KeyValue;
 use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::actor::RconActor;
 use super::command_line::CommandLine;
@@ -19,7 +21,7 @@ use crate::config::settings::RconSettings;
 use crate::domain::ServerTag;
 use crate::health::{Component, HealthRegistry};
 use crate::supervisor::Backoff;
-use crate::telemetry::metrics::{RCON_COMMANDS, RCON_CONNECTED, count_error};
+use crate::telemetry::metrics::{ErrorType, RCON_COMMANDS, RCON_CONNECTED, count_error};
 use crate::telemetry::traces;
 
 /// Who asks: people are served before samplers.
@@ -172,11 +174,14 @@ impl RconClient {
         limit: Option<Duration>,
     ) -> Result<Reply, RconError> {
         let line = command.into();
-        let verb = line.verb().to_owned();
+        let verb = line.command_name().to_owned();
         let span = tracing::info_span!("rcon.command", otel.kind = "client", server = %self.server(), verb);
+        if traces::on() {
+            self.describe(&span, priority, &line);
+        }
         let work = self.send(priority, line, limit.unwrap_or(self.shared.times.command)).instrument(span.clone());
         let reply = work.await.inspect_err(|error| {
-            traces::failed(&span, error);
+            traces::failed(&span, error.error_type().map_or("not_sent", ErrorType::as_str), error);
             if matches!(error, RconError::QueueFull | RconError::WaitedTooLong(_)) {
                 Shared::count(error);
             }
@@ -184,6 +189,17 @@ impl RconClient {
         let outcome = reply.as_ref().map_or_else(RconError::outcome, |_| "answered");
         counter!(RCON_COMMANDS, "server" => self.server().to_string(), "outcome" => outcome).increment(1);
         reply
+    }
+
+    /// What the span says beside the name.
+    fn describe(&self, span: &tracing::Span, priority: Priority, line: &CommandLine) {
+        let RconTarget { host, port, .. } = &self.shared.target;
+        span.set_attribute("server.address", host.clone());
+        span.set_attribute("server.port", i64::from(*port));
+        span.set_attribute("priority", if priority == Priority::Person { "person" } else { "sampler" });
+        if let Some(text) = traces::text(&line.without_secrets()) {
+            span.set_attribute("command", text);
+        }
     }
 
     async fn send(&self, priority: Priority, line: CommandLine, limit: Duration) -> Result<Reply, RconError> {
@@ -197,6 +213,7 @@ impl RconClient {
         let (answer, answered) = oneshot::channel();
         self.shared.queue.push(priority, Request { line, timeout: limit, started, answer })?;
         let patience = self.shared.times.queue;
+        let asked = Instant::now();
         let sent = if let Ok(started) = timeout(patience, &mut start).await {
             started.is_ok()
         } else {
@@ -205,6 +222,7 @@ impl RconClient {
             start.try_recv().map_err(|_| RconError::WaitedTooLong(patience))?;
             true
         };
+        traces::annotate(|| [KeyValue::new("waited.queue_seconds", asked.elapsed().as_secs_f64())]);
         let answer = answered.await.unwrap_or(Err(RconError::Crashed));
         if sent { answer } else { answer.map_err(RconError::before_sending) }
     }

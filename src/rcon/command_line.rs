@@ -1,5 +1,6 @@
 //! One line for the game's console.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::error::RconError;
@@ -41,6 +42,21 @@ impl CommandLine {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The line as people may read it: the game's password, which `/config set password` sets, is not in it.
+    pub(super) fn without_secrets(&self) -> Cow<'_, str> {
+        let mut words = self.0.split_whitespace();
+        let sets_password = words.next().is_some_and(|verb| verb.eq_ignore_ascii_case("/config"))
+            && words.any(|word| word.to_ascii_lowercase().contains("password"));
+        if sets_password { Cow::Borrowed("/config ... password <private>") } else { Cow::Borrowed(&self.0) }
+    }
+
+    /// [`Self::verb`], where it looks like the name of a command: whatever a person typed instead is not shown.
+    pub(super) fn command_name(&self) -> &str {
+        let verb = self.verb();
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_');
+        if verb.len() <= 32 && verb.bytes().all(is_name) { verb } else { "/..." }
     }
 
     /// What kind of command it is, without arguments: what may stand in a log.

@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::housekeeping::ROWS_PER_STEP;
-use super::ingest::insert_notices;
+use super::ingest::{NewRow, insert_notices};
 use super::{Store, StoreError, from_millis, to_millis};
 use crate::domain::Notice;
 
@@ -59,7 +59,7 @@ impl Store {
         .bind(&entry.answer)
         .execute(&mut *tx)
         .await?;
-        let rows: Vec<_> = notice.map(|notice| (notice, entry.at)).into_iter().collect();
+        let rows: Vec<_> = notice.map(|notice| NewRow::untraced(notice, entry.at)).into_iter().collect();
         insert_notices(&mut tx, &rows).await?;
         tx.commit().await
     }

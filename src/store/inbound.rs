@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 use tokio::sync::watch;
 
 use super::{Store, StoreError, from_millis, to_millis};
-use crate::domain::{ChannelId, NewChat, ServerTag};
+use crate::domain::{ChannelId, NewChat, ServerTag, TraceContext};
 
 /// The oldest chat that waits for a game.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct QueuedChat {
     pub cuts: u32,
     /// When it was written.
     pub written_at: Timestamp,
+    /// What it comes from, where that is traced.
+    pub trace: Option<TraceContext>,
 }
 
 /// What became of a line.
@@ -56,6 +58,8 @@ pub struct Edit<'a> {
     pub instead: &'a [String],
     /// What is said behind a message that was said; `None` when it is too late for that.
     pub behind: Option<&'a [String]>,
+    /// The hearing of it, where that is traced.
+    pub trace: Option<TraceContext>,
 }
 
 /// A reaction of ours.
@@ -191,7 +195,7 @@ impl Store {
             }
             let Ok(server) = ServerTag::new(row.try_get("server")?) else { continue };
             let source = Some((edit.channel, edit.message));
-            let chat = NewChat { server, source, lines: lines.to_vec(), written_at: edit.at };
+            let chat = NewChat { server, source, lines: lines.to_vec(), written_at: edit.at, trace: edit.trace };
             insert_chat(&mut tx, &chat, revision).await?;
         }
         tx.commit().await
@@ -224,7 +228,7 @@ impl Store {
     /// The oldest chat that waits for `server`.
     pub async fn next_chat(&self, server: &ServerTag) -> Result<Option<QueuedChat>, StoreError> {
         sqlx::query(
-            "SELECT id, revision, lines, said, cuts, written_at FROM inbound
+            "SELECT id, revision, lines, said, cuts, written_at, trace FROM inbound
              WHERE state = 'pending' AND server = $1 ORDER BY id LIMIT 1",
         )
         .bind(server.as_str())
@@ -387,8 +391,8 @@ impl Store {
 /// Answers how many rows that made: none for what was stored before.
 pub(super) async fn insert_chat(tx: &mut SqliteConnection, chat: &NewChat, revision: i64) -> sqlx::Result<usize> {
     let inserted = sqlx::query(
-        "INSERT OR IGNORE INTO inbound (server, channel, message, revision, lines, written_at)
-         SELECT $1, $2, $3, $4, $5, $6
+        "INSERT OR IGNORE INTO inbound (server, channel, message, revision, lines, written_at, trace)
+         SELECT $1, $2, $3, $4, $5, $6, $7
          WHERE $4 > 0 OR NOT EXISTS (SELECT 1 FROM inbound WHERE message = $3 AND server = $1)",
     )
     .bind(chat.server.as_str())
@@ -397,6 +401,7 @@ pub(super) async fn insert_chat(tx: &mut SqliteConnection, chat: &NewChat, revis
     .bind(revision)
     .bind(chat.lines.join("\n"))
     .bind(to_millis(chat.written_at))
+    .bind(chat.trace.map(|trace| trace.to_string()))
     .execute(tx)
     .await?;
     Ok(usize::try_from(inserted.rows_affected()).unwrap_or_default())
@@ -441,6 +446,8 @@ fn queued_of(row: &SqliteRow) -> sqlx::Result<QueuedChat> {
         said: usize::try_from(row.try_get::<i64, _>("said")?).unwrap_or_default(),
         cuts: u32::try_from(row.try_get::<i64, _>("cuts")?).unwrap_or_default(),
         written_at: from_millis(row.try_get("written_at")?),
+        // One that cannot be read is none: the chat is said all the same.
+        trace: row.try_get::<Option<String>, _>("trace")?.and_then(|trace| trace.parse().ok()),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -14,10 +15,12 @@ use super::outbox::mentions_text;
 use super::preferences::insert_players;
 use super::sessions::apply_happenings;
 use super::{Store, StoreError, to_millis};
-use crate::domain::{EventKind, FileId, Fingerprint, Happening, LogSource, NewChat, Notice, Position, ServerTag};
+use crate::domain::{
+    EventKind, FileId, Fingerprint, Happening, LogSource, NewChat, Notice, Position, ServerTag, TraceContext,
+};
 use crate::telemetry::metrics::COMMIT_LATENCY;
 
-/// Rows per INSERT: ten values at most, of at most 32,766 that SQLite binds.
+/// Rows per INSERT: eleven values at most, of at most 32,766 that SQLite binds.
 const ROWS_PER_INSERT: usize = 1000;
 
 /// How far a log has been read, and what the parser remembered there.
@@ -50,6 +53,17 @@ pub struct IngestedBatch {
     pub chats: Vec<NewChat>,
     /// When the lines were read.
     pub read_at: Timestamp,
+    /// Where the notices come from, where that is traced.
+    pub trace: Option<BatchTrace>,
+}
+
+/// What is stored with the notices of a traced batch, so that their messages can be followed back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchTrace {
+    /// The commit.
+    pub commit: TraceContext,
+    /// For each notice, the offset just behind its line.
+    pub line_ends: Vec<u64>,
 }
 
 /// What became of one batch.
@@ -108,7 +122,7 @@ impl Store {
         let mut checkpoints = read_checkpoints(&mut tx, batches).await?;
         let outcomes: Vec<_> = batches.iter().map(|batch| advance(&mut checkpoints, batch)).collect();
         let fresh = || batches.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
-        let rows: Vec<_> = fresh().flat_map(|(b, _)| b.notices.iter().map(|n| (n, b.read_at))).collect();
+        let rows: Vec<_> = fresh().flat_map(|(batch, _)| rows_of(batch)).collect();
         insert_notices(&mut tx, &rows).await?;
         let happenings: Vec<_> = fresh().flat_map(|(b, _)| b.happenings.iter().map(|h| (h, b.read_at))).collect();
         insert_happenings(&mut tx, &happenings).await?;
@@ -244,12 +258,35 @@ async fn write_checkpoint(
     Ok(())
 }
 
-pub(super) async fn insert_notices(tx: &mut SqliteConnection, rows: &[(&Notice, Timestamp)]) -> sqlx::Result<()> {
+/// A notice about to be stored.
+pub(super) struct NewRow<'a> {
+    notice: &'a Notice,
+    created_at: Timestamp,
+    trace: Option<(Arc<str>, i64)>,
+}
+
+impl<'a> NewRow<'a> {
+    pub(super) fn untraced(notice: &'a Notice, created_at: Timestamp) -> Self {
+        Self { notice, created_at, trace: None }
+    }
+}
+
+fn rows_of(batch: &IngestedBatch) -> impl Iterator<Item = NewRow<'_>> {
+    let traced = batch.trace.as_ref().map(|trace| (Arc::<str>::from(trace.commit.to_string()), &trace.line_ends));
+    batch.notices.iter().enumerate().map(move |(n, notice)| {
+        let end = |ends: &Vec<u64>| ends.get(n).copied().unwrap_or_default().cast_signed();
+        let trace = traced.as_ref().map(|(commit, ends)| (Arc::clone(commit), end(ends)));
+        NewRow { notice, created_at: batch.read_at, trace }
+    })
+}
+
+pub(super) async fn insert_notices(tx: &mut SqliteConnection, rows: &[NewRow<'_>]) -> sqlx::Result<()> {
     for chunk in rows.chunks(ROWS_PER_INSERT) {
         let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO outbox (server, channel, lane, event, content, plain, mentions, occurred_at, created_at) ",
+            "INSERT INTO outbox (server, channel, lane, event, content, plain, mentions, occurred_at, created_at,
+                                 trace, line_end) ",
         );
-        insert.push_values(chunk, |mut row, (notice, read_at)| {
+        insert.push_values(chunk, |mut row, NewRow { notice, created_at, trace }| {
             row.push_bind(notice.server.as_str())
                 .push_bind(notice.channel.get().cast_signed())
                 .push_bind(notice.lane.as_str())
@@ -258,7 +295,9 @@ pub(super) async fn insert_notices(tx: &mut SqliteConnection, rows: &[(&Notice, 
                 .push_bind(&notice.plain)
                 .push_bind(mentions_text(&notice.mentions))
                 .push_bind(to_millis(notice.occurred_at))
-                .push_bind(to_millis(*read_at));
+                .push_bind(to_millis(*created_at))
+                .push_bind(trace.as_ref().map(|(commit, _)| commit.as_ref()))
+                .push_bind(trace.as_ref().map(|(_, line_end)| *line_end));
         });
         // Every batch is of another size: kept statements would push the useful ones out of the cache.
         insert.build().persistent(false).execute(&mut *tx).await?;

@@ -19,6 +19,7 @@ mod size;
 mod status;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -38,10 +39,11 @@ pub use forget::{Forgotten, Unname, Unnaming};
 pub use history::{HistoryPoint, Retention, SampleRow};
 pub use housekeeping::OutboxStats;
 pub use inbound::{Edit, LineEnd, Mark, MarkChange, QueuedChat, SaidChat};
-pub use ingest::{CommitOutcome, IngestedBatch, StoredCheckpoint};
+pub use ingest::{BatchTrace, CommitOutcome, IngestedBatch, StoredCheckpoint};
 pub use outbox::{NewMessage, OutboxRow, StoredMessage};
 pub use records::{PlayTime, PlayerRecord};
 pub use status::{ChannelEdit, StatusMessage};
+pub use traces::{MessageOrigins, RowsOrigin};
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 

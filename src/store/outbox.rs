@@ -85,6 +85,8 @@ pub struct StoredMessage {
     pub mentions: Mentions,
     /// How many rows.
     pub rows: usize,
+    /// How often it was tried, and the outcome stored.
+    pub attempts: u32,
     /// The first attempt that may have arrived.
     pub first_attempt_at: Timestamp,
     /// Discord's id of the message whose text it replaces. `None` for a new message, also where the old one is not
@@ -144,7 +146,7 @@ impl Store {
     /// The lane's message that is not finished, if there is one.
     pub async fn open_message(&self, channel: ChannelId, lane: Lane) -> Result<Option<StoredMessage>, StoreError> {
         sqlx::query(
-            "SELECT id, content, filename, mentions, row_count, first_attempt_at,
+            "SELECT id, content, filename, mentions, row_count, attempts, first_attempt_at,
                     (SELECT message FROM editable WHERE notice = messages.edits) AS target FROM messages
              WHERE state = 'open' AND channel = $1 AND lane = $2 ORDER BY id LIMIT 1",
         )
@@ -199,7 +201,7 @@ impl Store {
         let stored = sqlx::query(
             "INSERT INTO messages (channel, lane, content, filename, row_count, first_attempt_at, mentions, edits)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id, content, filename, mentions, row_count,
-                    first_attempt_at, (SELECT message FROM editable WHERE notice = edits) AS target",
+                    attempts, first_attempt_at, (SELECT message FROM editable WHERE notice = edits) AS target",
         )
         .bind(message.channel.get().cast_signed())
         .bind(message.lane.as_str())
@@ -412,6 +414,7 @@ fn message_of(row: &SqliteRow, channel: ChannelId, nonce_seed: u64) -> sqlx::Res
         filename,
         mentions: mentions_of(row)?,
         rows: usize::try_from(row.try_get::<i64, _>("row_count")?).unwrap_or_default(),
+        attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
         first_attempt_at: from_millis(row.try_get("first_attempt_at")?),
         edits: row.try_get::<Option<i64>, _>("target")?.map(i64::cast_unsigned),
     })

@@ -15,6 +15,7 @@ mod siblings;
 mod situations;
 mod stat;
 mod step;
+mod traced;
 mod wakes;
 
 use std::io;
@@ -30,11 +31,13 @@ use tokio_util::sync::CancellationToken;
 pub use follow::Follower;
 use report::Report;
 pub use step::{Again, Happening, Piece, Standing, Step};
+use traced::Began;
 pub use wakes::{Wake, Wakes};
 
 use crate::config::settings::StartAt;
 use crate::domain::{LineBatch, LogSource, Position, ServerTag};
 use crate::health::ComponentHandle;
+use crate::telemetry::traces::Recording;
 
 /// How long a file that was rotated away must be quiet before it is left.
 const QUIET: Duration = Duration::from_millis(50);
@@ -112,7 +115,9 @@ impl Tail {
     async fn run(mut self, mut reader: Reader) -> anyhow::Result<()> {
         let mut refreshed = Instant::now();
         loop {
+            let asked = Instant::now();
             let mut place = Some(self.place().await?);
+            let began = Began::now(asked.elapsed());
             let result;
             (reader, result) = self.poll(reader, &mut place).await?;
             reader.refresh = !reader.wake.is_complete() || refreshed.elapsed() > REFRESH || !is_calm(&result);
@@ -120,7 +125,7 @@ impl Tail {
                 refreshed = Instant::now();
             }
             let again = match result {
-                Ok(step) => self.hand_on(step, place).await?,
+                Ok(step) => self.hand_on(step, place, began).await?,
                 Err(error) => {
                     self.report.unreadable(&error);
                     Again::Later
@@ -175,12 +180,14 @@ impl Tail {
         }
     }
 
-    async fn hand_on(&mut self, step: Step, place: Option<Place>) -> anyhow::Result<Again> {
+    async fn hand_on(&mut self, step: Step, place: Option<Place>, began: Option<Began>) -> anyhow::Result<Again> {
         self.report.step(&step);
         let Some(piece) = step.piece else { return Ok(step.again) };
+        let span = traced::reading(began, &self.config, &piece);
         let TailConfig { server, source, .. } = &self.config;
         let Piece { start, end, items } = piece;
-        let batch = LineBatch { server: server.clone(), source: *source, start, end, items };
+        let trace = span.as_ref().map(Recording::place);
+        let batch = LineBatch { server: server.clone(), source: *source, start, end, items, trace };
         let place = match place {
             Some(place) => place,
             None => self.place().await?,

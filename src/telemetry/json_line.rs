@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt as _;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
@@ -50,8 +51,9 @@ where
 
 /// What ties the line to its trace.
 fn trace_ids() -> impl Iterator<Item = (String, Value)> {
-    let context = Span::current().context();
-    let span = context.span().span_context().clone();
+    // The tasks that carry a trace by hand have a context and no span of this log.
+    let of_span = Span::current().context().span().span_context().clone();
+    let span = if of_span.is_valid() { of_span } else { Context::current().span().span_context().clone() };
     let ids = [("trace_id", span.trace_id().to_string()), ("span_id", span.span_id().to_string())];
     ids.into_iter().filter(move |_| span.is_valid()).map(|(name, id)| (name.to_owned(), id.into()))
 }

@@ -197,6 +197,7 @@ impl Relay {
             notices,
             chats: Vec::new(),
             read_at: Timestamp::now(),
+            trace: None,
         };
         assert_eq!(self.store.commit(&[batch]).await.unwrap(), [CommitOutcome::Committed]);
     }

@@ -67,7 +67,7 @@ fn line(text: &str) -> LogItem {
 
 fn batch(items: Vec<LogItem>) -> LineBatch {
     let (start, end) = (Position::default(), Position::default());
-    LineBatch { server: ServerTag::new("prod").unwrap(), source: LogSource::Console, start, end, items }
+    LineBatch { server: ServerTag::new("prod").unwrap(), source: LogSource::Console, start, end, items, trace: None }
 }
 
 fn lines(texts: &[&str]) -> LineBatch {

@@ -274,6 +274,7 @@ async fn chat_for_a_game_that_stays_down_gets_a_cross() {
         source: None,
         lines: vec!["[Relay] Bob (b): in time".to_owned()],
         written_at: Timestamp::now() + Duration::from_secs(301),
+        trace: None,
     };
     relay.store.take_in(&[chat], None).await.unwrap();
     assert_eq!(world.told("a", 1).await, ["[Relay] Bob (b): in time"]);
@@ -493,6 +494,7 @@ async fn what_a_player_says_waits_for_the_other_games_as_soon_as_its_line_is_com
         source: None,
         lines: vec!["[Relay] Bob (a): hi".to_owned()],
         written_at: Timestamp::now(),
+        trace: None,
     };
     let batch = IngestedBatch {
         happenings: Vec::new(),
@@ -504,6 +506,7 @@ async fn what_a_player_says_waits_for_the_other_games_as_soon_as_its_line_is_com
         notices: Vec::new(),
         chats: vec![chat.clone()],
         read_at: Timestamp::now(),
+        trace: None,
     };
     for _ in 0..2 {
         store.commit(std::slice::from_ref(&batch)).await.unwrap();

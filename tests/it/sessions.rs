@@ -365,7 +365,7 @@ fn reading(players: Vec<String>) -> Reading {
 }
 
 async fn commit(relay: &mut Relay, (start, end): (Position, Position), items: Vec<LogItem>, read_at: Timestamp) {
-    let batch = LineBatch { server: prod(), source: LogSource::Console, start, end, items };
+    let batch = LineBatch { server: prod(), source: LogSource::Console, start, end, items, trace: None };
     let interpretation = relay.interpreter.interpret(&batch, read_at);
     let ingested = IngestedBatch {
         server: prod(),
@@ -377,6 +377,7 @@ async fn commit(relay: &mut Relay, (start, end): (Position, Position), items: Ve
         happenings: interpretation.happenings,
         chats: Vec::new(),
         read_at,
+        trace: None,
     };
     relay.store.commit(&[ingested]).await.unwrap();
 }

@@ -53,6 +53,7 @@ fn batch(start: Position, end: Position, texts: &[&str]) -> IngestedBatch {
         notices: texts.iter().map(|text| notice(text)).collect(),
         chats: Vec::new(),
         read_at: Timestamp::UNIX_EPOCH,
+        trace: None,
     }
 }
 

@@ -2,150 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic where it is")]
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+mod chat;
+mod collector;
+mod docs;
+mod pipeline;
+mod text;
+
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
-use axum::routing::post;
 use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild};
 use factorio_isr::sim::rcon::{Fault, Game, SimRcon};
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use prost::Message as _;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::harness::{Relay, Site, TOKEN, within};
+use self::collector::Collector;
+use crate::harness::{Relay, Site, TOKEN};
 
-const CHAT: u64 = 1001;
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
-/// A span as it came, with the attributes of its resource.
-#[derive(Debug, Clone)]
-struct Received {
-    name: String,
-    trace: String,
-    id: String,
-    parent: String,
-    failed: bool,
-    attributes: BTreeMap<String, String>,
-    resource: BTreeMap<String, String>,
-}
-
-/// Takes spans on 127.0.0.1, by HTTP or gRPC.
-struct Collector {
-    address: SocketAddr,
-    spans: watch::Sender<Vec<Received>>,
-    _server: AbortOnDropHandle<()>,
-}
-
-#[derive(Clone)]
-struct Service(watch::Sender<Vec<Received>>);
-
-fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
-    let text = |value: &Value| match value {
-        Value::StringValue(text) => text.clone(),
-        Value::BoolValue(flag) => flag.to_string(),
-        Value::IntValue(number) => number.to_string(),
-        Value::DoubleValue(number) => number.to_string(),
-        other => format!("{other:?}"),
-    };
-    let value = |pair: &KeyValue| pair.value.as_ref()?.value.as_ref().map(text);
-    pairs.iter().filter_map(|pair| Some((pair.key.clone(), value(pair)?))).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
-impl Service {
-    fn take(&self, request: &ExportTraceServiceRequest) {
-        for from in &request.resource_spans {
-            let resource = attributes(&from.resource.as_ref().unwrap().attributes);
-            let spans = from.scope_spans.iter().flat_map(|scope| &scope.spans).map(|span| Received {
-                name: span.name.clone(),
-                trace: hex(&span.trace_id),
-                id: hex(&span.span_id),
-                parent: hex(&span.parent_span_id),
-                failed: span.status.as_ref().is_some_and(|status| status.code == 2),
-                attributes: attributes(&span.attributes),
-                resource: resource.clone(),
-            });
-            self.0.send_modify(|all| all.extend(spans));
-        }
-    }
-}
-
-/// gRPC by hand: a message has five bytes before it, and the status comes behind the answer.
-async fn serve_grpc(listener: TcpListener, service: Service) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let service = service.clone();
-        tokio::spawn(async move {
-            let mut connection = h2::server::handshake(socket).await.unwrap();
-            while let Some(Ok((request, mut reply))) = connection.accept().await {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    let mut body = request.into_body();
-                    let mut message = Vec::new();
-                    while let Some(Ok(chunk)) = body.data().await {
-                        body.flow_control().release_capacity(chunk.len()).unwrap();
-                        message.extend_from_slice(&chunk);
-                    }
-                    service.take(&ExportTraceServiceRequest::decode(&message[5..]).unwrap());
-                    let headers = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
-                    let mut answer = reply.send_response(headers, false).unwrap();
-                    answer.send_data(Bytes::from_static(&[0; 5]), false).unwrap();
-                    answer.send_trailers(HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))])).unwrap();
-                });
-            }
-        });
-    }
-}
-
-impl Collector {
-    async fn listener() -> (TcpListener, SocketAddr, Service) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address, Service(watch::Sender::new(Vec::new())))
-    }
-
-    async fn http() -> Self {
-        let (listener, address, service) = Self::listener().await;
-        let spans = service.0.clone();
-        let take = move |body: Bytes| async move {
-            service.take(&ExportTraceServiceRequest::decode(body).unwrap());
-            ExportTraceServiceResponse::default().encode_to_vec()
-        };
-        let router = Router::new().route("/v1/traces", post(take));
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, spans, _server: AbortOnDropHandle::new(server) }
-    }
-
-    async fn grpc() -> Self {
-        let (listener, address, service) = Self::listener().await;
-        let spans = service.0.clone();
-        let server = tokio::spawn(serve_grpc(listener, service));
-        Self { address, spans, _server: AbortOnDropHandle::new(server) }
-    }
-
-    /// The first span that `suits`, now or later.
-    async fn find(&self, suits: impl Fn(&Received) -> bool) -> Received {
-        let mut spans = self.spans.subscribe();
-        let found = within(spans.wait_for(|all| all.iter().any(&suits))).await.unwrap();
-        found.iter().find(|span| suits(span)).unwrap().clone()
-    }
-
-    async fn named(&self, name: &str) -> Received {
-        self.find(|span| span.name == name).await
-    }
-}
-
-async fn discord() -> SimDiscord {
+pub const CHAT: u64 = 1001;
+pub async fn discord() -> SimDiscord {
     let config = SimDiscordConfig {
         token: TOKEN.to_owned(),
         channels: vec![SimChannel::new(CHAT, "chat")],
@@ -156,7 +30,7 @@ async fn discord() -> SimDiscord {
 }
 
 /// A relay with one game, whose spans go to `collector`.
-async fn world(traces: &str) -> (SimDiscord, SimRcon, Site) {
+pub async fn world(traces: &str) -> (SimDiscord, SimRcon, Site) {
     let sim = discord().await;
     let game = SimRcon::start("rcon-secret-41", Game::default(), |_| {}).await.unwrap();
     let rcon = format!("rcon = {{ port = {}, password = \"rcon-secret-41\" }}", game.address().port());
@@ -167,7 +41,7 @@ async fn world(traces: &str) -> (SimDiscord, SimRcon, Site) {
     (sim, game, site)
 }
 
-fn to(collector: &Collector, protocol: &str) -> String {
+pub fn to(collector: &Collector, protocol: &str) -> String {
     format!("endpoint = \"http://{}\"\nprotocol = \"{protocol}\"\n", collector.address)
 }
 
@@ -246,4 +120,20 @@ async fn a_collector_that_is_away_or_hangs_changes_nothing_but_a_count() {
         assert_eq!(relay.terminate().await.code(), Some(0));
         assert!(begun.elapsed() < Duration::from_secs(10), "service managers kill after ten seconds");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_shows_its_traces_to_whoever_asks_for_them() {
+    let collector = Collector::http().await;
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_factorio-isr"));
+    demo.args(["demo", "--port", "0"])
+        .env("TRACES_ENABLED", "true")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", collector.address))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut demo = Relay::spawn(&mut demo);
+    let sent = collector.find(|span| span.name == "discord.send" && !span.links.is_empty()).await;
+    collector.find(|span| span.name == "outbox.commit" && span.id == sent.links[0].id).await;
+    assert_eq!(demo.terminate().await.code(), Some(0));
 }

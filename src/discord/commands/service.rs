@@ -177,7 +177,7 @@ impl Service {
         let span = Span::current();
         span.record("outcome", outcome);
         if matches!(outcome, "failed" | "unknown") {
-            traces::failed(&span, &outcome);
+            traces::failed(&span, outcome, &outcome);
         }
     }
 

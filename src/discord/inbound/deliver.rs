@@ -10,9 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::Shared;
+use super::traced::{GameAway, Waited};
 use crate::rcon::{ChatText, Command, LinkState, Priority, RconClient, RconError};
 use crate::store::{LineEnd, QueuedChat};
 use crate::telemetry::metrics::{INBOUND_CHATS, INBOUND_LATENCY, INBOUND_WAITING};
+use crate::telemetry::traces;
 
 /// What a game may take before its chat is marked as waiting: a save blocks it for so long now and then.
 const GRACE: Duration = Duration::from_secs(3);
@@ -34,6 +36,7 @@ pub(super) async fn say_all(shared: &Shared, game: &RconClient, cancel: &Cancell
     let (store, server) = (&shared.store, game.server());
     let mut changes = store.inbound();
     let mut link = game.link();
+    let mut away = GameAway::default();
     while !cancel.is_cancelled() {
         changes.borrow_and_update();
         gauge!(INBOUND_WAITING, "server" => server.to_string()).set(store.chats_waiting(server).await? as f64);
@@ -43,11 +46,18 @@ pub(super) async fn say_all(shared: &Shared, game: &RconClient, cancel: &Cancell
         };
         if age(&chat, shared.clock.now()) > shared.chat.ttl {
             store.expire(&chat, shared.clock.now()).await?;
+            away.over(&chat, server, shared.clock.now(), Waited::Expired);
             counter!(INBOUND_CHATS, "server" => server.to_string(), "outcome" => "expired").increment(1);
             continue;
         }
         link.borrow_and_update();
-        match say(shared, game, &chat).await? {
+        let sent_at = shared.clock.now();
+        let told = say(shared, game, &chat).await?;
+        match &told {
+            Told::NotNow(_) => away.away(sent_at),
+            Told::Over(_) | Told::Cut(_) => away.over(&chat, server, sent_at, Waited::Sent),
+        }
+        match told {
             Told::Over(end) => {
                 over(shared, game, &chat, end).await?;
                 continue;
@@ -80,7 +90,7 @@ async fn say(shared: &Shared, game: &RconClient, chat: &QueuedChat) -> anyhow::R
     if let Some(error) = not_connected(game).await {
         return Ok(Told::NotNow(error));
     }
-    let sent = game.command(Priority::Person, Command::Say { text }, None);
+    let sent = traces::below(chat.trace, game.command(Priority::Person, Command::Say { text }, None));
     pin!(sent);
     let outcome = if let Ok(outcome) = timeout(GRACE, &mut sent).await {
         outcome

@@ -52,8 +52,13 @@ pub fn for_other_games(chat: &PlayerChat, settings: &ChatSettings) -> Vec<NewCha
     });
     let Some(line) = one_line(&said).filter(|_| !text.is_empty()) else { return Vec::new() };
     let others = settings.games.keys().filter(|tag| **tag != chat.server);
-    let to =
-        |tag: &_| NewChat { server: Clone::clone(tag), source: None, lines: vec![line.clone()], written_at: chat.at };
+    let to = |tag: &_| NewChat {
+        server: Clone::clone(tag),
+        source: None,
+        lines: vec![line.clone()],
+        written_at: chat.at,
+        trace: None,
+    };
     others.map(to).collect()
 }
 

@@ -18,10 +18,12 @@ use super::directory::Directory;
 use super::format;
 use super::heard::{Heard, written_at};
 use super::routes::{Ears, Verdict};
+use super::traced;
 use crate::discord::GatewayEvent;
 use crate::domain::{ChannelId, NewChat};
 use crate::health::{Component, ComponentHandle};
 use crate::store::{Edit, Mark};
+use crate::telemetry::traces::{self, Recording};
 
 /// Events taken at a time.
 const BATCH: usize = 64;
@@ -189,23 +191,26 @@ impl Intake {
         };
         let lines = if games.is_empty() { Vec::new() } else { self.lines(&heard, false).await };
         self.ears.note_said(&heard, &lines);
+        let games = if lines.is_empty() { Vec::new() } else { games };
+        let now = self.shared.clock.now();
+        let span = if games.is_empty() { None } else { traced::heard(&heard, games.len(), &lines, now) };
+        let trace = span.as_ref().map(Recording::place);
         let to = |server| NewChat {
             server,
             source: Some((heard.channel, heard.id)),
             lines: lines.clone(),
             written_at: written_at(heard.id),
+            trace,
         };
-        let chats: Vec<_> = games.into_iter().filter(|_| !lines.is_empty()).map(to).collect();
-        Ok(self.shared.store.take_in(&chats, seen).await?)
+        let chats: Vec<_> = games.into_iter().map(to).collect();
+        Ok(traces::within(span.as_ref(), self.shared.store.take_in(&chats, seen)).await?)
     }
 
     async fn edit(&mut self, update: &MessageUpdateEvent) -> anyhow::Result<()> {
         let Some(mut heard) = Heard::of_update(update) else { return Ok(()) };
         self.name_people(&mut heard, update.guild_id, matches!(update.member, Some(Some(_))));
         let Some(at) = heard.edited else { return Ok(()) };
-        if !matches!(self.ears.judge(&mut heard, &self.shared.chat, self.own), Verdict::Say(_)) {
-            return Ok(());
-        }
+        let Verdict::Say(games) = self.ears.judge(&mut heard, &self.shared.chat, self.own) else { return Ok(()) };
         let (instead, behind) = (self.lines(&heard, false).await, self.lines(&heard, true).await);
         if instead.is_empty() {
             return Ok(());
@@ -213,12 +218,14 @@ impl Intake {
         self.ears.note_said(&heard, &behind);
         let in_time = at.duration_since(written_at(heard.id)) <= EDIT_WINDOW;
         let said = in_time && self.ears.admits_edit(&heard, at, &self.shared.chat);
+        let span = traced::heard(&heard, games.len(), &behind, self.shared.clock.now());
         let edit = Edit {
             channel: heard.channel,
             message: heard.id,
             at,
             instead: &instead,
             behind: said.then_some(behind.as_slice()),
+            trace: span.as_ref().map(Recording::place),
         };
         Ok(self.shared.store.take_in_edit(&edit).await?)
     }

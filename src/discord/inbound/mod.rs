@@ -14,6 +14,7 @@ pub mod heard;
 mod intake;
 mod marks;
 pub mod routes;
+mod traced;
 
 use std::fmt;
 use std::sync::Arc;

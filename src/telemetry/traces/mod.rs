@@ -5,7 +5,9 @@
 
 mod client;
 mod gate;
+mod recording;
 mod sampler;
+pub mod spans;
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -25,10 +27,13 @@ use tracing_subscriber::registry::LookupSpan;
 
 use client::SharedClient;
 use gate::{Accounts, Counting, Gate};
+pub use recording::{LinkTo, MAX_LINKS, Recording, annotate, below, on, text, within};
 use sampler::ErrorsAlways;
 
 use crate::config::settings::{TraceProtocol, TraceSettings};
 
+/// Whose spans these are.
+const TRACER: &str = "factorio-isr";
 /// Spans that may wait for the collector.
 const QUEUE: usize = 2048;
 /// Spans in one export.
@@ -64,6 +69,7 @@ impl Traces {
             .with_span_processor(Gate::new(processor, accounts))
             .with_resource(resource(settings))
             .build();
+        recording::switch_on(provider.tracer(TRACER), settings.include_text);
         Ok(Self { provider })
     }
 
@@ -72,10 +78,11 @@ impl Traces {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let tracer: SdkTracer = self.provider.tracer("factorio-isr");
+        let tracer: SdkTracer = self.provider.tracer(TRACER);
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_location(false)
+            .with_target(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_filter(filter_fn(is_ours))
@@ -83,6 +90,7 @@ impl Traces {
 
     /// Sends what is waiting and ends, within `limit`. What the collector does not take by then is lost, and counted.
     pub async fn flush(self, limit: Duration) {
+        recording::switch_off();
         let ended = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(limit)).await;
         if let Ok(Err(error)) = ended {
             tracing::warn!(%error, "Not all traces were sent");
@@ -90,8 +98,10 @@ impl Traces {
     }
 }
 
-/// Marks a span as failed: it is sent whatever the ratio. `reason` is for people and holds no player text.
-pub fn failed(span: &Span, reason: &dyn Display) {
+/// Marks a span as failed: it is sent whatever the ratio. `kind` is one of a closed set; `reason` is for people and
+/// holds no player text.
+pub fn failed(span: &Span, kind: &'static str, reason: &dyn Display) {
+    span.set_attribute("error.type", kind);
     span.set_status(Status::error(reason.to_string()));
 }
 

@@ -1,6 +1,6 @@
-//! Which traces leave: a share of all, and every span that failed.
+//! Which traces leave: a share of all, what is linked to one of these, and every span that failed.
 
-use opentelemetry::trace::{Link, SpanKind, TraceId};
+use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, ShouldSample};
 
@@ -27,6 +27,11 @@ impl ShouldSample for ErrorsAlways {
         links: &[Link],
     ) -> SamplingResult {
         let mut result = self.0.should_sample(parent, trace, name, kind, attributes, links);
+        // A message goes with its lines: else a ratio of a tenth would leave a hundredth to be followed back.
+        if parent.is_none_or(|parent| !parent.has_active_span()) && !links.is_empty() {
+            let any = links.iter().any(|link| link.span_context.is_sampled());
+            result.decision = if any { SamplingDecision::RecordAndSample } else { SamplingDecision::RecordOnly };
+        }
         if result.decision == SamplingDecision::Drop {
             result.decision = SamplingDecision::RecordOnly;
         }

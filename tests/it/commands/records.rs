@@ -29,6 +29,7 @@ async fn happened(world: &World, server: &str, events: &[(EventKind, &str, i64)]
         happenings: events.iter().map(happening).collect(),
         chats: Vec::new(),
         read_at: now,
+        trace: None,
     };
     world.store.commit(&[batch]).await.unwrap();
 }

@@ -1,0 +1,199 @@
+//! A collector in the test: takes spans by HTTP or gRPC, and keeps what it was sent.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic where it is")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use axum::routing::post;
+use factorio_isr::telemetry::traces::spans::{Kind, SPANS};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::span::Link;
+use prost::Message as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::harness::within;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// A span as it came, with the attributes of its resource.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub name: String,
+    pub trace: String,
+    pub id: String,
+    pub parent: String,
+    pub kind: i32,
+    /// Unix nanoseconds.
+    pub times: (u64, u64),
+    pub failed: bool,
+    pub links: Vec<ReceivedLink>,
+    pub attributes: BTreeMap<String, String>,
+    pub resource: BTreeMap<String, String>,
+}
+
+/// What a span is linked to.
+#[derive(Debug, Clone)]
+pub struct ReceivedLink {
+    pub trace: String,
+    pub id: String,
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Received {
+    /// The table of the code, and so that of the documentation, knows the span and all its attributes.
+    fn is_in_the_table(&self) {
+        let known = SPANS.iter().find(|(row, _)| row.name == self.name);
+        let (row, _) = known.unwrap_or_else(|| panic!("{} is not in the table", self.name));
+        let kind = match row.kind {
+            Kind::Internal => 1,
+            Kind::Server => 2,
+            Kind::Client => 3,
+            Kind::Consumer => 5,
+        };
+        assert_eq!(self.kind, kind, "{}", self.name);
+        let unknown: Vec<_> = self.attributes.keys().filter(|name| !row.has(name)).collect();
+        assert!(unknown.is_empty(), "{} has {unknown:?}, which is not in the table", self.name);
+    }
+}
+
+/// Takes spans on 127.0.0.1, by HTTP or gRPC.
+pub struct Collector {
+    pub address: SocketAddr,
+    pub spans: watch::Sender<Vec<Received>>,
+    raw: Raw,
+    _server: AbortOnDropHandle<()>,
+}
+
+/// All bodies, as they came.
+type Raw = Arc<Mutex<Vec<u8>>>;
+
+#[derive(Clone)]
+struct Service(watch::Sender<Vec<Received>>, Raw);
+
+fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
+    let text = |value: &Value| match value {
+        Value::StringValue(text) => text.clone(),
+        Value::BoolValue(flag) => flag.to_string(),
+        Value::IntValue(number) => number.to_string(),
+        Value::DoubleValue(number) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    let value = |pair: &KeyValue| pair.value.as_ref()?.value.as_ref().map(text);
+    pairs.iter().filter_map(|pair| Some((pair.key.clone(), value(pair)?))).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn link(link: &Link) -> ReceivedLink {
+    ReceivedLink { trace: hex(&link.trace_id), id: hex(&link.span_id), attributes: attributes(&link.attributes) }
+}
+
+impl Service {
+    fn take(&self, body: &[u8]) {
+        self.1.lock().unwrap().extend_from_slice(body);
+        let request = ExportTraceServiceRequest::decode(body).unwrap();
+        for from in &request.resource_spans {
+            let resource = attributes(&from.resource.as_ref().unwrap().attributes);
+            let spans = from.scope_spans.iter().flat_map(|scope| &scope.spans).map(|span| Received {
+                name: span.name.clone(),
+                trace: hex(&span.trace_id),
+                id: hex(&span.span_id),
+                parent: hex(&span.parent_span_id),
+                kind: span.kind,
+                times: (span.start_time_unix_nano, span.end_time_unix_nano),
+                links: span.links.iter().map(link).collect(),
+                failed: span.status.as_ref().is_some_and(|status| status.code == 2),
+                attributes: attributes(&span.attributes),
+                resource: resource.clone(),
+            });
+            self.0.send_modify(|all| all.extend(spans));
+        }
+    }
+}
+
+/// gRPC by hand: a message has five bytes before it, and the status comes behind the answer.
+async fn serve_grpc(listener: TcpListener, service: Service) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let service = service.clone();
+        tokio::spawn(async move {
+            let mut connection = h2::server::handshake(socket).await.unwrap();
+            while let Some(Ok((request, mut reply))) = connection.accept().await {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let mut body = request.into_body();
+                    let mut message = Vec::new();
+                    while let Some(Ok(chunk)) = body.data().await {
+                        body.flow_control().release_capacity(chunk.len()).unwrap();
+                        message.extend_from_slice(&chunk);
+                    }
+                    service.take(&message[5..]);
+                    let headers = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+                    let mut answer = reply.send_response(headers, false).unwrap();
+                    answer.send_data(Bytes::from_static(&[0; 5]), false).unwrap();
+                    answer.send_trailers(HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))])).unwrap();
+                });
+            }
+        });
+    }
+}
+
+impl Collector {
+    async fn listener() -> (TcpListener, SocketAddr, Service) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address, Service(watch::Sender::new(Vec::new()), Raw::default()))
+    }
+
+    pub async fn http() -> Self {
+        let (listener, address, service) = Self::listener().await;
+        let (spans, raw) = (service.0.clone(), service.1.clone());
+        let take = move |body: Bytes| async move {
+            service.take(&body);
+            ExportTraceServiceResponse::default().encode_to_vec()
+        };
+        let router = Router::new().route("/v1/traces", post(take)).layer(DefaultBodyLimit::disable());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, spans, raw, _server: AbortOnDropHandle::new(server) }
+    }
+
+    pub async fn grpc() -> Self {
+        let (listener, address, service) = Self::listener().await;
+        let (spans, raw) = (service.0.clone(), service.1.clone());
+        let server = tokio::spawn(serve_grpc(listener, service));
+        Self { address, spans, raw, _server: AbortOnDropHandle::new(server) }
+    }
+
+    /// The first span that `suits`, now or later.
+    pub async fn find(&self, suits: impl Fn(&Received) -> bool) -> Received {
+        let mut spans = self.spans.subscribe();
+        let found = within(spans.wait_for(|all| all.iter().any(&suits))).await.unwrap();
+        found.iter().for_each(Received::is_in_the_table);
+        found.iter().find(|span| suits(span)).unwrap().clone()
+    }
+
+    pub async fn named(&self, name: &str) -> Received {
+        self.find(|span| span.name == name).await
+    }
+
+    /// Whether anything it was ever sent holds these bytes.
+    pub fn was_sent(&self, text: &str) -> bool {
+        let raw = self.raw.lock().unwrap();
+        raw.windows(text.len()).any(|bytes| bytes == text.as_bytes())
+    }
+
+    pub fn all(&self) -> Vec<Received> {
+        self.spans.borrow().clone()
+    }
+}
