@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::formatting::{write_help_line, write_type_line};
+
 use super::metrics::Kind;
 
 /// A metric and its series as they are now.
@@ -59,7 +61,8 @@ pub(super) fn written(family: &Family) -> String {
 
 fn write_family(text: &mut String, family: &Family) -> fmt::Result {
     let kind = if family.kind == Kind::Counter { "counter" } else { "gauge" };
-    writeln!(text, "# HELP {0} {1}\n# TYPE {0} {kind}", family.name, escaped_help(&family.help))?;
+    write_help_line(text, &family.name, None, None, &family.help);
+    write_type_line(text, &family.name, None, None, kind);
     let mut written = HashSet::with_capacity(family.series.len());
     for series in &family.series {
         let labels = labels(series);
@@ -90,14 +93,6 @@ pub(super) fn escaped(value: &str) -> Cow<'_, str> {
         return value.into();
     }
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n").into()
-}
-
-/// A sentence as it stands behind `# HELP`.
-pub(super) fn escaped_help(help: &str) -> Cow<'_, str> {
-    if !help.contains(['\\', '\n']) {
-        return help.into();
-    }
-    help.replace('\\', r"\\").replace('\n', r"\n").into()
 }
 
 /// Writes a value as the text format has it.
