@@ -76,8 +76,9 @@ fn head(block: &str) -> Option<(&str, Option<Kind>)> {
     Some((name, kind.map_or(Some(Kind::Untyped), |kind| Kind::parse(kind.trim()))))
 }
 
-/// The servers a block has samples of, in one pass: there may be a thousand. The label stands first in all of ours.
+/// The servers a block has samples of, in one pass: there may be a thousand.
 fn servers_of(block: &str) -> HashSet<&str> {
     let samples = block.lines().filter(|line| !line.starts_with('#'));
-    samples.filter_map(|line| line.split_once("{server=\"")?.1.split('"').next()).collect()
+    let label = |line| ["{server=\"", ",server=\""].iter().find_map(|mark| str::split_once(line, mark));
+    samples.filter_map(|line| label(line)?.1.split('"').next()).collect()
 }
