@@ -1,11 +1,20 @@
 //! The snippet in a real Lua 5.2, against the game's API as far as it is used, in both of its dialects. As in the game, a
 //! name that an object does not have is an error.
 
+use std::collections::BTreeSet;
+
 use mlua::Lua;
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::super::lua::LuaReading;
 use super::*;
-use crate::rcon::MAX_COMMAND_BYTES;
+use crate::config::settings::RconSettings;
+use crate::domain::ServerTag;
+use crate::health::HealthRegistry;
+use crate::rcon::{MAX_COMMAND_BYTES, Priority, RconTarget, RconTimes, connect};
+use crate::sim::rcon::{Game, SimRcon};
 
 /// What both versions share: strict objects, an encoder that writes an empty table as `{}`, `rcon.print`.
 const COMMON: &str = r#"
@@ -215,5 +224,75 @@ fn what_is_no_answer_is_said_in_words() {
     ] {
         let error = LuaReading::parse(text).unwrap_err();
         assert!(error.starts_with(said), "{text}: {error}");
+    }
+}
+
+/// What the simulator's game answers to this command, on a save on which Lua ran before.
+async fn simulated(game: Game, command: &CommandLine) -> String {
+    let sim = SimRcon::start("secret", game, |_| {}).await.unwrap();
+    let settings = RconSettings {
+        host: sim.address().ip().to_string(),
+        port: sim.address().port(),
+        password: SecretString::from("secret"),
+        allow_lua: true,
+    };
+    let target = RconTarget::of(&ServerTag::new("prod").unwrap(), &settings);
+    let (client, actor) = connect(target, RconTimes::default(), &HealthRegistry::new());
+    let cancel = CancellationToken::new();
+    let running = tokio::spawn(actor.run(cancel.clone()));
+    let mut answer = String::new();
+    // The first Lua of a save is only warned of.
+    for _ in 0..2 {
+        answer = client.command(Priority::Person, command.clone(), None).await.unwrap().text;
+    }
+    cancel.cancel();
+    running.await.unwrap().unwrap();
+    answer
+}
+
+/// Every field of an answer with its type, as `items[].input_cut: number`. A key that is a name of the game is a `*`; what
+/// is empty has neither.
+fn fields(answer: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(&serde_json::from_str(answer).unwrap(), "", &mut found);
+    found
+}
+
+fn collect(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    let of_names = [".input", ".output", "rockets[].items", "seeds"].iter().any(|end| path.ends_with(end));
+    let kind = match value {
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                let key = if of_names { "*" } else { key };
+                collect(field, &format!("{path}.{key}"), found);
+            }
+            return;
+        }
+        Value::Array(elements) => return elements.iter().for_each(|one| collect(one, &format!("{path}[]"), found)),
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Bool(_) => "boolean",
+        Value::Null => "nothing",
+    };
+    found.insert(format!("{}: {kind}", path.trim_start_matches('.')));
+}
+
+#[tokio::test]
+async fn the_simulators_answer_has_the_fields_of_the_snippets_own() {
+    let busy = "player.current_research, player.research_progress = automation, 0.25
+                      player.research_queue = {automation, mining}
+                      builds.output_counts = {inserter = 4}";
+    let asked = command(&everything()).unwrap();
+    for (dialect, version) in [(V1, "1.1.110"), (V2, "2.0.77")] {
+        let mut game = Game::default();
+        (game.version, game.rockets) = (version.to_owned(), 3);
+        game.join("Ann");
+        (game.research.queue, game.research.progress) = (vec!["automation".to_owned()], 0.25);
+        if version.starts_with('2') {
+            game.platforms = vec![("Dora".to_owned(), "gleba".to_owned())];
+        }
+        let real = fields(&printed(dialect, busy, asked.as_str()));
+        assert_eq!(fields(&simulated(game, &asked).await), real, "{version}");
+        assert!(real.len() > 40, "{real:?}");
     }
 }

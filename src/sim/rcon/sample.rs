@@ -4,20 +4,31 @@ use serde_json::{Value, json};
 
 use super::game::{Game, Surface};
 
+/// All that can be asked for.
+const SECTIONS: [&str; 12] = [
+    "players",
+    "evolution",
+    "research",
+    "rockets",
+    "platforms",
+    "seeds",
+    "items",
+    "fluids",
+    "kills",
+    "pollution",
+    "builds",
+    "electricity",
+];
+
 /// What the game prints for the relay's sample: a JSON of the sections that it asks for. In it, as in Lua, an empty list is
 /// an empty table.
 pub(super) fn sample_of(game: &Game, lua: &str) -> Value {
     let tick = u64::try_from(game.tick()).unwrap_or(u64::MAX);
     let map = json!({ "tick": tick, "speed": game.speed, "paused": game.halted, "known": game.players.len() });
     let mut answer = json!({ "map": map, "version": game.version, "errors": {} });
-    for section in ["players", "evolution", "research", "rockets", "platforms", "seeds", "items", "fluids"] {
+    for section in SECTIONS {
         if lua.contains(&format!("S('{section}',")) {
             answer[section] = of_section(game, section, tick);
-        }
-    }
-    for section in ["kills", "pollution", "builds", "electricity"] {
-        if lua.contains(&format!("S('{section}',")) {
-            answer[section] = json!({});
         }
     }
     answer
@@ -47,6 +58,10 @@ fn of_section(game: &Game, section: &str, tick: u64) -> Value {
         })),
         "seeds" => json!({ "nauvis": game.seed }),
         "items" => flow(game, game.production.iter().map(|(name, a_minute)| (name.as_str(), *a_minute)), tick),
+        "kills" => flow(game, [("small-biter", 40.0), ("medium-spitter", 6.0)], tick),
+        "pollution" => flow(game, [("boiler", 900.0), ("electric-mining-drill", 4000.0)], tick),
+        "builds" => flow(game, [("transport-belt", 25.0), ("inserter", 8.0)], tick),
+        "electricity" => networks(flow(game, [("steam-engine", 3_600_000.0)], tick)),
         _ => flow(game, [("water", 72_000.0), ("crude-oil", 9000.0)], tick),
     }
 }
@@ -64,6 +79,12 @@ fn flow<'a>(game: &Game, made: impl IntoIterator<Item = (&'a str, f64)>, tick: u
         flow["surface"] = "nauvis".into();
     }
     list([flow])
+}
+
+/// Of the one network there is. It is told by surface in every version.
+fn networks(mut flows: Value) -> Value {
+    (flows[0]["network"], flows[0]["surface"]) = (1.into(), "nauvis".into());
+    flows
 }
 
 fn enemies(game: &Game, surface: &Surface) -> Value {
