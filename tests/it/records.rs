@@ -28,7 +28,7 @@ async fn query(site: &Site, query: &'static str) -> Vec<String> {
 }
 
 /// Waits until a query gives what suits.
-async fn until(site: &Site, sql: &'static str, suits: impl Fn(&[String]) -> bool) -> Vec<String> {
+pub async fn until(site: &Site, sql: &'static str, suits: impl Fn(&[String]) -> bool) -> Vec<String> {
     let (deadline, mut tick) = (Instant::now() + DEADLINE, tokio::time::interval(Duration::from_millis(20)));
     loop {
         tick.tick().await;
@@ -40,7 +40,8 @@ async fn until(site: &Site, sql: &'static str, suits: impl Fn(&[String]) -> bool
     }
 }
 
-const SESSIONS: &str = "SELECT player || ' ' || (started_at / 1000) || ' ' || coalesce(ended_at / 1000, '') || ' ' ||
+pub const SESSIONS: &str =
+    "SELECT player || ' ' || (started_at / 1000) || ' ' || coalesce(ended_at / 1000, '') || ' ' ||
                         coalesce(ended_by, 'open') FROM sessions ORDER BY started_at, id";
 const HAPPENED: &str = "SELECT CAST(count(*) AS TEXT) FROM happenings";
 

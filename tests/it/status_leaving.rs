@@ -1,7 +1,5 @@
 //! What the status message says when the relay stops: that nobody watches any longer, without holding up the stop.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
-
 use std::time::Duration;
 
 use factorio_isr::sim::discord::{Fault, FaultKind, SimDiscord, SimState};

@@ -1,11 +1,12 @@
 //! A call's way: permission, rate limit, confirmation, the game, the answer, the audit.
 
+mod audit;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use metrics::{counter, histogram};
 use serenity::all::{CommandInteraction, ComponentInteraction, Interaction};
 use tokio::sync::mpsc;
@@ -16,10 +17,9 @@ use tracing::{Instrument as _, Span, error, field, info_span, warn};
 
 use crate::config::Settings;
 use crate::config::settings::Level;
-use crate::domain::{Lane, Notice};
 use crate::health::{Component, HealthRegistry};
 use crate::rcon::RconClient;
-use crate::store::{AuditEntry, Store, StoreError};
+use crate::store::Store;
 use crate::telemetry::labels::SLASH_OUTCOMES;
 use crate::telemetry::metrics::{ErrorType, SLASH_COMMANDS, SLASH_LATENCY, count_error};
 use crate::telemetry::traces;
@@ -38,8 +38,6 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const MOST_JOBS: usize = 1000;
 /// How long calls may take to end when the program stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
-/// How often old entries of the audit are looked for.
-const HOUSEKEEPING: Duration = Duration::from_hours(1);
 
 /// A call that is allowed, with all it needs to be done.
 pub(super) struct Job {
@@ -50,9 +48,6 @@ pub(super) struct Job {
     server: Option<usize>,
     ticket: Ticket,
 }
-
-/// Characters of an answer that the audit keeps.
-const MOST_KEPT: usize = 4000;
 
 impl Job {
     /// The command as typed.
@@ -150,26 +145,6 @@ impl Commands {
 impl Service {
     async fn register(&self, cancel: &CancellationToken) {
         registration::register(self.interactions.rest(), &self.desk.store, &self.guilds, cancel).await;
-    }
-
-    /// Deletes what the audit has kept for long enough.
-    async fn keep_tidy(&self, cancel: &CancellationToken) {
-        while !cancel.is_cancelled() {
-            if let Err(error) = self.prune_audit(cancel).await {
-                count_error(Component::Store.as_str(), error.error_type());
-                warn!(%error, "The old part of the audit cannot be deleted");
-            }
-            let _stopped = cancel.run_until_cancelled(sleep(HOUSEKEEPING)).await;
-        }
-    }
-
-    /// In small steps, so that a commit of lines never waits long.
-    async fn prune_audit(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
-        let before = Timestamp::now() - self.keep_audit;
-        while !cancel.is_cancelled() && self.desk.store.prune_audit(before).await? {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
     }
 
     fn count(command: &dyn SlashCommand, outcome: &'static str) {
@@ -370,35 +345,6 @@ impl Service {
         message
     }
 
-    /// Keeps what was done beyond asking, and posts it where the server has a channel for it.
-    async fn audit(
-        &self,
-        origin: &Origin,
-        (command, options): (&dyn SlashCommand, &Options),
-        server: Option<&Server>,
-        (outcome, answer): (&str, &str),
-    ) {
-        if !self.is_audited((command, options)) {
-            return;
-        }
-        let at = Timestamp::now();
-        let entry = AuditEntry {
-            at,
-            guild: origin.guild,
-            channel: origin.channel,
-            member: origin.caller.id,
-            member_name: origin.caller.name.clone(),
-            server: server.map(|server| server.tag.to_string()).unwrap_or_default(),
-            command: format!("{}{options}", super::typed(command)),
-            outcome: outcome.to_owned(),
-            answer: answer.chars().take(MOST_KEPT).collect(),
-        };
-        let notice = server.and_then(|server| notice(server, &entry));
-        if let Err(error) = self.desk.store.audit(&entry, notice.as_ref()).await {
-            error!(%error, "What somebody did by a slash command cannot be stored");
-        }
-    }
-
     async fn ask_back(&self, job: Job, cancel: &CancellationToken) {
         let (key, within) = (job.origin.key.clone(), self.desk.settings.confirm_within);
         let place = self.server(&job).map_or("", |server| &server.name);
@@ -484,21 +430,4 @@ impl Service {
         }
         suggest::suggest(&self.desk, server, source, options, typed).await
     }
-}
-
-fn notice(server: &Server, entry: &AuditEntry) -> Option<Notice> {
-    let AuditEntry { member_name, command, outcome, answer, .. } = entry;
-    let answer: String = answer.lines().next().unwrap_or_default().chars().take(300).collect();
-    let said = if answer.is_empty() { outcome.clone() } else { format!("{outcome}, {}", super::view::code(&answer)) };
-    let plain = format!("{member_name} used {command} on {}: {outcome}, {answer}", server.name);
-    Some(Notice {
-        server: server.tag.clone(),
-        channel: server.audit?,
-        lane: Lane::Chat,
-        event: "audit".into(),
-        content: texts::audit(member_name, command, &server.name, &said),
-        plain: plain.replace(char::is_control, " "),
-        occurred_at: entry.at,
-        mentions: crate::domain::Mentions::default(),
-    })
 }
