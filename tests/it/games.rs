@@ -176,3 +176,49 @@ async fn a_map_that_stands_with_nobody_in_it_is_left_alone() {
     crate::harness::within(world.game.rcon().until(asked(begun + 8))).await;
     assert!(clock.elapsed() > Duration::from_secs(7), "{:?}", clock.elapsed());
 }
+
+/// Every speed that is scraped while the map goes on for twelve seconds: a whole window.
+async fn speeds(world: &World) -> Vec<f64> {
+    let tick = "factorio_tick{server=\"prod\"}";
+    let begun = world.value(tick, |_| true).await;
+    let (mut speeds, mut poll) = (Vec::new(), tokio::time::interval(Duration::from_millis(200)));
+    loop {
+        poll.tick().await;
+        let body = world.scrape().await;
+        speeds.extend(value(&body, "factorio_isr_game_ups{server=\"prod\"}"));
+        if value(&body, tick).is_some_and(|now| now > begun + 720.0) {
+            return speeds;
+        }
+    }
+}
+
+/// What a save that stops the map for four seconds, and then a save that is an hour older, do to the speed that is shown.
+async fn speed_is_honest(rcon: &str) {
+    let keys = "interval = \"1s\"\nidle_interval = \"1s\"\nups_window = \"10s\"";
+    let world = World::start(Game::default(), rcon, keys).await;
+    let ups = "factorio_isr_game_ups{server=\"prod\"}";
+    let full = |ups: f64| (ups - 60.0).abs() < 7.0;
+    world.value(ups, full).await;
+    world.game.begin_save();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.game.end_save();
+    let after_save = speeds(&world).await;
+    assert!(after_save.len() > 5 && after_save.iter().all(|ups| full(*ups)), "a stall is no slowness: {after_save:?}");
+    let before = world.value("factorio_tick{server=\"prod\"}", |_| true).await;
+    world.game.restart_with_older_save(Duration::from_hours(1)).await.unwrap();
+    world.game.join("Ann").unwrap();
+    world.value("factorio_tick{server=\"prod\"}", |tick| tick < before - 200_000.0).await;
+    let after_reload = speeds(&world).await;
+    assert!(after_reload.iter().all(|ups| full(*ups)), "a jump is no speed: {after_reload:?}");
+    world.value(ups, full).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_and_an_older_save_are_no_slowness_by_the_games_own_commands() {
+    speed_is_honest("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_and_an_older_save_are_no_slowness_by_lua() {
+    speed_is_honest(", allow_lua = true").await;
+}
