@@ -83,6 +83,20 @@ fn lines(count: usize) -> Vec<String> {
     (0..count).map(line).collect()
 }
 
+/// As [`lines`], but each player that joins also leaves: a session begins or ends with every second line.
+fn sessions(count: usize) -> Vec<String> {
+    let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S");
+    let line = |at: usize| {
+        let player = format!("Engineer_{}", at / 4 % 500);
+        match at % 4 {
+            0 => format!("{now} [JOIN] {player} joined the game"),
+            3 => format!("{now} [LEAVE] {player} left the game"),
+            _ => format!("{now} [CHAT] {player}: ore at [gps=12.5,-34], line {at}"),
+        }
+    };
+    (0..count).map(line).collect()
+}
+
 fn parse_rate(criterion: &mut Criterion) {
     let server = server(PathBuf::from("console.log"));
     let mut end = 0;
@@ -113,12 +127,16 @@ fn parse_rate(criterion: &mut Criterion) {
 const COMMITTED_LINES: usize = 50_000;
 
 fn commit_rate(criterion: &mut Criterion, runtime: &Runtime) {
-    let text: String = lines(COMMITTED_LINES).join("\n") + "\n";
     let mut group = criterion.benchmark_group("rates");
     group.throughput(Throughput::Elements(COMMITTED_LINES as u64)).sample_size(10);
-    group.bench_function("log_to_commit", |bencher| {
-        bencher.iter_custom(|times| (0..times).map(|_| runtime.block_on(read_and_commit(&text))).sum());
-    });
+    for (name, lines) in
+        [("log_to_commit", lines(COMMITTED_LINES)), ("log_to_commit_sessions", sessions(COMMITTED_LINES))]
+    {
+        let text = lines.join("\n") + "\n";
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| (0..times).map(|_| runtime.block_on(read_and_commit(&text))).sum());
+        });
+    }
     group.finish();
 }
 
