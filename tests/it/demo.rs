@@ -26,6 +26,8 @@ impl Demo {
         let program = Relay::spawn(&mut command);
         let page = program.output().find(|line| address_in(line, "what players see")).await;
         let demo = Self { program, page, http: reqwest::Client::new() };
+        // Before, nobody hears a call.
+        demo.until("/sim/state", |state| (state["bot"]["online"] == true).then_some(())).await;
         demo.until("/sim/commands", |commands| commands.as_array().is_some_and(|all| !all.is_empty()).then_some(()))
             .await;
         demo
