@@ -41,8 +41,8 @@ fn verdict(facts: &LifecycleFacts, readiness: &Readiness) -> (&'static str, &'st
 fn to_look_at(readiness: &Readiness) -> Option<String> {
     let wrong = |component: &Component| readiness.details.contains_key(component.as_str());
     let named = |component| format!("{} ({})", title(component), readiness.components[component.as_str()]);
-    let names: Vec<String> = Component::ALL.into_iter().filter(wrong).map(named).collect();
-    (readiness.reasons.is_empty() && !names.is_empty()).then(|| names.join(", "))
+    let all: Vec<String> = Component::ALL.into_iter().filter(wrong).map(named).collect();
+    (readiness.reasons.is_empty() && !all.is_empty()).then(|| all.join(", "))
 }
 
 /// A reason of the readiness answer in words.
