@@ -64,6 +64,17 @@ impl Served {
     }
 
     async fn start_with(metrics: Option<MetricsExporter>, games: Option<ManySeries>) -> Self {
+        let (served, page) = Self::still_with(metrics, games).await;
+        tokio::spawn(page.run(served.cancel.clone()));
+        served
+    }
+
+    /// With a page that looks at nothing by itself.
+    pub async fn still(metrics: Option<MetricsExporter>) -> (Self, StatusPage) {
+        Self::still_with(metrics, None).await
+    }
+
+    async fn still_with(metrics: Option<MetricsExporter>, games: Option<ManySeries>) -> (Self, StatusPage) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (lifecycle, health, cancel) = (Lifecycle::new(), HealthRegistry::new(), CancellationToken::new());
@@ -77,10 +88,10 @@ impl Served {
             errors: RecentErrors::default(),
             metrics: metrics.is_some(),
         });
-        tokio::spawn(page.clone().run(cancel.clone()));
-        let state = HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics, games, page };
+        let state =
+            HttpState { lifecycle: lifecycle.clone(), health: health.clone(), metrics, games, page: page.clone() };
         let server = tokio::spawn(serve(listener, state, cancel.clone()));
-        Self { base, lifecycle, health, cancel, server }
+        (Self { base, lifecycle, health, cancel, server }, page)
     }
 
     async fn with_metrics() -> Self {

@@ -36,6 +36,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Changes {
     latest: u64,
+    /// Up to here who watches was told. Pages that are opened in between bring `latest` further.
+    told: u64,
     parts: BTreeMap<String, (u64, Arc<str>)>,
 }
 
@@ -111,8 +113,9 @@ impl StatusPage {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
             self.0.sources.pulse.sample();
-            if self.0.news.receiver_count() > 0 {
-                self.look();
+            match self.0.news.receiver_count() {
+                0 => self.rest(),
+                _ => self.look(),
             }
         }
         Ok(())
@@ -121,10 +124,17 @@ impl StatusPage {
     /// Looks what changed, once for all who watch.
     fn look(&self) {
         let mut changes = self.changes();
-        let after = changes.latest;
+        let after = changes.told;
         changes.take(&self.0.sources);
+        changes.told = changes.latest;
         let news = News { after, latest: changes.latest, message: changes.since(after) };
         self.0.news.send_replace(Arc::new(news));
+    }
+
+    /// Nobody watches: whoever comes has a page that is newer than all of it.
+    fn rest(&self) {
+        let mut changes = self.changes();
+        changes.told = changes.latest;
     }
 
     /// The whole page as it is now.
@@ -142,6 +152,9 @@ impl StatusPage {
     pub(in crate::http) fn viewer(&self, seen: &str) -> Option<Viewer> {
         let seat = Arc::clone(&self.0.seats).try_acquire_owned().ok()?;
         ::metrics::gauge!(STATUS_PAGE_VIEWERS).increment(1.0);
+        if self.0.news.receiver_count() == 0 {
+            self.rest();
+        }
         let news = self.0.news.subscribe();
         Some(Viewer { page: self.clone(), news, seen: self.number(seen), greeted: false, _seat: seat })
     }
@@ -179,7 +192,7 @@ impl Viewer {
         }
         self.news.changed().await.ok()?;
         let news = Arc::clone(&self.news.borrow_and_update());
-        if news.after != self.seen {
+        if news.after > self.seen {
             return Some(self.catch_up());
         }
         self.seen = news.latest;

@@ -31,6 +31,27 @@ async fn a_viewer_is_told_what_changes_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_page_that_another_opens_takes_no_news_from_a_viewer() {
+    let served = Served::well().await;
+    let mut events = Events::open(&served.base, "").await;
+    events.next().await.unwrap();
+    for number in 0..3 {
+        served.health.component(Component::Store).degraded(format!("reason {number}"));
+        assert!(page(&served.base).await.contains(&format!("reason {number}")));
+        events.part_with("components", &format!("reason {number}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_with_nothing_to_tell_has_a_heartbeat() {
+    let (served, _page) = Served::still(None).await;
+    let mut events = Events::open(&served.base, "").await;
+    events.next().await.unwrap();
+    let beat = events.response.chunk();
+    assert_eq!(&within(beat).await.unwrap().unwrap()[..], b": still here\n\n");
+}
+
+#[tokio::test]
 async fn a_stream_that_broke_goes_on_where_it_was() {
     let served = Served::well().await;
     let mut events = Events::open(&served.base, "").await;
