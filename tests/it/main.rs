@@ -29,6 +29,7 @@ mod prometheus;
 mod rcon;
 mod records;
 mod relay;
+mod rules;
 mod samples;
 mod sessions;
 mod sim;
