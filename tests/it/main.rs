@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod config_chat;
 mod contract;
+mod dashboards;
 mod delivery;
 mod demo;
 mod discord;

@@ -259,7 +259,8 @@ async fn what_is_gone_says_so() {
 }
 
 /// A Prometheus of our own, killed when dropped.
-struct Prometheus {
+pub struct Prometheus {
+    client: reqwest::Client,
     process: std::process::Child,
     port: u16,
     _dir: tempfile::TempDir,
@@ -267,12 +268,17 @@ struct Prometheus {
 
 impl Prometheus {
     async fn scraping(target: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("prometheus.yml");
         let jobs = format!(
             "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: relay\n    static_configs:\n      \
              - targets: [\"{target}\"]\n"
         );
+        Self::start(&jobs).await
+    }
+
+    /// Starts it with this configuration.
+    pub async fn start(jobs: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("prometheus.yml");
         fs::write(&config, jobs).unwrap();
         let log = dir.path().join("prometheus.log");
         let process = Command::new("prometheus")
@@ -284,9 +290,17 @@ impl Prometheus {
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let mut prometheus = Self { process, port: 0, _dir: dir };
+        let client = reqwest::Client::new();
+        let mut prometheus = Self { client, process, port: 0, _dir: dir };
         prometheus.port = prometheus.port_said_in(&log).await;
         prometheus
+    }
+
+    /// What the HTTP API answers at `path`: also when it refuses.
+    pub async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Value {
+        let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.port);
+        let answer = self.client.get(url).query(query).send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
     }
 
     async fn port_said_in(&mut self, log: &std::path::Path) -> u16 {
