@@ -139,6 +139,9 @@ fn what_compose_mounts_is_there() {
     let provider = shipped("grafana/provisioning/dashboards/dashboards.yml");
     let folder = one(&provider, r"^      path: (.+)$");
     assert!(compose.contains(&format!("      - ./grafana/dashboards:{folder}:ro\n")));
+    let home = one(&compose, r"^      GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH: (.+)$");
+    let home = home.strip_prefix(&format!("{folder}/")).unwrap();
+    assert!(shipped(&format!("grafana/dashboards/{home}")).contains("\"uid\": \"isr-servers\""), "{home}");
     // Datasources are reached by the names of services.
     let sources = shipped("grafana/provisioning/datasources/datasources.yml");
     for host in all(&sources, r"url: http://(\w+):") {
