@@ -13,7 +13,7 @@ use factorio_isr::sim::rcon::{Game, SimRcon};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::harness::{DEADLINE, Relay, Site, TOKEN};
+use crate::harness::{DEADLINE, Relay, Site, TOKEN, within};
 
 const CHAT: u64 = 1001;
 const CLOSED: u64 = 1002;
@@ -293,14 +293,25 @@ impl Prometheus {
         let client = reqwest::Client::new();
         let mut prometheus = Self { client, process, port: 0, _dir: dir };
         prometheus.port = prometheus.port_said_in(&log).await;
+        within(prometheus.ready()).await;
         prometheus
+    }
+
+    /// It listens before it answers questions.
+    async fn ready(&self) {
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        let url = format!("http://127.0.0.1:{}/-/ready", self.port);
+        while !self.client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            tick.tick().await;
+        }
     }
 
     /// What the HTTP API answers at `path`: also when it refuses.
     pub async fn ask(&self, path: &str, query: &[(&str, &str)]) -> Value {
         let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.port);
         let answer = self.client.get(url).query(query).send().await.unwrap();
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default()
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path} {query:?}: {status} {text}"))
     }
 
     async fn port_said_in(&mut self, log: &std::path::Path) -> u16 {
