@@ -7,37 +7,99 @@ use std::time::Duration;
 
 use figment::value::Value;
 
-use super::duration;
+use super::alert_tables::{RuleSection, SHAPES, Shape, Values};
 use super::problem::Problems;
+use super::resolve::within;
 #[cfg(test)]
 use super::section::Need;
-use super::section::{Key, Table, sections};
-use super::settings::{AlertLimits, AlertRule, AlertSettings, Destination, EventSettings, ServerSettings};
-#[cfg(test)]
+use super::section::{Key, Table};
+use super::settings::{Destination, EventSettings, ServerSettings};
 use super::source::join;
 use super::value::{Scalar, snowflakes};
-use crate::domain::{AlertKind, Route, ServerTag};
+use crate::domain::{AlertKind, EventKind, Route, ServerTag};
 
-/// A number with or without a fraction.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Decimal(f64);
+/// `[alerts]` for one server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertSettings {
+    /// `channel`
+    pub destination: Destination,
+    /// `ping`: the roles that alerts ping.
+    pub ping: BTreeSet<u64>,
+    /// `remind_after`; `None` = never.
+    pub remind_after: Option<Duration>,
+    /// The alerts that are on.
+    pub rules: BTreeMap<AlertKind, AlertRule>,
+    /// When they fire.
+    pub limits: AlertLimits,
+}
 
-impl Scalar for Decimal {
-    const EXPECTED: &'static str = "a number as `55` or `0.1`";
-
-    fn parse(value: &Value) -> Option<Self> {
-        let number = match value {
-            Value::Num(_, number) => number.to_f64().or_else(|| number.to_i128().map(|whole| whole as f64)),
-            Value::String(_, text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        number.filter(|number| number.is_finite()).map(Self)
+impl AlertSettings {
+    /// Whether an alert says what the notice of `event` would.
+    #[must_use]
+    pub fn tells(&self, event: EventKind) -> bool {
+        AlertKind::instead_of(event).is_some_and(|alert| self.rules.contains_key(&alert))
     }
+
+    /// Without any alert.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            destination: Destination::Route(Route::Alerts),
+            ping: BTreeSet::new(),
+            remind_after: None,
+            rules: BTreeMap::new(),
+            limits: AlertLimits::default(),
+        }
+    }
+}
+
+/// What every alert has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlertRule {
+    /// `ping`: whether it pings the roles of `alerts.ping`.
+    pub ping: bool,
+    /// `cooldown`: the least time between two of it.
+    pub cooldown: Duration,
+    /// `after`: for how long it must be so.
+    pub after: Duration,
+    /// `samples`: so often in a row it must be so.
+    pub samples: usize,
+}
+
+/// When the alerts fire; each field is `[alerts.TABLE]`'s key of nearly that name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AlertLimits {
+    /// `low_ups.below`, of 60.
+    pub ups_below: f64,
+    /// `low_ups.recovered`, of 60.
+    pub ups_recovered: f64,
+    /// `log_silent.quiet`
+    pub log_quiet: Duration,
+    /// `autosave.overdue`
+    pub save_overdue: Duration,
+    /// `crash_loop.crashes`; 0 where that alert is off.
+    pub crashes: usize,
+    /// `crash_loop.within`
+    pub crashes_within: Duration,
+    /// `desync.calm`
+    pub desync_calm: Duration,
+    /// `script_error.calm`
+    pub script_calm: Duration,
+    /// `evolution.step`
+    pub evolution_step: f64,
+    /// `watchlist.players`
+    pub watchlist: Vec<String>,
+    /// `join_refused.attempts`
+    pub refusals: usize,
+    /// `join_refused.within`
+    pub refusals_within: Duration,
+    /// `backlog.older_than`
+    pub backlog_age: Duration,
 }
 
 /// Ids of roles: one, a list, or ids with commas between them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RoleIds(Vec<u64>);
+struct RoleIds(Vec<u64>);
 
 impl Scalar for RoleIds {
     const EXPECTED: &'static str = "the id of a role or a list of them";
@@ -46,6 +108,53 @@ impl Scalar for RoleIds {
         match value {
             Value::Array(_, ids) if ids.is_empty() => Some(Self::default()),
             value => snowflakes(value).map(Self),
+        }
+    }
+}
+
+/// `[alerts]`
+#[derive(Debug)]
+pub(super) struct AlertsSection {
+    enabled: Option<bool>,
+    channel: Option<Destination>,
+    ping: Option<RoleIds>,
+    /// 0s: never.
+    remind_after: Option<Duration>,
+    rules: BTreeMap<AlertKind, RuleSection>,
+}
+
+/// The keys beside the alerts' own tables.
+const COMMON: [&str; 4] = ["enabled", "channel", "ping", "remind_after"];
+
+impl Key for AlertsSection {
+    const EXPECTED: &'static str = "a table";
+
+    fn read(path: &str, value: &Value, problems: &mut Problems<'_>) -> Option<Self> {
+        let keys: Vec<&str> = COMMON.into_iter().chain(SHAPES.iter().map(|shape| shape.kind.as_str())).collect();
+        let mut table = Table::open(path, value, &keys, problems)?;
+        let section = Self {
+            enabled: table.optional("enabled"),
+            channel: table.optional("channel"),
+            ping: table.optional("ping"),
+            remind_after: table.optional("remind_after"),
+            rules: BTreeMap::new(),
+        };
+        let rule = |shape: &Shape| {
+            let rule = table.by(shape.kind.as_str(), |path, value, problems| shape.read(path, value, problems))?;
+            Some((shape.kind, rule))
+        };
+        let rules = SHAPES.iter().filter_map(rule).collect();
+        if let Some(after) = section.remind_after {
+            within(&join(path, "remind_after"), after, "0s", "7d", problems);
+        }
+        Some(Self { rules, ..section })
+    }
+
+    #[cfg(test)]
+    fn list(path: &str, _: Need, out: &mut Vec<(String, Need)>) {
+        out.extend(COMMON.into_iter().map(|key| (join(path, key), Need::Optional)));
+        for shape in &SHAPES {
+            shape.list(&join(path, shape.kind.as_str()), out);
         }
     }
 }
@@ -68,196 +177,33 @@ impl Key for OwnAlerts {
     }
 }
 
-sections! {
-    /// `[alerts]`
-    AlertsSection {
-        /// Whether there are any.
-        enabled: bool = optional;
-        /// A route or a channel id.
-        channel: Destination = optional;
-        /// The roles that are pinged.
-        ping: RoleIds = optional;
-        /// How often an alert that lasts is repeated; 0s: never.
-        remind_after: Duration = optional;
-        low_ups: LowUpsSection = section;
-        rcon_down: RconDownSection = section;
-        log_silent: LogSilentSection = section;
-        autosave: AutosaveSection = section;
-        crash: CrashSection = section;
-        crash_loop: CrashLoopSection = section;
-        desync: DesyncSection = section;
-        script_error: ScriptErrorSection = section;
-        evolution: EvolutionSection = section;
-        watchlist: WatchlistSection = section;
-        join_refused: JoinRefusedSection = section;
-        backlog: BacklogSection = section;
-    }
-
-    /// The game runs slower than it aims at. The numbers are of 60: at another speed they are scaled.
-    LowUpsSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// Updates per second below which a sample is bad. 1 to 60.
-        below: Decimal = optional;
-        /// Updates per second from which on all is well again; not less than `below`.
-        recovered: Decimal = optional;
-        /// Bad samples in a row. 1 to 1000.
-        samples: usize = optional;
-    }
-
-    /// The game cannot be asked.
-    RconDownSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// For how long.
-        after: Duration = optional;
-    }
-
-    /// People play, and the log tells nothing of it.
-    LogSilentSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// Somebody came or went by RCON, and for so long no line was read.
-        after: Duration = optional;
-        /// Somebody is in the game all the time, and for so long no line was read.
-        quiet: Duration = optional;
-    }
-
-    /// A save failed, or none was made.
-    AutosaveSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// The time without a save while somebody plays.
-        overdue: Duration = optional;
-    }
-
-    /// The server crashed.
-    CrashSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-    }
-
-    /// The server crashed again and again.
-    CrashLoopSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// So many crashes. 2 to 50.
-        crashes: usize = optional;
-        /// Within this time.
-        within: Duration = optional;
-    }
-
-    /// A player's game went out of step.
-    DesyncSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// It is over when there was none for so long.
-        calm: Duration = optional;
-    }
-
-    /// A mod or a script raised an error.
-    ScriptErrorSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// It is over when there was none for so long.
-        calm: Duration = optional;
-    }
-
-    /// The enemies evolved by a step.
-    EvolutionSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// 0.01 to 1.
-        step: Decimal = optional;
-    }
-
-    /// A player of this list joined.
-    WatchlistSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// Names, in any case.
-        players: Vec<String> = optional;
-    }
-
-    /// Somebody was refused again and again.
-    JoinRefusedSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// So many times. 2 to 100.
-        attempts: usize = optional;
-        /// Within this time.
-        within: Duration = optional;
-    }
-
-    /// What is to be said in Discord waits.
-    BacklogSection {
-        enabled: bool = optional;
-        ping: bool = optional;
-        cooldown: Duration = optional;
-        /// For how long.
-        older_than: Duration = optional;
-    }
-}
-
-/// Cooldowns go from nothing to this.
-const DAY: Duration = Duration::from_hours(24);
-
-/// A server's own section, the common one, then the defaults.
+/// A server's own section, then the common one.
 struct Layers<'a>(Vec<&'a AlertsSection>);
 
 impl Layers<'_> {
-    fn first<T>(&self, key: impl Fn(&AlertsSection) -> Option<T>, default: T) -> T {
-        self.0.iter().find_map(|section| key(section)).unwrap_or(default)
+    fn first<T>(&self, key: impl Fn(&AlertsSection) -> Option<T>) -> Option<T> {
+        self.0.iter().find_map(|section| key(section))
+    }
+
+    fn of(&self, kind: AlertKind) -> Values<'_> {
+        Values::of(kind, self.0.iter().filter_map(|section| section.rules.get(&kind)))
     }
 }
 
-/// The keys that every alert has.
-macro_rules! rule {
-    ($layers:ident, $name:ident, $ping:literal, $cooldown:expr) => {
-        $layers.first(|all| all.$name.as_ref()?.enabled, true).then(|| AlertRule {
-            ping: $layers.first(|all| all.$name.as_ref()?.ping, $ping),
-            cooldown: $layers.first(|all| all.$name.as_ref()?.cooldown, $cooldown),
-            after: Duration::ZERO,
-            samples: 1,
-        })
-    };
-}
-
-/// A key of one alert.
-macro_rules! limit {
-    ($layers:ident, $name:ident.$key:ident, $default:expr) => {
-        $layers.first(|all| all.$name.as_ref()?.$key.clone(), $default)
-    };
-}
-
-/// The alerts of each server; problems are added where a value is out of range.
+/// The alerts of each server; problems are added where two keys are at odds.
 pub(super) fn resolve(
     common: &AlertsSection,
     own: &BTreeMap<ServerTag, OwnAlerts>,
     tags: &[ServerTag],
     problems: &mut Problems<'_>,
 ) -> BTreeMap<ServerTag, AlertSettings> {
-    check("alerts", common, problems);
-    for (tag, own) in own {
-        check(&format!("servers.{tag}.alerts"), &own.0, problems);
-    }
     let mut all = BTreeMap::new();
     for tag in tags {
-        let layers = Layers(own.get(tag).map(|own| &own.0).into_iter().chain([common]).collect());
-        let settings = settings(&layers);
+        let own = own.get(tag).map(|own| &own.0);
+        let settings = settings(&Layers(own.into_iter().chain([common]).collect()));
         if settings.limits.ups_recovered < settings.limits.ups_below {
-            let given = own.get(tag).is_some_and(|own| own.0.low_ups.as_ref().is_some_and(LowUpsSection::has_limits));
+            let low_ups = own.and_then(|own| own.rules.get(&AlertKind::LowUps));
+            let given = low_ups.is_some_and(|rule| rule.has("below") || rule.has("recovered"));
             let path = if given { format!("servers.{tag}.alerts") } else { "alerts".to_owned() };
             problems.add(&format!("{path}.low_ups.recovered"), "must not be less than `below`");
         }
@@ -266,140 +212,47 @@ pub(super) fn resolve(
     all
 }
 
-impl LowUpsSection {
-    fn has_limits(&self) -> bool {
-        self.below.is_some() || self.recovered.is_some()
-    }
-}
-
 fn settings(layers: &Layers<'_>) -> AlertSettings {
-    let remind_after = layers.first(|all| all.remind_after, Duration::from_hours(1));
-    let rules = if layers.first(|all| all.enabled, true) { rules(layers) } else { BTreeMap::new() };
+    let remind_after = layers.first(|all| all.remind_after).unwrap_or(Duration::from_hours(1));
+    let any = layers.first(|all| all.enabled).unwrap_or(true);
+    let on = AlertKind::ALL.iter().filter(|kind| any && layers.of(**kind).enabled());
     AlertSettings {
-        destination: layers.first(|all| all.channel, Destination::Route(Route::Alerts)),
-        ping: layers.first(|all| all.ping.clone(), RoleIds::default()).0.into_iter().collect::<BTreeSet<_>>(),
+        destination: layers.first(|all| all.channel).unwrap_or(Destination::Route(Route::Alerts)),
+        ping: layers.first(|all| all.ping.clone()).unwrap_or_default().0.into_iter().collect(),
         remind_after: Some(remind_after).filter(|after| !after.is_zero()),
-        rules,
+        rules: on.map(|kind| (*kind, rule(*kind, &layers.of(*kind)))).collect(),
         limits: limits(layers),
     }
 }
 
-fn rules(layers: &Layers<'_>) -> BTreeMap<AlertKind, AlertRule> {
-    let (minutes, none) = (Duration::from_mins(5), Duration::ZERO);
-    let samples = limit!(layers, low_ups.samples, 3);
-    let rcon_after = limit!(layers, rcon_down.after, Duration::from_mins(2));
-    let silent_after = limit!(layers, log_silent.after, Duration::from_mins(2));
-    let rules = [
-        (AlertKind::LowUps, rule!(layers, low_ups, true, minutes).map(|rule| AlertRule { samples, ..rule })),
-        (AlertKind::RconDown, rule!(layers, rcon_down, true, minutes).map(|r| AlertRule { after: rcon_after, ..r })),
-        (
-            AlertKind::LogSilent,
-            rule!(layers, log_silent, true, minutes).map(|r| AlertRule { after: silent_after, ..r }),
-        ),
-        (AlertKind::Autosave, rule!(layers, autosave, true, minutes)),
-        (AlertKind::CrashLoop, rule!(layers, crash_loop, true, none)),
-        (AlertKind::Crash, rule!(layers, crash, true, none)),
-        (AlertKind::Desync, rule!(layers, desync, true, none)),
-        (AlertKind::ScriptError, rule!(layers, script_error, true, none)),
-        (AlertKind::Evolution, rule!(layers, evolution, false, none)),
-        (AlertKind::Watchlist, rule!(layers, watchlist, true, minutes)),
-        (AlertKind::JoinRefused, rule!(layers, join_refused, true, minutes)),
-        (AlertKind::Backlog, rule!(layers, backlog, false, minutes)),
-    ];
-    rules.into_iter().filter_map(|(kind, rule)| Some((kind, rule?))).collect()
+fn rule(kind: AlertKind, values: &Values<'_>) -> AlertRule {
+    let waits = matches!(kind, AlertKind::RconDown | AlertKind::LogSilent);
+    AlertRule {
+        ping: values.ping(),
+        cooldown: values.cooldown(),
+        after: if waits { values.time("after") } else { Duration::ZERO },
+        samples: if kind == AlertKind::LowUps { values.count("samples") } else { 1 },
+    }
 }
 
 fn limits(layers: &Layers<'_>) -> AlertLimits {
-    let loops = limit!(layers, crash_loop.enabled, true);
+    use AlertKind as A;
+    let (low_ups, crash_loop, join_refused) =
+        (layers.of(A::LowUps), layers.of(A::CrashLoop), layers.of(A::JoinRefused));
     AlertLimits {
-        ups_below: limit!(layers, low_ups.below, Decimal(55.0)).0,
-        ups_recovered: limit!(layers, low_ups.recovered, Decimal(58.0)).0,
-        log_quiet: limit!(layers, log_silent.quiet, Duration::from_hours(6)),
-        save_overdue: limit!(layers, autosave.overdue, Duration::from_mins(30)),
-        crashes: if loops { limit!(layers, crash_loop.crashes, 3) } else { 0 },
-        crashes_within: limit!(layers, crash_loop.within, Duration::from_mins(15)),
-        desync_calm: limit!(layers, desync.calm, Duration::from_mins(15)),
-        script_calm: limit!(layers, script_error.calm, Duration::from_mins(15)),
-        evolution_step: limit!(layers, evolution.step, Decimal(0.1)).0,
-        watchlist: limit!(layers, watchlist.players, Vec::new()),
-        refusals: limit!(layers, join_refused.attempts, 5),
-        refusals_within: limit!(layers, join_refused.within, Duration::from_mins(10)),
-        backlog_age: limit!(layers, backlog.older_than, Duration::from_mins(10)),
-    }
-}
-
-/// The ranges of all keys. The tables are never absent where the section was read.
-fn check(path: &str, section: &AlertsSection, problems: &mut Problems<'_>) {
-    let mut ranges = Ranges { path, problems };
-    ranges.duration("remind_after", section.remind_after, "0s", "7d");
-    if let Some(low) = &section.low_ups {
-        ranges.number("low_ups.below", low.below, 1.0, 60.0);
-        ranges.number("low_ups.recovered", low.recovered, 1.0, 60.0);
-        ranges.count("low_ups.samples", low.samples, 1..=1000);
-    }
-    ranges.duration("rcon_down.after", section.rcon_down.as_ref().and_then(|s| s.after), "0s", "1d");
-    ranges.duration("log_silent.after", section.log_silent.as_ref().and_then(|s| s.after), "10s", "1d");
-    ranges.duration("log_silent.quiet", section.log_silent.as_ref().and_then(|s| s.quiet), "1m", "30d");
-    ranges.duration("autosave.overdue", section.autosave.as_ref().and_then(|s| s.overdue), "10s", "7d");
-    ranges.count("crash_loop.crashes", section.crash_loop.as_ref().and_then(|s| s.crashes), 2..=50);
-    ranges.duration("crash_loop.within", section.crash_loop.as_ref().and_then(|s| s.within), "1m", "1d");
-    ranges.duration("desync.calm", section.desync.as_ref().and_then(|s| s.calm), "1s", "1d");
-    ranges.duration("script_error.calm", section.script_error.as_ref().and_then(|s| s.calm), "1s", "1d");
-    ranges.number("evolution.step", section.evolution.as_ref().and_then(|s| s.step), 0.01, 1.0);
-    ranges.count("join_refused.attempts", section.join_refused.as_ref().and_then(|s| s.attempts), 2..=100);
-    ranges.duration("join_refused.within", section.join_refused.as_ref().and_then(|s| s.within), "1s", "1d");
-    ranges.duration("backlog.older_than", section.backlog.as_ref().and_then(|s| s.older_than), "1s", "7d");
-    for (alert, cooldown) in cooldowns(section) {
-        if cooldown.is_some_and(|cooldown| cooldown > DAY) {
-            ranges.add(&format!("{alert}.cooldown"), "0s to 1d");
-        }
-    }
-}
-
-fn cooldowns(section: &AlertsSection) -> [(&'static str, Option<Duration>); 12] {
-    [
-        ("low_ups", section.low_ups.as_ref().and_then(|s| s.cooldown)),
-        ("rcon_down", section.rcon_down.as_ref().and_then(|s| s.cooldown)),
-        ("log_silent", section.log_silent.as_ref().and_then(|s| s.cooldown)),
-        ("autosave", section.autosave.as_ref().and_then(|s| s.cooldown)),
-        ("crash", section.crash.as_ref().and_then(|s| s.cooldown)),
-        ("crash_loop", section.crash_loop.as_ref().and_then(|s| s.cooldown)),
-        ("desync", section.desync.as_ref().and_then(|s| s.cooldown)),
-        ("script_error", section.script_error.as_ref().and_then(|s| s.cooldown)),
-        ("evolution", section.evolution.as_ref().and_then(|s| s.cooldown)),
-        ("watchlist", section.watchlist.as_ref().and_then(|s| s.cooldown)),
-        ("join_refused", section.join_refused.as_ref().and_then(|s| s.cooldown)),
-        ("backlog", section.backlog.as_ref().and_then(|s| s.cooldown)),
-    ]
-}
-
-struct Ranges<'a, 'p> {
-    path: &'a str,
-    problems: &'a mut Problems<'p>,
-}
-
-impl Ranges<'_, '_> {
-    fn add(&mut self, key: &str, range: &str) {
-        self.problems.add(&format!("{}.{key}", self.path), format!("out of range: {range}"));
-    }
-
-    fn duration(&mut self, key: &str, given: Option<Duration>, least: &str, most: &str) {
-        let bound = |text| duration::parse(text).expect("bounds are durations");
-        if given.is_some_and(|given| given < bound(least) || given > bound(most)) {
-            self.add(key, &format!("{least} to {most}"));
-        }
-    }
-
-    fn number(&mut self, key: &str, given: Option<Decimal>, least: f64, most: f64) {
-        if given.is_some_and(|given| !(least..=most).contains(&given.0)) {
-            self.add(key, &format!("{least} to {most}"));
-        }
-    }
-
-    fn count(&mut self, key: &str, given: Option<usize>, range: std::ops::RangeInclusive<usize>) {
-        if given.is_some_and(|given| !range.contains(&given)) {
-            self.add(key, &format!("{} to {}", range.start(), range.end()));
-        }
+        ups_below: low_ups.number("below"),
+        ups_recovered: low_ups.number("recovered"),
+        log_quiet: layers.of(A::LogSilent).time("quiet"),
+        save_overdue: layers.of(A::Autosave).time("overdue"),
+        crashes: if crash_loop.enabled() { crash_loop.count("crashes") } else { 0 },
+        crashes_within: crash_loop.time("within"),
+        desync_calm: layers.of(A::Desync).time("calm"),
+        script_calm: layers.of(A::ScriptError).time("calm"),
+        evolution_step: layers.of(A::Evolution).number("step"),
+        watchlist: layers.of(A::Watchlist).names("players"),
+        refusals: join_refused.count("attempts"),
+        refusals_within: join_refused.time("within"),
+        backlog_age: layers.of(A::Backlog).time("older_than"),
     }
 }
 

@@ -1,15 +1,174 @@
 //! `[game]` and `[servers.TAG.game]`: how often the games are looked at, and what Lua may tell.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use figment::value::Value;
 
 use super::file::{GameSection, SeriesSection, ServerGameSection};
 use super::problem::Problems;
 use super::resolve::within;
-use super::settings::{GameSettings, LuaSection, NamePattern, SampleSettings, SeriesSettings};
 use super::value::Scalar;
 use crate::domain::ServerTag;
+
+/// `[game]`
+#[derive(Debug, Clone, Default)]
+pub struct GameSettings {
+    /// How games are looked at that have nothing of their own.
+    pub general: SampleSettings,
+    /// `servers.TAG.game`, with `general` where a key is absent.
+    pub servers: BTreeMap<ServerTag, SampleSettings>,
+    /// `[game.series]`
+    pub series: SeriesSettings,
+}
+
+impl GameSettings {
+    /// How this server's game is looked at.
+    #[must_use]
+    pub fn of(&self, server: &ServerTag) -> &SampleSettings {
+        self.servers.get(server).unwrap_or(&self.general)
+    }
+}
+
+/// How a game is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleSettings {
+    /// `interval`: between samples.
+    pub interval: Duration,
+    /// `idle_interval`: the same, while the map stands with nobody in it.
+    pub idle_interval: Duration,
+    /// `ups_window`: over which UPS are measured.
+    pub ups_window: Duration,
+    /// `sections`: what Lua is asked for.
+    pub sections: Vec<LuaSection>,
+    /// `top_names`: names a table of Lua may have, those with the most first.
+    pub top_names: usize,
+    /// `max_reply_bytes`: of Lua's answer.
+    pub max_reply_bytes: usize,
+}
+
+impl Default for SampleSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            idle_interval: Duration::from_mins(2),
+            ups_window: Duration::from_mins(1),
+            sections: LuaSection::DEFAULT.to_vec(),
+            top_names: 100,
+            max_reply_bytes: 131_072,
+        }
+    }
+}
+
+/// What one Lua command may tell, part by part. What the map itself is (tick, speed, version) is always among it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are the words of the configuration")]
+pub enum LuaSection {
+    Players,
+    Evolution,
+    Research,
+    Rockets,
+    Items,
+    Fluids,
+    Kills,
+    Builds,
+    Pollution,
+    Platforms,
+    Seeds,
+    Electricity,
+}
+
+impl LuaSection {
+    /// All of them, in the order in which they are asked for: where the answer may hold no more, the last ones are left out.
+    pub const ALL: [Self; 12] = [
+        Self::Players,
+        Self::Evolution,
+        Self::Research,
+        Self::Rockets,
+        Self::Platforms,
+        Self::Seeds,
+        Self::Items,
+        Self::Fluids,
+        Self::Kills,
+        Self::Pollution,
+        Self::Builds,
+        Self::Electricity,
+    ];
+
+    /// Those that cost the game little.
+    pub const DEFAULT: &[Self] = &[
+        Self::Players,
+        Self::Evolution,
+        Self::Research,
+        Self::Rockets,
+        Self::Platforms,
+        Self::Items,
+        Self::Fluids,
+        Self::Kills,
+        Self::Pollution,
+    ];
+
+    /// The word of the configuration, and the key in the answer.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Players => "players",
+            Self::Evolution => "evolution",
+            Self::Research => "research",
+            Self::Rockets => "rockets",
+            Self::Items => "items",
+            Self::Fluids => "fluids",
+            Self::Kills => "kills",
+            Self::Builds => "builds",
+            Self::Pollution => "pollution",
+            Self::Platforms => "platforms",
+            Self::Seeds => "seeds",
+            Self::Electricity => "electricity",
+        }
+    }
+}
+
+/// `[game.series]`: how many series a game may make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesSettings {
+    /// `cap`: series of one metric and server.
+    pub cap: usize,
+    /// `allow`: only names that match one of these; empty = all.
+    pub allow: Vec<NamePattern>,
+    /// `deny`: none of these.
+    pub deny: Vec<NamePattern>,
+}
+
+impl Default for SeriesSettings {
+    fn default() -> Self {
+        Self { cap: 500, allow: Vec::new(), deny: Vec::new() }
+    }
+}
+
+/// An internal name of the game, where `*` stands for any text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamePattern(Vec<String>);
+
+impl NamePattern {
+    /// As it is written.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.split('*').map(ToOwned::to_owned).collect())
+    }
+
+    /// Whether the whole name is one of those meant.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        let Some((first, rest)) = self.0.split_first() else { return false };
+        let Some((last, middle)) = rest.split_last() else { return name == first };
+        let Some(mut left) = name.strip_prefix(first.as_str()) else { return false };
+        for part in middle {
+            let Some((_, behind)) = left.split_once(part.as_str()) else { return false };
+            left = behind;
+        }
+        left.ends_with(last.as_str())
+    }
+}
 
 impl Scalar for LuaSection {
     const EXPECTED: &'static str = "`players`, `evolution`, `research`, `rockets`, `items`, `fluids`, `kills`, `builds`, \

@@ -5,6 +5,7 @@
 //! `patterns`, `secret`). Nothing stops at the first mistake: [`ConfigErrors`] has them all.
 
 mod alert_summary;
+mod alert_tables;
 mod alerts;
 mod chat;
 mod duration;

@@ -162,6 +162,11 @@ impl<'a, 'p> Table<'a, 'p> {
         T::read(&join(self.path, key), self.dict.get(key)?, self.problems)
     }
 
+    /// What `read` makes of what stands behind `key`.
+    pub fn by<T>(&mut self, key: &str, read: impl FnOnce(&str, &Value, &mut Problems<'p>) -> Option<T>) -> Option<T> {
+        read(&join(self.path, key), self.dict.get(key)?, self.problems)
+    }
+
     pub fn required<T: Key>(&mut self, key: &str) -> Option<T> {
         if !self.dict.contains_key(key) {
             let message = format!("missing: expected {}", T::EXPECTED);

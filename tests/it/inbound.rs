@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +19,12 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+use crate::harness::{DEADLINE, within};
+
 const CHANNELS: [u64; 2] = [501, 502];
 const PASSWORD: &str = "hunter2";
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future).await.expect("in time")
-}
 
 fn tag(name: &str) -> ServerTag {
     ServerTag::new(name).unwrap()

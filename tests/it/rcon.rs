@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
 
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,17 +17,13 @@ use factorio_isr::supervisor::Backoff;
 use factorio_isr::telemetry::{MetricsExporter, ServerSeries};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::harness::within;
+
 const PASSWORD: &str = "hunter2";
-const DEADLINE: Duration = Duration::from_secs(20);
 /// Short enough to wait for, long enough for a slow machine to answer within.
 const IMPATIENT: Duration = Duration::from_millis(300);
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    timeout(DEADLINE, future).await.unwrap()
-}
 
 fn times() -> RconTimes {
     let (first, max) = (Duration::from_millis(5), Duration::from_millis(40));

@@ -12,7 +12,7 @@ pub fn unname_memory(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<Strin
     let Ok(before) = serde_json::from_str::<Memory>(stored) else { return named(stored).then(|| "{}".to_owned()) };
     let mut after = before.clone();
     after.unname(named);
-    (after != before).then(|| serde_json::to_string(&after).expect("plain data with text keys becomes JSON"))
+    (after != before).then(|| json(&after))
 }
 
 /// The same of the state of one alert.
@@ -22,7 +22,11 @@ pub fn unname_state(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<String
     if let Facts::Trouble { detail: text, .. } | Facts::Refusals { reason: text, .. } = &mut after.facts {
         clear(text, named);
     }
-    (after != before).then(|| serde_json::to_string(&after).expect("plain data becomes JSON"))
+    (after != before).then(|| json(&after))
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data with text keys becomes JSON")
 }
 
 fn clear(text: &mut Option<String>, named: &dyn Fn(&str) -> bool) {
