@@ -16,6 +16,8 @@ pub use naming::{unname_memory, unname_state};
 pub use rules::{Facts, Finding, Input, Surroundings, Verdict};
 
 #[cfg(test)]
+mod adversity_tests;
+#[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
 mod property_tests;
