@@ -68,6 +68,7 @@ pub async fn run(loaded: Loaded) -> ExitCode {
         }
     };
     flush(traces).await;
+    logging::tell_repeats();
     code
 }
 

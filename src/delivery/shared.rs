@@ -198,9 +198,12 @@ impl Shared {
             failures += 1;
             count_error(Component::Store.as_str(), error.error_type());
             self.outbox.unhealthy(error.to_string());
-            tracing::warn!(error = %error, "The outbox could not be read or written");
-            let wait = self.schedule.wait(failures, None, fastrand::f64());
-            if !error.is_transient() || !self.rest(wait).await {
+            // What ends the task is logged where it ends.
+            if !error.is_transient() {
+                return Err(error).context("the outbox failed");
+            }
+            tracing::warn!(%error, "The outbox cannot be read or written now; it is tried again");
+            if !self.rest(self.schedule.wait(failures, None, fastrand::f64())).await {
                 return Err(error).context("the outbox failed");
             }
         }

@@ -173,6 +173,7 @@ impl Pipeline {
 
     fn report(&self, error: &StoreError) {
         count_error("pipeline", error.error_type());
+        tracing::warn!(%error, "Lines cannot be committed now; they wait in their files");
         self.health.unhealthy(format!("Lines wait in their files: {error}"));
     }
 }

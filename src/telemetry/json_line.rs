@@ -26,10 +26,11 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
         let mut line = Map::new();
+        event.record(&mut Fields(&mut line));
+        // Behind the event's own: these names mean the same in every line.
         line.insert("timestamp".to_owned(), format!("{:.6}", Timestamp::now()).into());
         line.insert("level".to_owned(), metadata.level().as_str().into());
         line.insert("target".to_owned(), metadata.target().into());
-        event.record(&mut Fields(&mut line));
         for span in context.event_scope().into_iter().flatten() {
             let extensions = span.extensions();
             let fields =

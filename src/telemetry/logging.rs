@@ -1,6 +1,7 @@
 //! Log lines on standard error, for people or for machines. Standard output stays free for what commands answer.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use tracing::Subscriber;
@@ -15,6 +16,7 @@ use tracing_subscriber::{Layer, fmt};
 use super::json_line::JsonLine;
 use super::panic_hook;
 use super::recent::RecentErrors;
+use super::repeats::{Repeats, Sparing};
 use super::traces::Traces;
 use crate::config::settings::{LogFormat, LogSettings};
 
@@ -27,6 +29,8 @@ const QUIET: &str = "serenity=warn,tungstenite=warn,h2=warn,hyper=warn,reqwest=w
 /// where the operator does not speak of serenity.
 const QUIET_GATEWAY: &str = ",serenity::gateway=error";
 
+static REPEATS: OnceLock<Repeats> = OnceLock::new();
+
 /// Sends the program's log to standard error, panics into the log, and spans to `traces`.
 ///
 /// The filter is `RUST_LOG` where that is set and not empty, else `log.level`.
@@ -37,7 +41,8 @@ pub fn init(settings: &LogSettings, traces: Option<&Traces>) -> anyhow::Result<(
     let rust_log = std::env::var("RUST_LOG").ok();
     let filter = choose_filter(settings, rust_log.as_deref())?;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let logged = lines(settings.format, filter, colour, std::io::stderr);
+    let repeats = Repeats::new();
+    let logged = lines(settings.format, filter, repeats.clone(), colour, std::io::stderr);
     tracing_subscriber::registry()
         .with(traces.map(Traces::layer))
         .with(logged)
@@ -45,7 +50,14 @@ pub fn init(settings: &LogSettings, traces: Option<&Traces>) -> anyhow::Result<(
         .try_init()
         .context("the log is set up already")?;
     panic_hook::install();
+    repeats.sweep_in_background().context("Cannot start the thread that counts repeated failures")?;
+    REPEATS.get_or_init(|| repeats);
     Ok(())
+}
+
+/// Says how often failures were repeated and not logged, before the program ends.
+pub fn tell_repeats() {
+    REPEATS.get().iter().for_each(|repeats| repeats.tell(true));
 }
 
 /// Reads a filter as `log.level` has it: `info`, or `info,factorio_isr::tail=debug`.
@@ -67,15 +79,23 @@ fn choose_filter(settings: &LogSettings, rust_log: Option<&str>) -> anyhow::Resu
 }
 
 /// The JSON form is [`JsonLine`]'s.
-fn lines<S, W>(format: LogFormat, filter: EnvFilter, colour: bool, writer: W) -> impl Layer<S> + Send + Sync
+fn lines<S, W>(
+    format: LogFormat,
+    filter: EnvFilter,
+    repeats: Repeats,
+    colour: bool,
+    writer: W,
+) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let layer = fmt::layer().with_writer(writer).with_ansi(colour);
     let lines: Box<dyn Layer<S> + Send + Sync> = match format {
-        LogFormat::Console => layer.boxed(),
-        LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine).boxed(),
+        LogFormat::Console => layer.event_format(Sparing { format: fmt::format(), repeats }).boxed(),
+        LogFormat::Json => {
+            layer.fmt_fields(JsonFields::new()).event_format(Sparing { format: JsonLine, repeats }).boxed()
+        }
     };
     lines.with_filter(filter)
 }
@@ -104,7 +124,8 @@ mod tests {
     fn logged(format: LogFormat, filter: EnvFilter, said: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = tracing_subscriber::registry().with(lines(format, filter, false, move || writer.clone()));
+        let subscriber =
+            tracing_subscriber::registry().with(lines(format, filter, Repeats::new(), false, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, said);
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }

@@ -107,6 +107,7 @@ metrics! {
     PROMETHEUS_FILE_DROPPED: Kind::Counter, "factorio_isr_prometheus_file_dropped_total" ["server", "reason"], "What of the file of metrics is not shown, counted at each reading, by reason: invalid, cap, collision.";
 
     TRACE_SPANS: Kind::Counter, "factorio_isr_trace_spans_total" ["outcome"], "Spans for the collector by what became of them: exported, failed, dropped.";
+    LOG_SUPPRESSED: Kind::Counter, "factorio_isr_log_messages_suppressed_total" ["level"], "Warnings and errors that were not logged one by one because they repeat, by level: warn, error.";
     ALERTS_FIRING: Kind::Gauge, "factorio_isr_alerts_firing" ["server", "alert"], "Alerts that fire now.";
     ALERTS: Kind::Counter, "factorio_isr_alerts_total" ["server", "alert", "change"], "Changes of alerts: fired, reminded, recovered.";
 

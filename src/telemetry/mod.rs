@@ -15,6 +15,7 @@ pub mod panic_hook;
 pub mod pulse;
 pub mod recent;
 mod recorder;
+mod repeats;
 mod runtime;
 mod series;
 pub mod traces;

@@ -32,6 +32,7 @@ mod records;
 mod relay;
 mod rules;
 mod samples;
+mod secrets;
 mod sessions;
 mod sim;
 mod status;

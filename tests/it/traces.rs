@@ -5,7 +5,9 @@
 mod chat;
 mod collector;
 mod docs;
+mod hostile;
 mod pipeline;
+mod real;
 mod text;
 
 use std::process::{Command, Stdio};

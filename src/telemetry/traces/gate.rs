@@ -115,6 +115,9 @@ impl<E: SpanExporter> SpanExporter for Counting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         let outcome = self.exporter.export(batch).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(reason = %error, "The collector takes no traces; the spans are lost");
+        }
         self.accounts.leave(spans, if outcome.is_ok() { "exported" } else { "failed" });
         outcome
     }

@@ -3,15 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic where it is")]
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use axum::routing::post;
 use factorio_isr::telemetry::traces::spans::{Kind, SPANS};
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -23,6 +26,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::harness::within;
 
+const ANYWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// A span as it came, with the attributes of its resource.
@@ -96,6 +100,17 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
+/// A body as it was before it was compressed, if it was.
+fn plain(body: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    if body.starts_with(&[0x1f, 0x8b]) {
+        GzDecoder::new(body).read_to_end(&mut plain).unwrap();
+    } else {
+        plain.extend_from_slice(body);
+    }
+    plain
+}
+
 fn link(link: &Link) -> ReceivedLink {
     ReceivedLink { trace: hex(&link.trace_id), id: hex(&link.span_id), attributes: attributes(&link.attributes) }
 }
@@ -150,18 +165,24 @@ async fn serve_grpc(listener: TcpListener, service: Service) {
 }
 
 impl Collector {
-    async fn listener() -> (TcpListener, SocketAddr, Service) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    async fn listener(at: SocketAddr) -> (TcpListener, SocketAddr, Service) {
+        let listener = TcpListener::bind(at).await.unwrap();
         let address = listener.local_addr().unwrap();
         (listener, address, Service(watch::Sender::new(Vec::new()), Raw::default()))
     }
 
     pub async fn http() -> Self {
-        let (listener, address, service) = Self::listener().await;
+        Self::http_at(ANYWHERE).await
+    }
+
+    /// One at this address, as after a restart.
+    pub async fn http_at(at: SocketAddr) -> Self {
+        let (listener, address, service) = Self::listener(at).await;
         let (spans, raw) = (service.0.clone(), service.1.clone());
         let take = move |body: Bytes| async move {
-            service.take(&body);
-            ExportTraceServiceResponse::default().encode_to_vec()
+            service.take(&plain(&body));
+            // A connection that is kept would outlive the server.
+            ([(CONNECTION, "close")], ExportTraceServiceResponse::default().encode_to_vec())
         };
         let router = Router::new().route("/v1/traces", post(take)).layer(DefaultBodyLimit::disable());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -169,7 +190,7 @@ impl Collector {
     }
 
     pub async fn grpc() -> Self {
-        let (listener, address, service) = Self::listener().await;
+        let (listener, address, service) = Self::listener(ANYWHERE).await;
         let (spans, raw) = (service.0.clone(), service.1.clone());
         let server = tokio::spawn(serve_grpc(listener, service));
         Self { address, spans, raw, _server: AbortOnDropHandle::new(server) }
