@@ -7,13 +7,16 @@
 use std::fs;
 use std::hint::black_box;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use factorio_isr::config::settings::{PermissionSettings, ServerChannels, ServerSettings, StartAt};
+use factorio_isr::config::settings::{
+    PermissionSettings, ServerChannels, ServerSettings, StartAt, TraceProtocol, TraceSettings,
+};
 use factorio_isr::domain::{ChannelId, LineBatch, LogItem, LogLine, LogSource, Position, ServerTag, SystemClock};
 use factorio_isr::events::{EventRules, Interpreter, Pipeline};
 use factorio_isr::health::{Component, HealthRegistry};
@@ -21,9 +24,11 @@ use factorio_isr::sim::discord::{Change, RateLimits, SimChannel, SimDiscord, Sim
 use factorio_isr::sim::rcon::{Game, RconEvent, SimRcon};
 use factorio_isr::store::Store;
 use factorio_isr::tail::{self, TailConfig, Wakes};
+use factorio_isr::telemetry::{MetricsExporter, Traces};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -184,6 +189,8 @@ async fn read_and_commit(text: &str) -> Duration {
 }
 
 async fn report() {
+    println!("\nlog to commit, {COMMITTED_LINES} lines, best of {ROUNDS}:");
+    cost_of_observability().await;
     println!("\nappend to POST, one line every 20 ms, no rate limit in the way:");
     latency(500).await;
     println!("\nDiscord and the game, one at a time:");
@@ -195,6 +202,64 @@ async fn report() {
         memory(logs).await;
     }
     scrapes::report().await;
+}
+
+/// How often each is measured, in turn.
+const ROUNDS: usize = 7;
+
+/// The same lines without metrics and traces, and with metrics and traces to a collector that takes them, or to none.
+/// What is installed for metrics stays for the process: without it comes first.
+async fn cost_of_observability() {
+    let text: String = lines(COMMITTED_LINES).join("\n") + "\n";
+    let mut off = Vec::new();
+    for _ in 0..ROUNDS {
+        off.push(read_and_commit(&text).await);
+    }
+    let _exporter = MetricsExporter::install().expect("installed once");
+    let taking = collector().await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("bound").local_addr().expect("bound");
+    let [mut metrics, mut on, mut dead] = [const { Vec::new() }; 3];
+    for _ in 0..ROUNDS {
+        metrics.push(read_and_commit(&text).await);
+        on.push(traced(&text, taking).await);
+        dead.push(traced(&text, nobody).await);
+    }
+    let best = |times: &[Duration]| times.iter().min().copied().unwrap_or_default().as_secs_f64();
+    let without = best(&off);
+    for (what, times) in [
+        ("metrics off, traces off", &off),
+        ("metrics on, traces off", &metrics),
+        ("metrics on, traces on", &on),
+        ("metrics on, traces on, collector dead", &dead),
+    ] {
+        let best = best(times);
+        let (rate, ratio) = (COMMITTED_LINES as f64 / best, without / best);
+        println!("  {what}: {rate:.0} lines/s, {ratio:.2} of off");
+    }
+}
+
+async fn traced(text: &str, collector: SocketAddr) -> Duration {
+    let settings = TraceSettings {
+        enabled: true,
+        endpoint: Some(format!("http://{collector}")),
+        protocol: TraceProtocol::Http,
+        sample_ratio: 1.0,
+        include_text: false,
+        instance: "bench".to_owned(),
+    };
+    let traces = Traces::start(&settings).expect("an address");
+    let took = read_and_commit(text).await;
+    traces.flush(Duration::from_secs(1)).await;
+    took
+}
+
+/// Takes everything.
+async fn collector() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("bound");
+    let router = axum::Router::new().route("/v1/traces", axum::routing::post(async |_: bytes::Bytes| {}));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
 }
 
 /// From a message in Discord to the game's chat, and from a slash command to its answer.
