@@ -68,7 +68,10 @@ pub(super) fn attempted(span: &Recording, outcome: Option<&Outcome>) {
         None => span.set("outcome", "unfinished"),
         Some(Outcome::Delivered { message_id, .. }) => {
             span.set("outcome", "delivered");
-            span.set("messaging.message.id", message_id.to_string());
+            // 0: Discord said that it is there, and not which it is.
+            if *message_id > 0 {
+                span.set("messaging.message.id", message_id.to_string());
+            }
         }
         Some(Outcome::Gone { reason }) => failed(span, "gone", ErrorType::Other, reason),
         Some(Outcome::Retry { error, reason, .. }) => failed(span, "retry", *error, reason),

@@ -101,6 +101,21 @@ mod tests {
         assert_eq!(verb("a secret"), "chat");
     }
 
+    #[test]
+    fn a_trace_sees_a_name_of_a_command_and_nothing_else_a_person_typed() {
+        let name = |text| CommandLine::parse(text).unwrap().command_name().to_owned();
+        assert_eq!([name("/silent-command x"), name("hello"), name("/c x")], ["/silent-command", "chat", "/c"]);
+        assert_eq!([name("/my.secret"), name("/größe"), name(&format!("/{}", "x".repeat(40)))], ["/..."; 3]);
+    }
+
+    #[test]
+    fn the_password_that_a_command_sets_is_not_shown() {
+        let shown = |text| CommandLine::parse(text).unwrap().without_secrets().into_owned();
+        assert_eq!(shown("/Config set game-password hunter2"), "/config ... password <private>");
+        assert_eq!(shown("/config set afk-auto-kick 5"), "/config set afk-auto-kick 5");
+        assert_eq!(shown("what is the password"), "what is the password");
+    }
+
     proptest! {
         #[test]
         fn whatever_passes_can_be_sent(text in any::<String>()) {

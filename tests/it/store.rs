@@ -6,9 +6,11 @@ use std::path::Path;
 use CommitOutcome::{AlreadyCommitted, Committed};
 use factorio_isr::domain::{
     ChannelId, EventKind, FileId, Fingerprint, Happening, Lane, LogSource, Mentions, Notice, Position, ServerTag,
+    TraceContext,
 };
 use factorio_isr::store::{
-    CommitOutcome, IngestedBatch, LineEnd, Mark, MarkChange, OutboxRow, Store, StoreError, StoredCheckpoint,
+    BatchTrace, CommitOutcome, IngestedBatch, LineEnd, Mark, MarkChange, NewMessage, OutboxRow, Store, StoreError,
+    StoredCheckpoint,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -347,4 +349,27 @@ proptest! {
             assert_eq!(pending(&store).await, texts[..reached]);
         });
     }
+}
+
+#[tokio::test]
+async fn a_message_of_very_many_batches_names_some_of_them_and_those_that_were_sent_first() {
+    let (_dir, store) = fresh().await;
+    let commit = |n: u64| TraceContext { trace: u128::from(n), span: n, sampled: n > 60 };
+    let place = |n: u64| if n == 0 { Position::default() } else { position(1, n * 10) };
+    for n in 1..=70 {
+        let trace = Some(BatchTrace { commit: commit(n), line_ends: vec![n * 10 - 5, n * 10] });
+        store.commit(&[IngestedBatch { trace, ..batch(place(n - 1), place(n), &["a", "b"]) }]).await.unwrap();
+    }
+    let rows = store.pending_rows(channel(), Lane::Chat, 0, 1000).await.unwrap();
+    let (channel, lane, mentions) = (channel(), Lane::Chat, Mentions::default());
+    let last_row = rows.last().unwrap().id;
+    let (content, rows) = ("all".to_owned(), rows.len());
+    let new = NewMessage { channel, lane, content, filename: None, mentions, rows, last_row, edits: None };
+    let message = store.assign(&new, Timestamp::UNIX_EPOCH).await.unwrap();
+    let origins = store.origins(message.id, 64).await.unwrap();
+    assert_eq!((rows, origins.batches.len(), origins.waiting_since), (140, 64, Some(Timestamp::UNIX_EPOCH)));
+    let named: Vec<u64> = origins.batches.iter().map(|origin| origin.commit.span).collect();
+    assert_eq!(named, (61..=70).chain(1..=54).collect::<Vec<_>>());
+    let first = origins.batches[0];
+    assert_eq!((first.commit, first.rows, first.line_ends), (commit(61), 2, (605, 610)));
 }

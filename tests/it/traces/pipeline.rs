@@ -7,6 +7,8 @@ use std::fs;
 use std::time::Duration;
 
 use factorio_isr::sim::discord::{Fault, FaultKind, Scope, SimDiscord};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::collector::{Collector, Received, ReceivedLink};
 use super::{CHAT, discord, to};
@@ -159,4 +161,31 @@ async fn half_of_the_lines_leaves_with_their_messages_and_no_others() {
         assert!(send.links.iter().any(|link| commits.contains(link.trace.as_str())), "{send:?}");
     }
     assert!(!commits.is_empty() && commits.len() < 16, "{} of 16", commits.len());
+}
+
+/// What the database holds of traces, per row.
+async fn stored(site: &Site) -> Vec<(Option<String>, Option<i64>)> {
+    let options = SqliteConnectOptions::new().filename(site.dir.path().join("isr.db")).read_only(true);
+    let database = SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query_as("SELECT trace, line_end FROM outbox ORDER BY id").fetch_all(&database).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_hold_their_trace_and_without_tracing_nothing() {
+    let collector = Collector::http().await;
+    let (sim, traced) = site(&collector, "").await;
+    let plain = Site::new(&sim.base_url()).server("prod", CHAT);
+    let mut found = Vec::new();
+    for (n, site) in [traced, plain].iter().enumerate() {
+        let mut relay = site.start();
+        relay.wait_until_ready().await;
+        site.append("prod", &line(1, "remembered"));
+        assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() > n).await);
+        assert_eq!(relay.terminate().await.code(), Some(0));
+        found.push(stored(site).await);
+    }
+    let commit = collector.find(|span| span.name == "outbox.commit" && span.attributes["rows"] == "1").await;
+    let end = i64::try_from(line(1, "remembered").len()).unwrap();
+    assert_eq!(found[0], [(Some(format!("00-{}-{}-01", commit.trace, commit.id)), Some(end))]);
+    assert_eq!(found[1], [(None, None)]);
 }
