@@ -2,8 +2,9 @@
 //!
 //! The rule: the median speed of the stretches between looks decides which of them belong together; the speed is the ticks
 //! of those that agree with it, over their time. A stretch that does not agree (a save that halts the map, a pause that began
-//! in it, a burst of lag) counts as a gap, and no average runs across it. A map that went back, leapt or changed its speed
-//! makes the measurement start anew; a map that stands still has no speed.
+//! in it, a burst of lag) counts as a gap, and no average runs across it; so does what lies around an answer that took much
+//! longer than most. A map that went back, leapt or changed its speed makes the measurement start anew; a map that stands
+//! still has no speed.
 //!
 //! How far it may be off, where the speed is steady and each look takes `rtt` at most:
 //!
@@ -29,8 +30,11 @@ pub const TICKS_A_SECOND: f64 = 60.0;
 /// Looks in a window.
 const LOOKS: u32 = 6;
 
-/// An answer that takes longer came out of a halt: when the clock was read, nobody knows.
+/// An answer that takes longer, and longer than most do, came out of a halt.
 const SLOW: Duration = Duration::from_millis(500);
+
+/// So many times what most answers take is longer than most do.
+const SLOWER: u32 = 2;
 
 /// Slower than this is standing still: each command lets a paused map advance a little.
 const STANDING: f64 = 3.0;
@@ -118,7 +122,7 @@ impl Stretch {
 
     /// How far [`Self::speed`] may be off.
     fn error(&self) -> f64 {
-        (self.ticks_off + self.speed() * self.seconds_off) / self.seconds
+        (self.most() - self.speed()).max(self.speed() - self.least())
     }
 
     fn agrees_with(&self, speed: f64, slack: f64) -> bool {
@@ -126,30 +130,36 @@ impl Stretch {
     }
 }
 
-/// A look that was kept, and whether the stretch before it counts.
+/// Two looks, one after the other, and whether what lies between them counts.
 #[derive(Debug, Clone, Copy)]
-struct Kept {
-    look: ClockLook,
-    joined: bool,
+struct Pair<'a> {
+    from: &'a ClockLook,
+    to: &'a ClockLook,
+    counts: bool,
+}
+
+impl Pair<'_> {
+    fn stretch(&self) -> Stretch {
+        Stretch::between(self.from, self.to)
+    }
 }
 
 /// Measures one map.
 #[derive(Debug, Clone)]
 pub struct UpsMeter {
     window: Duration,
-    kept: VecDeque<Kept>,
+    /// The looks of the window, and one before it.
+    kept: VecDeque<ClockLook>,
     /// Where the question whether the map moves is asked from.
     anchor: Option<ClockLook>,
     paused: Option<bool>,
-    /// An answer was missed: the next stretch does not count.
-    broken: bool,
 }
 
 impl UpsMeter {
     /// A meter that claims a speed once it has looked for `window`.
     #[must_use]
     pub fn new(window: Duration) -> Self {
-        Self { window, kept: VecDeque::new(), anchor: None, paused: None, broken: false }
+        Self { window, kept: VecDeque::new(), anchor: None, paused: None }
     }
 
     /// How often the clock should be looked at.
@@ -171,20 +181,15 @@ impl UpsMeter {
 
     /// Takes a look into account.
     pub fn take(&mut self, look: ClockLook) {
-        if look.took() > SLOW {
-            self.broken = true;
-            return;
-        }
-        if self.kept.back().is_some_and(|last| is_other_map(&last.look, &look) || self.leapt(&last.look, &look)) {
+        if self.kept.back().is_some_and(|last| is_other_map(last, &look) || self.leapt(last, &look)) {
             self.restart();
         }
         self.judge_pause(&look);
         if self.paused == Some(true) {
             self.kept.clear();
         }
-        self.kept.push_back(Kept { look, joined: !self.broken && !self.kept.is_empty() });
-        self.broken = false;
-        while self.kept.get(1).is_some_and(|next| look.at() - next.look.at() >= self.window) {
+        self.kept.push_back(look);
+        while self.kept.get(1).is_some_and(|next| look.at() - next.at() >= self.window) {
             self.kept.pop_front();
         }
     }
@@ -198,8 +203,13 @@ impl UpsMeter {
     /// Moving, standing, or not to be told yet: since the last look, or since the last one that settled it.
     fn judge_pause(&mut self, look: &ClockLook) {
         let anchor = *self.anchor.get_or_insert(*look);
-        let last = self.kept.back().map(|kept| kept.look);
-        let told = last.into_iter().chain([anchor]).find_map(|since| stands(&Stretch::between(&since, look)));
+        let told = self
+            .kept
+            .back()
+            .copied()
+            .into_iter()
+            .chain([anchor])
+            .find_map(|since| stands(&Stretch::between(&since, look)));
         let verdict = look.halted.filter(|halted| *halted).or(told);
         if verdict.is_some() {
             (self.paused, self.anchor) = (verdict, Some(*look));
@@ -207,18 +217,29 @@ impl UpsMeter {
     }
 
     fn stretches(&self) -> Vec<Stretch> {
-        self.pairs().filter(|(_, to)| to.joined).map(|(from, to)| Stretch::between(&from.look, &to.look)).collect()
+        self.pairs().filter(|pair| pair.counts).map(|pair| pair.stretch()).collect()
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&Kept, &Kept)> {
-        self.kept.iter().zip(self.kept.iter().skip(1))
+    fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
+        let slow = self.slow();
+        let pairs = self.kept.iter().zip(self.kept.iter().skip(1));
+        pairs.map(move |(from, to)| Pair { from, to, counts: from.took().max(to.took()) <= slow })
+    }
+
+    /// What answers take at most that did not come out of a halt. Where all take long, it is the way, or the game is slow:
+    /// then they tell, too, but less exactly.
+    fn slow(&self) -> Duration {
+        let mut took: Vec<Duration> = self.kept.iter().map(ClockLook::took).collect();
+        took.sort_unstable();
+        let usual = took.get(took.len().saturating_sub(1) / 2).copied().unwrap_or_default();
+        SLOW.max(usual * SLOWER)
     }
 
     /// The speed over the window; `None` while the map stands, and until the window is full.
     #[must_use]
     pub fn ups(&self) -> Option<Ups> {
         let (first, last) = (self.kept.front()?, self.kept.back()?);
-        let window = last.look.at() - first.look.at();
+        let window = last.at() - first.at();
         let stretches = self.stretches();
         let looked: f64 = stretches.iter().map(|stretch| stretch.seconds).sum();
         let enough = self.window.as_secs_f64() * ENOUGH;
@@ -228,7 +249,7 @@ impl UpsMeter {
         let steady = self.steady(&stretches).filter(|sum| sum.seconds >= enough);
         let restless = || (median(&stretches), spread(&stretches));
         let (ups, error) = steady.map_or_else(restless, |sum| (sum.speed(), sum.error()));
-        Some(Ups { ups, target: target(&last.look), window, error })
+        Some(Ups { ups, target: target(last), window, error })
     }
 
     /// What most of the time agrees with, summed. A steady speed lies within what every stretch may be, so that all of them
@@ -252,11 +273,11 @@ impl UpsMeter {
     fn agreeing(&self, speed: f64, slack: f64) -> Option<Stretch> {
         let mut runs: Vec<(&ClockLook, &ClockLook)> = Vec::new();
         let mut goes_on = false;
-        for (from, to) in self.pairs() {
-            let agrees = to.joined && Stretch::between(&from.look, &to.look).agrees_with(speed, slack);
+        for pair in self.pairs() {
+            let agrees = pair.counts && pair.stretch().agrees_with(speed, slack);
             match runs.last_mut() {
-                Some(run) if agrees && goes_on => run.1 = &to.look,
-                _ if agrees => runs.push((&from.look, &to.look)),
+                Some(run) if agrees && goes_on => run.1 = pair.to,
+                _ if agrees => runs.push((pair.from, pair.to)),
                 _ => {}
             }
             goes_on = agrees;

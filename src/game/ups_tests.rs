@@ -67,6 +67,8 @@ struct Eye {
     resolution: u64,
     /// To the game and back, in seconds; the look itself happens anywhere within.
     rtt: f64,
+    /// Answers take `rtt` of this from this second on.
+    later: Option<(f64, f64)>,
     /// Where in the round trip, 0 to 1, one after another.
     within: Vec<f64>,
     /// How late each look is, in seconds.
@@ -75,7 +77,7 @@ struct Eye {
 
 impl Eye {
     fn by_time() -> Self {
-        Self { resolution: 60, rtt: 0.02, within: vec![0.5], late: vec![0.0] }
+        Self { resolution: 60, rtt: 0.02, later: None, within: vec![0.5], late: vec![0.0] }
     }
 
     fn by_ticks() -> Self {
@@ -88,8 +90,13 @@ impl Eye {
     }
 
     fn any(resolution: u64) -> impl Strategy<Value = Self> {
+        Self::far(resolution, 0.001..0.3)
+    }
+
+    fn far(resolution: u64, rtt: std::ops::Range<f64>) -> impl Strategy<Value = Self> {
         let parts = || prop::collection::vec(0.0..1.0, 1..20);
-        (0.001..0.3, parts(), parts()).prop_map(move |(rtt, within, late)| Self { resolution, rtt, within, late })
+        let eye = move |(rtt, within, late)| Self { resolution, rtt, later: None, within, late };
+        (rtt, parts(), parts()).prop_map(eye)
     }
 
     /// Looks at the map until `end`, from `begin` on, and gives what the meter says behind each look.
@@ -101,8 +108,9 @@ impl Eye {
         for turn in 0.. {
             let (within, late) = (self.within[turn % self.within.len()], self.late[turn % self.late.len()]);
             let asked = now + late;
-            let read = map.answers(asked + within * self.rtt);
-            let answered = read + (1.0 - within) * self.rtt;
+            let rtt = self.later.filter(|(since, _)| asked >= *since).map_or(self.rtt, |(_, rtt)| rtt);
+            let read = map.answers(asked + within * rtt);
+            let answered = read + (1.0 - within) * rtt;
             if answered > end {
                 break;
             }
@@ -206,6 +214,21 @@ fn a_drop_of_speed_is_seen_within_a_window() {
 }
 
 #[test]
+fn a_game_that_answers_late_and_slows_down_is_not_said_to_be_as_fast_as_before() {
+    for rtt in [0.6, 0.8, 3.0, 12.0] {
+        let eye = Eye { later: Some((100.0, rtt)), ..Eye::by_time() };
+        let map = SimMap::running(60.0).then(100.0, Turn::Runs(12.0));
+        let said = eye.watch(&map, 0.0, 400.0);
+        let behind = said.iter().filter(|(at, ..)| *at > 180.0);
+        let claims: Vec<Ups> = behind.filter_map(|(_, ups, _)| *ups).collect();
+        assert!(claims.len() > 8, "with {rtt} s: {said:?}");
+        for ups in claims {
+            assert!((ups.ups - 12.0).abs() <= ups.error && ups.error < 5.0, "with {rtt} s: {ups:?}");
+        }
+    }
+}
+
+#[test]
 fn a_restless_map_has_its_median() {
     let mut map = SimMap::running(60.0);
     for (turn, ups) in
@@ -236,6 +259,16 @@ proptest! {
             let ups = ups.ok_or_else(|| TestCaseError::fail(format!("no claim after {at} s")))?;
             prop_assert!((ups.ups - speed).abs() <= ups.error, "after {} s: {:?}", at, ups);
             prop_assert!(ups.error <= 0.02 + speed * eye.rtt / 58.0, "after {} s: {:?}", at, ups);
+        }
+    }
+
+    #[test]
+    fn a_speed_is_known_however_long_the_answers_take(
+        eye in prop_oneof![Eye::far(60, 0.3..14.0), Eye::far(1, 0.3..14.0)], speed in 12.0..100.0,
+    ) {
+        for (at, ups, _) in eye.watch(&SimMap::running(speed), 0.0, 400.0).into_iter().filter(|(at, ..)| *at > 100.0) {
+            let ups = ups.ok_or_else(|| TestCaseError::fail(format!("no claim after {at} s")))?;
+            prop_assert!((ups.ups - speed).abs() <= ups.error, "after {} s: {:?}", at, ups);
         }
     }
 
