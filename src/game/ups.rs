@@ -36,6 +36,9 @@ const SLOW: Duration = Duration::from_millis(500);
 /// So many times what most answers take is longer than most do.
 const SLOWER: u32 = 2;
 
+/// Nobody knows what a map did that was left alone for more than so many times the cadence.
+const SELDOM: u32 = 2;
+
 /// Slower than this is standing still: each command lets a paused map advance a little.
 const STANDING: f64 = 3.0;
 
@@ -184,8 +187,9 @@ impl UpsMeter {
         if self.kept.back().is_some_and(|last| is_other_map(last, &look) || self.leapt(last, &look)) {
             self.restart();
         }
+        let stood = self.paused == Some(true);
         self.judge_pause(&look);
-        if self.paused == Some(true) {
+        if stood || self.paused == Some(true) {
             self.kept.clear();
         }
         self.kept.push_back(look);
@@ -221,9 +225,12 @@ impl UpsMeter {
     }
 
     fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
-        let slow = self.slow();
+        let (slow, seldom) = (self.slow(), self.cadence() * SELDOM);
+        let counts = move |from: &ClockLook, to: &ClockLook| {
+            from.took().max(to.took()) <= slow && to.asked - from.answered <= seldom
+        };
         let pairs = self.kept.iter().zip(self.kept.iter().skip(1));
-        pairs.map(move |(from, to)| Pair { from, to, counts: from.took().max(to.took()) <= slow })
+        pairs.map(move |(from, to)| Pair { from, to, counts: counts(from, to) })
     }
 
     /// What answers take at most that did not come out of a halt. Where all take long, it is the way, or the game is slow:

@@ -229,6 +229,26 @@ fn a_game_that_answers_late_and_slows_down_is_not_said_to_be_as_fast_as_before()
 }
 
 #[test]
+fn somebody_who_joins_an_idle_game_is_not_told_that_it_is_slow() {
+    // It is looked at once in two minutes while it stands; somebody joins in between.
+    for joined in [1.0, 30.0, 61.0, 119.0] {
+        let (mut meter, start, mut claims) = (UpsMeter::new(WINDOW), Instant::now(), 0);
+        let idle = [0, 10, 130, 250, 370];
+        for second in idle.into_iter().chain((380..600).step_by(10)) {
+            let at = start + Duration::from_secs(second);
+            let ran = (second as f64 - 250.0 - joined).max(0.0);
+            let tick = 36_000 + 60 * Duration::from_secs_f64(ran).as_secs();
+            meter.take(ClockLook { asked: at, answered: at, tick, resolution: 60, speed: None, halted: None });
+            if let Some(ups) = meter.ups() {
+                claims += 1;
+                assert!((ups.ups - 60.0).abs() <= ups.error && ups.error < 2.5, "after {second} s: {ups:?}");
+            }
+        }
+        assert!(claims > 10, "joined at {joined}");
+    }
+}
+
+#[test]
 fn a_restless_map_has_its_median() {
     let mut map = SimMap::running(60.0);
     for (turn, ups) in
