@@ -14,7 +14,7 @@ use super::ups::{ClockLook, TICKS_A_SECOND};
 use super::{lua::LuaReading, snippet};
 use crate::config::settings::SampleSettings;
 use crate::rcon::{
-    Command, CommandLine, LinkState, Priority, RconClient, RconError, Reply, parse_evolution, parse_players,
+    Command, CommandLine, LinkState, Players, Priority, RconClient, RconError, Reply, parse_evolution, parse_players,
     parse_time, parse_version,
 };
 
@@ -32,6 +32,9 @@ pub struct Sampler {
     /// Tells of players that joined, while the game is left alone.
     view: watch::Receiver<GameView>,
 }
+
+/// No game has so many players at once: an answer that lists more is not the game's.
+const MOST_ONLINE: usize = 1000;
 
 /// What the answers to one sample cost.
 #[derive(Debug, Default)]
@@ -209,7 +212,9 @@ impl Sampler {
 
     async fn players(&self, cost: &mut Cost) -> Result<Option<Vec<String>>, RconError> {
         let reply = self.ask(Command::PlayersOnline, cost).await?;
-        Ok(parse_players(&reply.text).map(|players| players.listed.into_iter().map(|one| one.name).collect()))
+        let told = |players: &Players| players.count == players.listed.len() && players.count <= MOST_ONLINE;
+        let players = parse_players(&reply.text).filter(told);
+        Ok(players.map(|players| players.listed.into_iter().map(|one| one.name).collect()))
     }
 
     async fn ask(&self, command: impl Into<CommandLine>, cost: &mut Cost) -> Result<Reply, RconError> {
@@ -223,7 +228,7 @@ impl Sampler {
 /// `/time` tells whole seconds.
 fn clock_of_time(reply: &Reply) -> Option<ClockLook> {
     let (asked, answered) = asked_at(reply);
-    let tick = parse_time(&reply.text)?.as_secs() * 60;
+    let tick = parse_time(&reply.text)?.as_secs().checked_mul(60)?;
     Some(ClockLook { asked, answered, tick, resolution: 60, speed: None, halted: None })
 }
 

@@ -91,7 +91,10 @@ fn listed(line: &str) -> ListedPlayer {
 pub fn parse_players(text: &str) -> Option<Players> {
     let mut lines = lines(text);
     let header = PLAYERS.captures(lines.next()?)?;
-    Some(Players { count: header[1].parse().ok()?, listed: lines.map(listed).collect() })
+    let (count, listed): (usize, Vec<ListedPlayer>) = (header[1].parse().ok()?, lines.map(listed).collect());
+    // `/players count` lists nobody.
+    let agree = listed.is_empty() || listed.len() == count;
+    agree.then_some(Players { count, listed })
 }
 
 /// The answer to `/admins`: a name a line.
@@ -134,7 +137,7 @@ fn evolution_of(line: &str) -> Option<Evolution> {
     let share = |group: usize| found[group].parse::<u32>().ok();
     Some(Evolution {
         surface: found.get(1).map(|surface| surface.as_str().to_owned()),
-        factor: found[2].parse().ok()?,
+        factor: found[2].parse().ok().filter(|factor| (0.0..=1.0).contains(factor))?,
         time: share(3)?,
         pollution: share(4)?,
         spawner_kills: share(5)?,

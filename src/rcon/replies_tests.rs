@@ -128,3 +128,12 @@ proptest! {
         let _ = (parse_name_list(&text), parse_seed(&text), parse_version(&text), refusal(&text));
     }
 }
+
+#[test]
+fn an_answer_that_no_game_gives_tells_nothing() {
+    let evolution = |factor: &str| format!("Evolution factor: {factor}. (Time 1%) (Pollution 2%) (Spawner kills 3%)\n");
+    assert!(parse_evolution(&evolution("0.9485")).is_some());
+    assert_eq!(parse_evolution(&evolution(&"9".repeat(400))), None);
+    assert_eq!(parse_evolution(&evolution("1.5000")), None);
+    assert_eq!(parse_players("Online players (1):\n  Ann (online)\n  Bob (online)\n"), None);
+}
