@@ -74,6 +74,11 @@ impl Memory {
         self.empty && self.meter.paused() != Some(false)
     }
 
+    /// Whether nobody was in the game by the last sample.
+    pub(super) fn is_empty(&self) -> bool {
+        self.empty
+    }
+
     /// What the last sample said of the connection.
     pub(super) fn is_down(&self) -> bool {
         self.down

@@ -113,7 +113,7 @@ impl Sampler {
             self.ask(Command::Time, &mut cost).await.ok().and_then(|reply| clock_of_time(&reply))
         };
         match read {
-            Some(look) => memory.meter.take(look),
+            Some(look) => memory.meter.take(ClockLook { empty: memory.is_empty(), ..look }),
             None => memory.meter.restart(),
         }
     }
@@ -150,7 +150,15 @@ impl Sampler {
         memory.lua_told(self.rcon.server(), &lua.errors);
         let (asked, answered) = asked_at(reply);
         let (speed, halted) = (Some(lua.speed), Some(lua.halted));
-        memory.meter.take(ClockLook { asked, answered, tick: lua.tick, resolution: 1, speed, halted });
+        memory.meter.take(ClockLook {
+            asked,
+            answered,
+            tick: lua.tick,
+            resolution: 1,
+            speed,
+            halted,
+            empty: memory.is_empty(),
+        });
         let players = match &lua.players {
             Some(players) => Some(players.iter().map(|player| player.name.clone()).collect()),
             None => self.players(&mut cost).await?,
@@ -175,7 +183,7 @@ impl Sampler {
     async fn natively(&self, memory: &mut Memory, mut cost: Cost) -> Result<Reading, RconError> {
         let time = self.ask(Command::Time, &mut cost).await?;
         match clock_of_time(&time) {
-            Some(look) => memory.meter.take(look),
+            Some(look) => memory.meter.take(ClockLook { empty: memory.is_empty(), ..look }),
             None => memory.meter.restart(),
         }
         let players = self.players(&mut cost).await?;
@@ -229,7 +237,7 @@ impl Sampler {
 fn clock_of_time(reply: &Reply) -> Option<ClockLook> {
     let (asked, answered) = asked_at(reply);
     let tick = parse_time(&reply.text)?.as_secs().checked_mul(60)?;
-    Some(ClockLook { asked, answered, tick, resolution: 60, speed: None, halted: None })
+    Some(ClockLook { asked, answered, tick, resolution: 60, speed: None, halted: None, empty: false })
 }
 
 /// `4968001 1 false`
@@ -238,7 +246,7 @@ fn clock_of_lua(reply: &Reply) -> Option<ClockLook> {
     let mut words = reply.text.split_whitespace();
     let (tick, speed) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     let halted = words.next()?.parse().ok()?;
-    Some(ClockLook { asked, answered, tick, resolution: 1, speed: Some(speed), halted: Some(halted) })
+    Some(ClockLook { asked, answered, tick, resolution: 1, speed: Some(speed), halted: Some(halted), empty: false })
 }
 
 /// Returns when the view has a player in it.

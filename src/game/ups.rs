@@ -15,7 +15,9 @@
 //!
 //! [`Ups::error`] is that bound for the looks at hand. Two things are beyond it, for nobody can see them: a halt between two
 //! looks of less than about 3 s by `/time`, 1 s by ticks, lowers the result by its share of the window (1 UPS a second); and a
-//! map slower than 3 UPS counts as standing still. Who raises an alarm compares `ups + error` with the limit.
+//! map slower than 3 UPS (6 by `/time`) counts as standing still while nobody is in it. With somebody in it, it is paused
+//! where Lua says so, or where it does less than 1.2 UPS for two windows, a minute at least; until that is known, a map that
+//! is not seen to move has no speed. Who raises an alarm compares `ups + error` with the limit.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -45,6 +47,15 @@ const STANDING: f64 = 3.0;
 /// The best a verdict of standing still must know: one second in ten.
 const STANDING_AT_MOST: f64 = 7.0;
 
+/// With somebody in the game, a map that does this much is slow, not paused.
+const CRAWLING: f64 = 1.0;
+
+/// The best a verdict of standing still must know, with somebody in the game: one second by `/time` in nearly a minute.
+const CRAWLING_AT_MOST: f64 = 1.2;
+
+/// With somebody in the game, a map must stand for at least so long to be called paused.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Stretches this close to a speed agree with it.
 const AGREES: f64 = 0.03;
 
@@ -69,6 +80,8 @@ pub struct ClockLook {
     pub speed: Option<f64>,
     /// Whether somebody halted the map, where the source tells.
     pub halted: Option<bool>,
+    /// Whether nobody was in the game, as far as is known.
+    pub empty: bool,
 }
 
 impl ClockLook {
@@ -156,13 +169,15 @@ pub struct UpsMeter {
     /// Where the question whether the map moves is asked from.
     anchor: Option<ClockLook>,
     paused: Option<bool>,
+    /// The look since which no tick was seen to pass.
+    still: Option<ClockLook>,
 }
 
 impl UpsMeter {
     /// A meter that claims a speed once it has looked for `window`.
     #[must_use]
     pub fn new(window: Duration) -> Self {
-        Self { window, kept: VecDeque::new(), anchor: None, paused: None }
+        Self { window, kept: VecDeque::new(), anchor: None, paused: None, still: None }
     }
 
     /// How often the clock should be looked at.
@@ -207,17 +222,39 @@ impl UpsMeter {
     /// Moving, standing, or not to be told yet: since the last look, or since the last one that settled it.
     fn judge_pause(&mut self, look: &ClockLook) {
         let anchor = *self.anchor.get_or_insert(*look);
-        let told = self
-            .kept
-            .back()
-            .copied()
-            .into_iter()
-            .chain([anchor])
-            .find_map(|since| stands(&Stretch::between(&since, look)));
-        let verdict = look.halted.filter(|halted| *halted).or(told);
+        let since = self.kept.back().copied().into_iter().chain([anchor]);
+        let verdict = match look.halted {
+            Some(true) => Some(true),
+            Some(false) if !look.empty => Some(false),
+            _ => since.map(|since| Stretch::between(&since, look)).find_map(|one| self.stands(&one, look.empty)),
+        };
         if verdict.is_some() {
             (self.paused, self.anchor) = (verdict, Some(*look));
         }
+        if self.still.is_none_or(|still| still.tick != look.tick) {
+            self.still = Some(*look);
+        }
+    }
+
+    /// Whether the map stood in this stretch, where it can tell. With nobody in the game it soon does; with somebody it may as
+    /// well be slow, so that it must stand for long.
+    fn stands(&self, stretch: &Stretch, empty: bool) -> Option<bool> {
+        let (moves, stood) = if empty {
+            (STANDING, stretch.most() < STANDING_AT_MOST && stretch.speed() < STANDING)
+        } else {
+            let long = stretch.seconds >= (self.window * 2).max(PATIENCE).as_secs_f64();
+            (CRAWLING, long && stretch.most() < CRAWLING_AT_MOST)
+        };
+        (stretch.least() > moves || stood).then_some(stood)
+    }
+
+    /// Whether the map has not been seen to move for so long that it may be paused: it belies the speed, or goes on.
+    fn may_stand(&self, claim: &Ups) -> bool {
+        let Some((still, last)) = self.still.as_ref().zip(self.kept.back()) else { return false };
+        let told = last.halted.is_some() && !last.empty;
+        let stretch = Stretch::between(still, last);
+        let belied = stretch.seconds > 0.0 && stretch.most() < claim.ups - claim.error;
+        !told && (belied || stretch.seconds > self.window.as_secs_f64() / 4.0)
     }
 
     fn stretches(&self) -> Vec<Stretch> {
@@ -256,7 +293,8 @@ impl UpsMeter {
         let steady = self.steady(&stretches).filter(|sum| sum.seconds >= enough);
         let restless = || (median(&stretches), spread(&stretches));
         let (ups, error) = steady.map_or_else(restless, |sum| (sum.speed(), sum.error()));
-        Some(Ups { ups, target: target(last), window, error })
+        let claim = Ups { ups, target: target(last), window, error };
+        (!self.may_stand(&claim)).then_some(claim)
     }
 
     /// What most of the time agrees with, summed. A steady speed lies within what every stretch may be, so that all of them
@@ -296,12 +334,6 @@ impl UpsMeter {
 /// Whether the looks cannot be compared: the map went back, or its speed or the source of the looks changed.
 fn is_other_map(last: &ClockLook, look: &ClockLook) -> bool {
     look.tick < last.tick || look.resolution != last.resolution || look.speed != last.speed
-}
-
-/// Whether the map stood in this stretch, where it can tell.
-fn stands(stretch: &Stretch) -> Option<bool> {
-    let (moved, stood) = (stretch.least() > STANDING, stretch.most() < STANDING_AT_MOST && stretch.speed() < STANDING);
-    (moved || stood).then_some(stood)
 }
 
 /// What the map should do.

@@ -69,6 +69,8 @@ struct Eye {
     rtt: f64,
     /// Answers take `rtt` of this from this second on.
     later: Option<(f64, f64)>,
+    /// Whether nobody is in the game.
+    empty: bool,
     /// Where in the round trip, 0 to 1, one after another.
     within: Vec<f64>,
     /// How late each look is, in seconds.
@@ -77,7 +79,7 @@ struct Eye {
 
 impl Eye {
     fn by_time() -> Self {
-        Self { resolution: 60, rtt: 0.02, later: None, within: vec![0.5], late: vec![0.0] }
+        Self { resolution: 60, rtt: 0.02, later: None, empty: true, within: vec![0.5], late: vec![0.0] }
     }
 
     fn by_ticks() -> Self {
@@ -95,14 +97,18 @@ impl Eye {
 
     fn far(resolution: u64, rtt: std::ops::Range<f64>) -> impl Strategy<Value = Self> {
         let parts = || prop::collection::vec(0.0..1.0, 1..20);
-        let eye = move |(rtt, within, late)| Self { resolution, rtt, later: None, within, late };
+        let eye = move |(rtt, within, late)| Self { resolution, rtt, later: None, empty: true, within, late };
         (rtt, parts(), parts()).prop_map(eye)
     }
 
     /// Looks at the map until `end`, from `begin` on, and gives what the meter says behind each look.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ticks are whole and positive")]
     fn watch(&self, map: &SimMap, begin: f64, end: f64) -> Vec<(f64, Option<Ups>, Option<bool>)> {
-        let (mut meter, start) = (UpsMeter::new(WINDOW), Instant::now());
+        self.watch_by(WINDOW, map, begin, end)
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ticks are whole and positive")]
+    fn watch_by(&self, window: Duration, map: &SimMap, begin: f64, end: f64) -> Vec<(f64, Option<Ups>, Option<bool>)> {
+        let (mut meter, start) = (UpsMeter::new(window), Instant::now());
         let cadence = meter.cadence().as_secs_f64();
         let (mut now, mut said) = (begin, Vec::new());
         for turn in 0.. {
@@ -123,6 +129,7 @@ impl Eye {
                 resolution: self.resolution,
                 speed: None,
                 halted: None,
+                empty: self.empty,
             });
             said.push((answered, meter.ups(), meter.paused()));
             now = (now + cadence).max(answered);
@@ -168,8 +175,15 @@ fn a_map_that_is_nudged_by_every_question_still_stands() {
     let start = Instant::now();
     for look in 0..30_u64 {
         let at = start + Duration::from_secs(10 * look);
-        let look =
-            ClockLook { asked: at, answered: at, tick: 9000 + 3 * look, resolution: 1, speed: Some(1.0), halted: None };
+        let look = ClockLook {
+            asked: at,
+            answered: at,
+            tick: 9000 + 3 * look,
+            resolution: 1,
+            speed: Some(1.0),
+            halted: None,
+            empty: true,
+        };
         meter.take(look);
         assert_eq!(meter.ups(), None);
     }
@@ -180,7 +194,15 @@ fn a_map_that_is_nudged_by_every_question_still_stands() {
 fn a_halt_by_lua_is_a_pause_at_once() {
     let mut meter = UpsMeter::new(WINDOW);
     let at = Instant::now();
-    meter.take(ClockLook { asked: at, answered: at, tick: 9000, resolution: 1, speed: Some(1.0), halted: Some(true) });
+    meter.take(ClockLook {
+        asked: at,
+        answered: at,
+        tick: 9000,
+        resolution: 1,
+        speed: Some(1.0),
+        halted: Some(true),
+        empty: true,
+    });
     assert_eq!(meter.paused(), Some(true));
 }
 
@@ -190,7 +212,15 @@ fn a_speed_set_by_lua_is_the_target_and_starts_anew() {
     let start = Instant::now();
     let mut look = |second: u64, tick: u64, speed: f64| {
         let at = start + Duration::from_secs(second);
-        meter.take(ClockLook { asked: at, answered: at, tick, resolution: 1, speed: Some(speed), halted: Some(false) });
+        meter.take(ClockLook {
+            asked: at,
+            answered: at,
+            tick,
+            resolution: 1,
+            speed: Some(speed),
+            halted: Some(false),
+            empty: false,
+        });
         meter.ups()
     };
     for n in 0..7 {
@@ -238,13 +268,49 @@ fn somebody_who_joins_an_idle_game_is_not_told_that_it_is_slow() {
             let at = start + Duration::from_secs(second);
             let ran = (second as f64 - 250.0 - joined).max(0.0);
             let tick = 36_000 + 60 * Duration::from_secs_f64(ran).as_secs();
-            meter.take(ClockLook { asked: at, answered: at, tick, resolution: 60, speed: None, halted: None });
+            meter.take(ClockLook {
+                asked: at,
+                answered: at,
+                tick,
+                resolution: 60,
+                speed: None,
+                halted: None,
+                empty: true,
+            });
             if let Some(ups) = meter.ups() {
                 claims += 1;
                 assert!((ups.ups - 60.0).abs() <= ups.error && ups.error < 2.5, "after {second} s: {ups:?}");
             }
         }
         assert!(claims > 10, "joined at {joined}");
+    }
+}
+
+#[test]
+fn a_crawling_map_with_players_in_it_is_slow_and_not_paused() {
+    for ups in [1.5, 2.5, 3.5, 4.5, 5.5] {
+        let map = SimMap::running(60.0).then(75.0, Turn::Runs(ups));
+        let said = Eye { empty: false, ..Eye::by_time() }.watch(&map, 0.0, 600.0);
+        let slow: Vec<_> = said.into_iter().filter(|(at, ..)| *at > 150.0).collect();
+        let claims: Vec<Ups> = slow.iter().filter_map(|(_, ups, _)| *ups).collect();
+        assert!(slow.iter().all(|(.., paused)| *paused == Some(false)), "{ups}: {slow:?}");
+        assert!(claims.len() > slow.len() / 3, "{ups}: {slow:?}");
+        assert!(claims.iter().all(|claim| (claim.ups - ups).abs() <= claim.error), "{ups}: {claims:?}");
+    }
+}
+
+#[test]
+fn a_pause_with_players_in_it_is_never_a_low_speed() {
+    for at in [100.0, 103.0, 101.5, 109.9] {
+        let map = SimMap::running(60.0).then(at, Turn::Stands);
+        let said = Eye { empty: false, ..Eye::by_time() }.watch(&map, 0.0, 400.0);
+        for (now, ups, _) in &said {
+            assert!(
+                ups.is_none_or(|ups| (ups.ups - 60.0).abs() <= ups.error),
+                "paused at {at}, after {now} s: {ups:?}"
+            );
+        }
+        assert_eq!(said.last().unwrap().2, Some(true));
     }
 }
 

@@ -438,6 +438,19 @@ fn a_paused_map_is_not_slow() {
     }
 }
 
+#[test]
+fn a_pause_with_players_in_the_game_does_not_end_a_low_ups() {
+    let mut world = World::of(AlertKind::LowUps, |_| {});
+    (0..3).for_each(|_| drop(world.see(&ups(2.0, 60.0))));
+    world.wait(30);
+    let paused = |players: &[&str]| {
+        let players = Some(players.iter().map(ToString::to_string).collect());
+        Seen::Sample(Box::new(Ok(Reading { paused: Some(true), players, ..reading() })))
+    };
+    assert_eq!(world.see(&paused(&["Ann"])), [], "it may be as slow as that");
+    assert_eq!(world.see(&paused(&[])), [Change::Recovered]);
+}
+
 /// What all alerts together say, by their keys.
 fn told(seen: &[Seen]) -> Vec<String> {
     let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());

@@ -158,15 +158,18 @@ fn good() -> Verdict {
     of_server(Finding::Good, Facts::None)
 }
 
-/// Only samples count. A map that stands still is not slow, nor is a game that does not run; of one that hangs, nobody
-/// knows.
+/// Only samples count. A map that stands still with nobody in it is not slow, nor is a game that does not run; of one
+/// that stands with players in it, or hangs, nobody knows.
 ///
 /// What the map did at most is compared with both thresholds, for a reading may be too low: by its error, as it comes of a
 /// coarse clock. So a map at `below` or more never makes it fire, and one at `recovered` or more always ends it.
 fn low_ups(limits: &AlertLimits, input: &Input<'_>) -> Option<Verdict> {
     let Input::Sample(sample) = input else { return None };
     let reading = match &sample.outcome {
-        Ok(reading) if reading.paused == Some(true) => return Some(good()),
+        Ok(reading) if reading.paused == Some(true) => {
+            let empty = reading.players.as_ref().is_some_and(Vec::is_empty);
+            return Some(if empty { good() } else { of_server(Finding::Between, Facts::None) });
+        }
         Ok(reading) => reading,
         Err(absence) => return (!absence.is_connected()).then(good),
     };
