@@ -46,8 +46,9 @@ impl BoardSeries {
         for server in self.board.servers() {
             let Some(view) = self.board.view(server) else { continue };
             let mut game = Collected::of(server);
-            let patience = self.settings.of(server).idle_interval.max(self.settings.of(server).interval) * 2;
-            game.view(&view, now, patience);
+            let settings = self.settings.of(server);
+            let interval = if is_idle(&view) { settings.idle_interval } else { settings.interval };
+            game.view(&view, now, interval * 2);
             for (name, mut family) in game.families {
                 let cut = limit(&mut family, &self.settings.series) + game.cut.remove(name).unwrap_or(0);
                 if cut > 0 {
@@ -67,6 +68,11 @@ impl GameSeries for BoardSeries {
     fn families(&self) -> Vec<Family> {
         self.families_at(Timestamp::now())
     }
+}
+
+/// Whether the game is asked seldom, as [`super::Sampler`] does while it stands with nobody in it.
+fn is_idle(view: &GameView) -> bool {
+    view.players.as_ref().is_some_and(Vec::is_empty) && view.paused != Some(false)
 }
 
 /// Keeps a family of one server to the limits: names that may not be in it are dropped, and of the others the highest values
@@ -135,6 +141,15 @@ impl<'a> Collected<'a> {
         }
     }
 
+    /// What is so now, and perhaps not any more once the game does not answer.
+    fn moment(&mut self, view: &GameView) {
+        self.maybe(&table::UPS, view.ups.map(|ups| ups.ups));
+        self.maybe(&table::UPS_TARGET, view.ups.map(|ups| ups.target));
+        self.maybe(&table::UPS_ERROR, view.ups.map(|ups| ups.error));
+        self.maybe(&table::PAUSED, view.paused.map(|paused| f64::from(u8::from(paused))));
+        self.maybe(&table::CONNECTED, view.players.as_ref().map(|players| players.len() as f64));
+    }
+
     /// What every source tells.
     fn native(&mut self, view: &GameView) {
         if let Some(source) = view.source {
@@ -144,12 +159,10 @@ impl<'a> Collected<'a> {
             self.add(&table::SAMPLE_DURATION, &[], took.as_secs_f64());
             self.add(&table::SAMPLE_BYTES, &[], bytes as f64);
         }
-        self.maybe(&table::UPS, view.ups.map(|ups| ups.ups));
-        self.maybe(&table::UPS_TARGET, view.ups.map(|ups| ups.target));
-        self.maybe(&table::UPS_ERROR, view.ups.map(|ups| ups.error));
-        self.maybe(&table::PAUSED, view.paused.map(|paused| f64::from(u8::from(paused))));
+        if view.link == GameLink::Up {
+            self.moment(view);
+        }
         self.maybe(&table::AGE, view.age.map(|age| age.as_secs_f64()));
-        self.maybe(&table::CONNECTED, view.players.as_ref().map(|players| players.len() as f64));
         self.maybe(&table::KNOWN, view.known_players.map(|known| known as f64));
         if view.lua.is_none() {
             self.maybe(&table::TICK, view.age.map(|age| (age.as_secs_f64() * TICKS_A_SECOND).round()));

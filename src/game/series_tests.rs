@@ -94,9 +94,20 @@ fn a_game_without_rcon_has_none_at_all() {
 #[test]
 fn numbers_that_are_too_old_are_not_shown() {
     let silent = GameView { link: GameLink::Silent("it saves".to_owned()), ..natively() };
-    assert!(shown(silent.clone(), 60, SeriesSettings::default()).contains("factorio_isr_game_ups{"));
-    assert_eq!(shown(silent, 241, SeriesSettings::default()), "factorio_isr_game_up{server=\"prod\"} 0");
-    assert_eq!(shown(natively(), 241, SeriesSettings::default()), "factorio_isr_game_up{server=\"prod\"} 1");
+    let text = shown(silent.clone(), 60, SeriesSettings::default());
+    assert!(text.contains("factorio_tick{"), "{text}");
+    for moment in ["factorio_isr_game_ups", "factorio_isr_game_paused", "factorio_connected_player_count"] {
+        assert!(!text.contains(moment), "a game that hangs: {text}");
+    }
+    assert_eq!(shown(silent, 61, SeriesSettings::default()), "factorio_isr_game_up{server=\"prod\"} 0");
+    assert_eq!(shown(natively(), 61, SeriesSettings::default()), "factorio_isr_game_up{server=\"prod\"} 1");
+}
+
+#[test]
+fn an_idle_game_is_asked_seldom_and_its_numbers_stay() {
+    let idle = GameView { players: Some(Vec::new()), paused: Some(true), ups: None, ..natively() };
+    assert!(shown(idle.clone(), 240, SeriesSettings::default()).contains("factorio_isr_game_paused{"));
+    assert_eq!(shown(idle, 241, SeriesSettings::default()), "factorio_isr_game_up{server=\"prod\"} 1");
 }
 
 const ANSWER: &str = r#"{"map":{"tick":6000,"speed":1,"paused":false,"known":7},"seeds":{"nauvis":42},
