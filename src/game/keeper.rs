@@ -15,7 +15,7 @@ use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
 use super::sample::{Absence, Achievements, Reading, Sample, SampleSource};
 use crate::config::settings::ServerSettings;
 use crate::domain::sessions::{Observation, player_key};
-use crate::domain::{Clock, Happening, ServerTag, SystemClock};
+use crate::domain::{Clock, EventKind, Happening, ServerTag, SystemClock};
 use crate::rcon::LinkState;
 use crate::store::{SampleRow, Store, StoreError};
 
@@ -205,6 +205,14 @@ impl Keeper {
 
     fn happened(&mut self, happening: &Happening) {
         tracing::trace!(server = %self.server, kind = %happening.kind, "Happened");
+        let Some(name) = happening.player.as_ref().filter(|_| happening.kind == EventKind::Join) else { return };
+        // Shown at once, so that a sampler which leaves an empty game alone wakes up.
+        self.board.update(|view| {
+            let Some(players) = &mut view.players else { return };
+            if !players.iter().any(|player| player_key(&player.name) == player_key(name)) {
+                players.push(OnlinePlayer { name: name.clone(), since: None });
+            }
+        });
     }
 }
 
@@ -330,5 +338,22 @@ mod tests {
         let history = store.history(&prod, at(0), at(1000)).await.unwrap();
         let players: Vec<_> = history.into_iter().map(|point| point.players).collect();
         assert_eq!(players, [Some(2.0), Some(1.0), Some(1.0), None, None]);
+    }
+
+    #[tokio::test]
+    async fn who_joins_an_empty_game_is_shown_before_the_next_sample() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
+        let prod = ServerTag::new("prod").unwrap();
+        let board = GameBoard::new([prod.clone()]);
+        let (_states, link) = watch::channel(LinkState::Up);
+        let keeper = Keeper::new(prod.clone(), store, board.handle(&prod).unwrap(), mpsc::channel(1).1);
+        let mut keeper = keeper.with_link(link);
+        keeper.take(sees(&[], 10)).await;
+        let (player, kind) = (Some("Ann".to_owned()), EventKind::Join);
+        let join = Happening { server: prod.clone(), at: at(20), kind, player, detail: None };
+        keeper.happened(&join);
+        keeper.happened(&join);
+        assert_eq!(shown(&board, &prod), Some(vec![("Ann".to_owned(), None)]));
     }
 }
