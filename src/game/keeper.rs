@@ -131,8 +131,12 @@ impl Keeper {
             // It saves, or it hangs: who is in the game stays there.
             Err(Absence::Silent(_)) => self.keep(&row(at, None)).await,
         }
-        self.board.update(|view| show(view, sample));
-        self.show_players().await;
+        // One update: who looks in between would see the players without their sessions.
+        let open = self.open_sessions().await;
+        self.board.update(|view| {
+            show(view, sample);
+            self.put_players(view, open.as_deref());
+        });
     }
 
     /// Takes in that the connection to the game came up, or broke.
@@ -169,27 +173,29 @@ impl Keeper {
         }
     }
 
-    /// Who is in the game, and since when: by the last sample, or by the log where the game cannot be asked.
+    /// Shows who is in the game after lines that may have told of it.
     async fn show_players(&self) {
-        let open = match self.store.open_sessions(&self.server).await {
-            Ok(open) => open,
-            Err(error) => {
-                warn!(server = %self.server, %error, "Who is in the game cannot be read");
-                return;
-            }
-        };
-        let by_log = self.link.is_none();
-        self.board.update(|view| {
-            if by_log {
-                let online =
-                    |(name, since): &(String, Timestamp)| OnlinePlayer { name: name.clone(), since: Some(*since) };
-                view.players = Some(open.iter().map(online).collect());
-            }
-            for player in view.players.iter_mut().flatten() {
-                let key = player_key(&player.name);
-                player.since = open.iter().find(|(name, _)| player_key(name) == key).map(|(_, since)| *since);
-            }
-        });
+        let open = self.open_sessions().await;
+        self.board.update(|view| self.put_players(view, open.as_deref()));
+    }
+
+    /// Who is in the game by its sessions, and since when; `None` where that cannot be read.
+    async fn open_sessions(&self) -> Option<Vec<(String, Timestamp)>> {
+        let open = self.store.open_sessions(&self.server).await;
+        open.inspect_err(|error| warn!(server = %self.server, %error, "Who is in the game cannot be read")).ok()
+    }
+
+    /// Who is in the game, and since when: by the last sample, or by the log where the game cannot be asked.
+    fn put_players(&self, view: &mut GameView, open: Option<&[(String, Timestamp)]>) {
+        let Some(open) = open else { return };
+        if self.link.is_none() {
+            let online = |(name, since): &(String, Timestamp)| OnlinePlayer { name: name.clone(), since: Some(*since) };
+            view.players = Some(open.iter().map(online).collect());
+        }
+        for player in view.players.iter_mut().flatten() {
+            let key = player_key(&player.name);
+            player.since = open.iter().find(|(name, _)| player_key(name) == key).map(|(_, since)| *since);
+        }
     }
 
     async fn catch_up(&mut self) -> Result<(), StoreError> {
@@ -280,80 +286,5 @@ fn show(view: &mut GameView, sample: Sample) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::game::{GameBoard, SampleSource};
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_790_000_000 + seconds).unwrap()
-    }
-
-    fn sees(players: &[&str], seconds: i64) -> Sample {
-        let players = Some(players.iter().map(ToString::to_string).collect());
-        let reading = Reading {
-            source: SampleSource::Native,
-            players,
-            age: None,
-            ups: None,
-            paused: None,
-            evolution: Vec::new(),
-            version: None,
-            known_players: None,
-            lua: None,
-            fallback: None,
-            took: Duration::ZERO,
-            bytes: 0,
-        };
-        Sample { at: at(seconds), outcome: Ok(reading) }
-    }
-
-    fn shown(board: &GameBoard, server: &ServerTag) -> Option<Vec<(String, Option<i64>)>> {
-        let players = board.view(server).unwrap().players?;
-        let since = |since: Timestamp| since.as_second() - at(0).as_second();
-        Some(players.into_iter().map(|player| (player.name, player.since.map(since))).collect())
-    }
-
-    #[tokio::test]
-    async fn who_is_in_the_game_is_shown_with_the_time_since_when() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
-        let prod = ServerTag::new("prod").unwrap();
-        let board = GameBoard::new([prod.clone()]);
-        let (_states, link) = watch::channel(LinkState::Up);
-        let keeper = || Keeper::new(prod.clone(), store.clone(), board.handle(&prod).unwrap(), mpsc::channel(1).1);
-        let mut first = keeper().with_link(link.clone());
-        first.take(sees(&["Ann", "Bob"], 10)).await;
-        first.take(sees(&["bob"], 40)).await;
-        assert_eq!(shown(&board, &prod), Some(vec![("bob".to_owned(), Some(10))]));
-        // Another keeper, as after a restart of the relay, goes on with the session.
-        let mut second = keeper().with_link(link);
-        second.take(sees(&["bob"], 900)).await;
-        assert_eq!(shown(&board, &prod), Some(vec![("bob".to_owned(), Some(10))]));
-        second.take(Sample { at: at(930), outcome: Err(Absence::Silent("it saves".to_owned())) }).await;
-        assert_eq!(shown(&board, &prod), Some(vec![("bob".to_owned(), Some(10))]));
-        second.take(Sample { at: at(960), outcome: Err(Absence::Down("refused".to_owned())) }).await;
-        assert_eq!(shown(&board, &prod), None);
-        let history = store.history(&prod, at(0), at(1000)).await.unwrap();
-        let players: Vec<_> = history.into_iter().map(|point| point.players).collect();
-        assert_eq!(players, [Some(2.0), Some(1.0), Some(1.0), None, None]);
-    }
-
-    #[tokio::test]
-    async fn who_joins_an_empty_game_is_shown_before_the_next_sample() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
-        let prod = ServerTag::new("prod").unwrap();
-        let board = GameBoard::new([prod.clone()]);
-        let (_states, link) = watch::channel(LinkState::Up);
-        let keeper = Keeper::new(prod.clone(), store, board.handle(&prod).unwrap(), mpsc::channel(1).1);
-        let mut keeper = keeper.with_link(link);
-        keeper.take(sees(&[], 10)).await;
-        let (player, kind) = (Some("Ann".to_owned()), EventKind::Join);
-        let join = Happening { server: prod.clone(), at: at(20), kind, player, detail: None };
-        keeper.happened(&join);
-        keeper.happened(&join);
-        assert_eq!(shown(&board, &prod), Some(vec![("Ann".to_owned(), None)]));
-    }
-}
+#[path = "keeper_tests.rs"]
+mod tests;
