@@ -42,7 +42,7 @@ pub struct OnlinePlayer {
 pub struct GameView {
     /// Whether it can be asked.
     pub link: GameLink,
-    /// Since when it is so.
+    /// Since when it is as it is shown: its run, its pause, its silence or its absence; `None` where nobody knows.
     pub since: Option<Timestamp>,
     /// When it last answered. What is below is from then.
     pub sampled_at: Option<Timestamp>,
@@ -62,7 +62,7 @@ pub struct GameView {
     pub research: Option<Research>,
     /// The game's version.
     pub version: Option<String>,
-    /// Whether achievements can still be had.
+    /// Whether anything is known against achievements.
     pub achievements: Achievements,
     /// How many ever played here, where it is known.
     pub known_players: Option<u64>,

@@ -12,12 +12,13 @@ use tracing::warn;
 
 use super::alert_keeper::AlertKeeper;
 use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
-use super::sample::{Absence, Achievements, Reading, Sample, SampleSource};
+use super::sample::{Absence, Achievements, Reading, Research, Sample};
+use super::spell::Spell;
 use crate::config::settings::ServerSettings;
 use crate::domain::sessions::{Observation, player_key};
 use crate::domain::{Clock, EventKind, Happening, ServerTag, SystemClock};
 use crate::rcon::LinkState;
-use crate::store::{SampleRow, Store, StoreError};
+use crate::store::{GameFacts, SampleRow, Store, StoreError};
 
 /// Happenings read at a time.
 const PAGE: u32 = 500;
@@ -41,6 +42,10 @@ pub struct Keeper {
     was_up: bool,
     /// Whether its absence has been noted since.
     absence_noted: bool,
+    /// How long the game is as it is.
+    spell: Spell,
+    /// What single lines told of it; `None` until it is read.
+    facts: Option<GameFacts>,
     /// The last happening that was read.
     seen: i64,
 }
@@ -59,6 +64,8 @@ impl Keeper {
             watched: false,
             was_up: false,
             absence_noted: false,
+            spell: Spell::default(),
+            facts: None,
             seen: 0,
         }
     }
@@ -88,7 +95,7 @@ impl Keeper {
         if link.is_none() {
             self.board.update(|view| view.link = GameLink::None);
         }
-        self.show_players().await;
+        self.show_what_is_known().await;
         let mut alerts = AlertKeeper::load(&settings, self.store.clone()).await.context("Cannot read the alerts")?;
         let mut silenced = self.store.silenced();
         let mut ticks = interval(TICK);
@@ -106,10 +113,7 @@ impl Keeper {
                 _ = ticks.tick() => alerts.tick().await,
                 Ok(()) = happened.changed() => {
                     alerts.on_happenings().await;
-                    if let Err(error) = self.catch_up().await {
-                        warn!(server = %self.server, %error, "What happened in the game cannot be read");
-                    }
-                    self.show_players().await;
+                    self.catch_up().await;
                 }
                 else => cancel.cancelled().await,
             }
@@ -131,11 +135,14 @@ impl Keeper {
             // It saves, or it hangs: who is in the game stays there.
             Err(Absence::Silent(_)) => self.keep(&row(at, None)).await,
         }
+        self.spell.take(&sample);
+        self.notice_lua(&sample).await;
+        self.read_facts().await;
         // One update: who looks in between would see the players without their sessions.
         let open = self.open_sessions().await;
         self.board.update(|view| {
             show(view, sample);
-            self.put_players(view, open.as_deref());
+            self.put(view, open.as_deref());
         });
     }
 
@@ -173,10 +180,44 @@ impl Keeper {
         }
     }
 
-    /// Shows who is in the game after lines that may have told of it.
-    async fn show_players(&self) {
+    /// Any answer to Lua, an error as well, shows that it was run.
+    async fn notice_lua(&mut self, sample: &Sample) {
+        let answered = |reading: &Reading| reading.lua.is_some() || reading.fallback.is_some();
+        let known = self.facts.as_ref().is_some_and(|facts| facts.lua_at.is_some());
+        if known || !sample.outcome.as_ref().is_ok_and(answered) {
+            return;
+        }
+        match self.store.lua_ran(&self.server, sample.at).await {
+            Ok(()) => self.facts = None,
+            Err(error) => warn!(server = %self.server, %error, "That Lua ran cannot be stored"),
+        }
+    }
+
+    /// Shows what lines that were read now may have told of.
+    async fn show_what_is_known(&mut self) {
+        self.read_facts().await;
         let open = self.open_sessions().await;
-        self.board.update(|view| self.put_players(view, open.as_deref()));
+        self.board.update(|view| self.put(view, open.as_deref()));
+    }
+
+    async fn read_facts(&mut self) {
+        if self.facts.is_none() {
+            let facts = self.store.game_facts(&self.server).await;
+            let warn = |error: &StoreError| warn!(server = %self.server, %error, "What is known cannot be read");
+            self.facts = facts.inspect_err(warn).ok();
+        }
+    }
+
+    /// Puts onto the view what no sample tells.
+    fn put(&self, view: &mut GameView, open: Option<&[(String, Timestamp)]>) {
+        self.put_players(view, open);
+        let Some(facts) = &self.facts else { return };
+        view.since = self.spell.since(facts.started_at);
+        view.achievements = if facts.lua_at.is_some() { Achievements::Lost } else { Achievements::Possible };
+        if view.lua.is_none() {
+            let research = |technology| Research { technology, progress: None };
+            view.research = facts.technology.clone().map(research);
+        }
     }
 
     /// Who is in the game by its sessions, and since when; `None` where that cannot be read.
@@ -190,7 +231,9 @@ impl Keeper {
         let Some(open) = open else { return };
         if self.link.is_none() {
             let online = |(name, since): &(String, Timestamp)| OnlinePlayer { name: name.clone(), since: Some(*since) };
-            view.players = Some(open.iter().map(online).collect());
+            // A log that was not read from the start of a run does not tell that nobody is there.
+            let told = self.facts.as_ref().is_some_and(|facts| facts.had_players || facts.started_at.is_some());
+            view.players = told.then(|| open.iter().map(online).collect());
         }
         for player in view.players.iter_mut().flatten() {
             let key = player_key(&player.name);
@@ -198,25 +241,39 @@ impl Keeper {
         }
     }
 
-    async fn catch_up(&mut self) -> Result<(), StoreError> {
+    /// Takes in what happened here since it was last looked.
+    async fn catch_up(&mut self) {
+        match self.read_on().await {
+            Ok(false) => {}
+            Ok(true) => {
+                self.facts = None;
+                self.show_what_is_known().await;
+            }
+            Err(error) => warn!(server = %self.server, %error, "What happened in the game cannot be read"),
+        }
+    }
+
+    /// Reads on in what happened. Answers whether anything did.
+    async fn read_on(&mut self) -> Result<bool, StoreError> {
+        let before = self.seen;
         loop {
             let page = self.store.happenings_after(&self.server, self.seen, PAGE).await?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
+            let Some((last, _)) = page.last() else { return Ok(self.seen > before) };
             self.seen = *last;
             for (_, happening) in &page {
+                tracing::trace!(server = %self.server, kind = %happening.kind, "Happened");
                 self.happened(happening);
             }
         }
     }
 
     fn happened(&mut self, happening: &Happening) {
-        tracing::trace!(server = %self.server, kind = %happening.kind, "Happened");
         let Some(name) = happening.player.as_ref().filter(|_| happening.kind == EventKind::Join) else { return };
         // Shown at once, so that a sampler which leaves an empty game alone wakes up.
         self.board.update(|view| {
             let Some(players) = &mut view.players else { return };
             if !players.iter().any(|player| player_key(&player.name) == player_key(name)) {
-                players.push(OnlinePlayer { name: name.clone(), since: None });
+                players.push(OnlinePlayer { name: name.clone(), since: Some(happening.at) });
             }
         });
     }
@@ -259,9 +316,6 @@ fn show(view: &mut GameView, sample: Sample) {
         Err(Absence::Silent(reason)) => GameLink::Silent(reason.clone()),
         Err(Absence::Down(reason)) => GameLink::Down(reason.clone()),
     };
-    if std::mem::discriminant(&view.link) != std::mem::discriminant(&link) {
-        view.since = Some(sample.at);
-    }
     view.link = link;
     if matches!(view.link, GameLink::Down(_)) {
         view.players = None;
@@ -280,9 +334,6 @@ fn show(view: &mut GameView, sample: Sample) {
     view.lua = lua.map(Arc::new);
     view.fallback = fallback;
     view.cost = Some((took, bytes));
-    if source == SampleSource::Lua {
-        view.achievements = Achievements::Lost;
-    }
 }
 
 #[cfg(test)]

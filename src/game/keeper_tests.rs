@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::{EventKind, Happening, LogSource, Position};
 use crate::game::{GameBoard, SampleSource};
+use crate::store::IngestedBatch;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
@@ -101,5 +103,185 @@ async fn who_joins_an_empty_game_is_shown_before_the_next_sample() {
     let join = Happening { server: prod.clone(), at: at(20), kind, player, detail: None };
     keeper.happened(&join);
     keeper.happened(&join);
-    assert_eq!(shown(&board, &prod), Some(vec![("Ann".to_owned(), None)]));
+    assert_eq!(shown(&board, &prod), Some(vec![("Ann".to_owned(), Some(20))]));
+}
+
+/// A store, and what a keeper of one game in it shows.
+struct World {
+    store: Store,
+    prod: ServerTag,
+    board: GameBoard,
+    position: Position,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
+        let prod = ServerTag::new("prod").unwrap();
+        let board = GameBoard::new([prod.clone()]);
+        Self { store, prod, board, position: Position::default(), _dir: dir }
+    }
+
+    /// A keeper as after a restart of the relay.
+    fn keeper(&self) -> Keeper {
+        let handle = self.board.handle(&self.prod).unwrap();
+        Keeper::new(self.prod.clone(), self.store.clone(), handle, mpsc::channel(1).1)
+    }
+
+    fn asking(&self) -> Keeper {
+        self.keeper().with_link(watch::channel(LinkState::Up).1)
+    }
+
+    /// Lines are read.
+    async fn tell(&mut self, happened: &[(EventKind, Option<&str>, i64)]) {
+        let happening = |(kind, detail, second): &(EventKind, Option<&str>, i64)| Happening {
+            server: self.prod.clone(),
+            at: at(*second),
+            kind: *kind,
+            player: Some("Ann".to_owned()).filter(|_| matches!(kind, EventKind::Join | EventKind::Leave)),
+            detail: detail.map(ToOwned::to_owned),
+        };
+        let start = self.position;
+        self.position.offset += 1;
+        let batch = IngestedBatch {
+            server: self.prod.clone(),
+            source: LogSource::Console,
+            start,
+            end: self.position,
+            state: String::new(),
+            notices: Vec::new(),
+            happenings: happened.iter().map(happening).collect(),
+            chats: Vec::new(),
+            read_at: at(0),
+            trace: None,
+        };
+        self.store.commit(&[batch]).await.unwrap();
+    }
+
+    fn view(&self) -> GameView {
+        self.board.view(&self.prod).unwrap()
+    }
+
+    fn since(&self) -> Option<i64> {
+        self.view().since.map(|since| since.as_second() - at(0).as_second())
+    }
+}
+
+fn stands(paused: bool, seconds: i64) -> Sample {
+    let Sample { at, outcome } = sees(&[], seconds);
+    Sample { at, outcome: outcome.map(|reading| Reading { paused: Some(paused), ..reading }) }
+}
+
+fn silent(seconds: i64) -> Sample {
+    Sample { at: at(seconds), outcome: Err(Absence::Silent("it saves".to_owned())) }
+}
+
+fn down(seconds: i64) -> Sample {
+    Sample { at: at(seconds), outcome: Err(Absence::Down("refused".to_owned())) }
+}
+
+#[tokio::test]
+async fn a_game_is_online_since_its_run_began() {
+    let mut world = World::new().await;
+    let mut keeper = world.asking();
+    keeper.take(stands(false, 10)).await;
+    assert_eq!(world.since(), None, "it was there before anybody looked");
+    world.tell(&[(EventKind::ServerOnline, None, 5)]).await;
+    keeper.catch_up().await;
+    assert_eq!(world.since(), Some(5));
+    // A long save, a pause, a broken connection and a restart of the relay do not make it younger.
+    for sample in [silent(40), stands(false, 70), stands(true, 100), down(130), stands(false, 160)] {
+        keeper.take(sample).await;
+    }
+    assert_eq!(world.since(), Some(5));
+    let mut keeper = world.asking();
+    keeper.take(stands(false, 900)).await;
+    assert_eq!(world.since(), Some(5));
+    world.tell(&[(EventKind::ServerOffline, None, 950), (EventKind::ServerOnline, None, 960)]).await;
+    keeper.catch_up().await;
+    assert_eq!(world.since(), Some(960));
+}
+
+#[tokio::test]
+async fn a_pause_a_silence_and_an_absence_have_their_own_beginnings() {
+    let world = World::new().await;
+    let mut keeper = world.asking();
+    let samples = [
+        (stands(true, 10), None),
+        (stands(false, 40), None),
+        (stands(true, 70), Some(70)),
+        (stands(true, 100), Some(70)),
+        (silent(130), Some(130)),
+        (silent(160), Some(130)),
+        (stands(true, 190), Some(70)),
+        (down(220), Some(220)),
+        (down(250), Some(220)),
+    ];
+    for (sample, expected) in samples {
+        keeper.take(sample).await;
+        assert_eq!(world.since(), expected, "{:?}", world.view().link);
+    }
+    // What began while nobody looked began nobody knows when.
+    let mut keeper = world.asking();
+    keeper.take(down(900)).await;
+    assert_eq!(world.since(), None);
+}
+
+#[tokio::test]
+async fn lua_that_ran_is_known_for_ever_and_whoever_sent_it() {
+    let mut world = World::new().await;
+    let mut keeper = world.asking();
+    keeper.take(sees(&[], 10)).await;
+    assert_eq!(world.view().achievements, Achievements::Possible);
+    world.tell(&[(EventKind::Command, Some("game.player.cheat_mode = true"), 20)]).await;
+    keeper.catch_up().await;
+    assert_eq!(world.view().achievements, Achievements::Lost);
+    let mut keeper = world.asking();
+    keeper.take(sees(&[], 900)).await;
+    assert_eq!(world.view().achievements, Achievements::Lost);
+}
+
+#[tokio::test]
+async fn lua_that_was_answered_by_an_error_ran_all_the_same() {
+    let world = World::new().await;
+    let Sample { at, outcome } = sees(&[], 10);
+    let failed = outcome.map(|reading| Reading { fallback: Some("an error".to_owned()), ..reading });
+    world.asking().take(Sample { at, outcome: failed }).await;
+    assert_eq!(world.view().achievements, Achievements::Lost);
+    world.asking().take(sees(&[], 900)).await;
+    assert_eq!(world.view().achievements, Achievements::Lost, "without Lua, after a restart");
+}
+
+#[tokio::test]
+async fn a_log_tells_that_nobody_is_there_only_once_it_told_of_a_run_or_a_player() {
+    let mut world = World::new().await;
+    let mut keeper = world.keeper();
+    keeper.show_what_is_known().await;
+    assert_eq!(world.view().players, None);
+    world.tell(&[(EventKind::SaveStarted, None, 5)]).await;
+    keeper.catch_up().await;
+    assert_eq!(world.view().players, None);
+    world.tell(&[(EventKind::Join, None, 10), (EventKind::Leave, None, 20)]).await;
+    keeper.catch_up().await;
+    assert_eq!(world.view().players, Some(Vec::new()));
+    let mut fresh = World::new().await;
+    fresh.tell(&[(EventKind::ServerOnline, None, 5)]).await;
+    fresh.keeper().show_what_is_known().await;
+    assert_eq!(fresh.view().players, Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn research_that_a_mod_tells_of_is_shown_until_it_is_done() {
+    let mut world = World::new().await;
+    let mut keeper = world.asking();
+    world.tell(&[(EventKind::ResearchStarted, Some("rocket-silo"), 5)]).await;
+    keeper.take(sees(&[], 10)).await;
+    keeper.take(sees(&[], 40)).await;
+    let research = Research { technology: "rocket-silo".to_owned(), progress: None };
+    assert_eq!(world.view().research, Some(research));
+    world.tell(&[(EventKind::ResearchFinished, Some("rocket-silo"), 50)]).await;
+    keeper.catch_up().await;
+    assert_eq!(world.view().research, None);
 }

@@ -14,6 +14,7 @@ mod sample;
 mod sampler;
 mod series;
 mod snippet;
+mod spell;
 mod unwatched;
 mod upkeep;
 mod ups;

@@ -72,7 +72,7 @@ pub enum Achievements {
     /// Nothing is known against it.
     #[default]
     Possible,
-    /// A Lua command has run, or the game said so.
+    /// A Lua command has run.
     Lost,
 }
 

@@ -9,6 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use tokio::time::Instant;
 
+use super::facts::remember_facts;
 use super::happenings::insert_happenings;
 use super::inbound::insert_chat;
 use super::outbox::mentions_text;
@@ -127,6 +128,7 @@ impl Store {
         let happenings: Vec<_> = fresh().flat_map(|(b, _)| b.happenings.iter().map(|h| (h, b.read_at))).collect();
         insert_happenings(&mut tx, &happenings).await?;
         apply_happenings(&mut tx, happenings.iter().map(|(happening, _)| *happening)).await?;
+        remember_facts(&mut tx, happenings.iter().map(|(happening, _)| *happening)).await?;
         let mut chats = 0;
         for chat in fresh().flat_map(|(batch, _)| &batch.chats) {
             chats += insert_chat(&mut tx, chat, 0).await?;

@@ -83,7 +83,9 @@ fn field(name: impl Into<String>, value: String, inline: bool) -> Field {
 fn who(state: State, view: &GameView) -> Option<Field> {
     let count = match (players(view), state) {
         (Some(count), _) => count,
-        (None, State::Online | State::Paused) => return Some(field("Players", "unknown".to_owned(), false)),
+        (None, State::Online | State::Paused | State::LogOnly) => {
+            return Some(field("Players", "unknown".to_owned(), false));
+        }
         (None, _) => return None,
     };
     let mut online: Vec<&OnlinePlayer> = view.players.iter().flatten().collect();
@@ -127,7 +129,7 @@ fn research(research: &Research) -> String {
 
 fn achievements(achievements: Achievements) -> &'static str {
     match achievements {
-        Achievements::Possible => "still possible",
+        Achievements::Possible => "nothing known against them",
         Achievements::Lost => "no longer possible",
     }
 }

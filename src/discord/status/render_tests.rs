@@ -60,7 +60,7 @@ fn a_busy_game_shows_all_that_is_known() {
         ("Evolution", "Nauvis 94.8 %\nGleba 61.6 %"),
         ("Research", r"rocket-silo, 42 %"),
         ("Version", "2.0.77"),
-        ("Achievements", "still possible"),
+        ("Achievements", "nothing known against them"),
         ("Players (3)", "Bob · <t:2000:R>\nZoe · <t:5000:R>\nNew"),
     ];
     assert_eq!(fields, expected);
