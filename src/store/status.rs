@@ -27,6 +27,8 @@ pub struct StatusMessage {
 pub struct ChannelEdit {
     /// When it was tried.
     pub at: Timestamp,
+    /// When the one before was tried.
+    pub before: Option<Timestamp>,
     /// What Discord took last.
     pub topic: Option<String>,
     /// The same of the name.
@@ -89,14 +91,15 @@ impl Store {
 
     /// The last change of a channel.
     pub async fn channel_edit(&self, channel: ChannelId) -> Result<Option<ChannelEdit>, StoreError> {
-        let row = sqlx::query("SELECT edited_at, topic, name FROM channel_edits WHERE channel = $1")
+        let row = sqlx::query("SELECT edited_at, before_at, topic, name FROM channel_edits WHERE channel = $1")
             .bind(channel.get().cast_signed())
             .fetch_optional(&self.readers)
             .await;
         let read = row.and_then(|row| {
             let edit = |row: SqliteRow| {
                 let at = from_millis(row.try_get("edited_at")?);
-                Ok(ChannelEdit { at, topic: row.try_get("topic")?, name: row.try_get("name")? })
+                let before = row.try_get::<Option<i64>, _>("before_at")?.map(from_millis);
+                Ok(ChannelEdit { at, before, topic: row.try_get("topic")?, name: row.try_get("name")? })
             };
             row.map(edit).transpose()
         });
@@ -105,11 +108,14 @@ impl Store {
 
     /// Remembers a change of a channel.
     pub async fn channel_edited(&self, channel: ChannelId, edit: &ChannelEdit) -> Result<(), StoreError> {
-        sqlx::query("INSERT OR REPLACE INTO channel_edits (channel, edited_at, topic, name) VALUES ($1, $2, $3, $4)")
+        let insert = "INSERT OR REPLACE INTO channel_edits (channel, edited_at, topic, name, before_at)
+                      VALUES ($1, $2, $3, $4, $5)";
+        sqlx::query(insert)
             .bind(channel.get().cast_signed())
             .bind(to_millis(edit.at))
             .bind(&edit.topic)
             .bind(&edit.name)
+            .bind(edit.before.map(to_millis))
             .execute(&self.writer)
             .await
             .map(drop)

@@ -25,6 +25,8 @@ use crate::store::{ChannelEdit, Store, StoreError};
 const LONGEST_TOPIC: usize = 1024;
 /// Characters of a channel's name.
 const LONGEST_NAME: usize = 100;
+/// Discord lets two changes of a channel through in this time, and counts those that fail.
+const WINDOW: Duration = Duration::from_mins(10);
 /// The least wait after a failure: what is rare need not be hurried.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -103,7 +105,10 @@ impl ChannelTopics {
         for (tag, name) in &self.names {
             let (Some(channel), Some(view)) = (self.settings.topics.get(tag), self.board.watch(tag)) else { continue };
             let last = self.store.channel_edit(*channel).await?;
-            let rest = last.as_ref().map(|last| rest_of(last.at, self.settings.channel_floor, Timestamp::now()));
+            let now = Timestamp::now();
+            let rest =
+                |last: &ChannelEdit| rest_of(last.at, self.settings.channel_floor, now).max(window_left(last, now));
+            let rest = last.as_ref().map(rest);
             let turn = Turn::new(Kind::Topic, tag.clone(), *channel, self.health.clone());
             places.push(Place {
                 name: name.clone(),
@@ -141,19 +146,27 @@ impl ChannelTopics {
     /// The attempt is remembered before it is made: a program that is killed in between does not try too early.
     async fn change(&self, place: &mut Place) -> Result<(), StoreError> {
         let wanted = self.wanted(&place.name, &place.view.borrow_and_update().clone());
-        let before = place.last.take();
-        let (topic, name) = before.map(|last| (last.topic, last.name)).unwrap_or_default();
-        let mut edit = ChannelEdit { at: Timestamp::now(), topic, name };
+        let last = place.last.take();
+        let before = last.as_ref().map(|last| last.at);
+        let (topic, name) = last.map(|last| (last.topic, last.name)).unwrap_or_default();
+        let mut edit = ChannelEdit { at: Timestamp::now(), before, topic, name };
         self.store.channel_edited(place.channel, &edit).await?;
         let said = api::retitle(&self.rest, place.channel, &wanted.topic, wanted.name.as_deref()).await;
         if matches!(said, Said::Done(_)) {
             (edit.topic, edit.name) = (Some(wanted.topic), wanted.name);
             self.store.channel_edited(place.channel, &edit).await?;
         }
+        let window = Instant::now() + window_left(&edit, Timestamp::now());
         place.last = Some(edit);
         place.turn.settle(&said, &self.waits());
+        place.turn.not_before = place.turn.not_before.max(window);
         Ok(())
     }
+}
+
+/// How long the next attempt would be the third within the window.
+fn window_left(last: &ChannelEdit, now: Timestamp) -> Duration {
+    last.before.map_or(Duration::ZERO, |before| rest_of(before, WINDOW, now))
 }
 
 /// What is left of `floor` since `at`. A clock that was set back does not make it longer.
@@ -164,7 +177,22 @@ fn rest_of(at: Timestamp, floor: Duration, now: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::api::backoff;
     use super::*;
+
+    #[test]
+    fn two_attempts_in_ten_minutes_are_all_also_where_discord_fails() {
+        let mut attempts = vec![Timestamp::from_second(1000).unwrap()];
+        for failures in 0..20 {
+            let [.., at] = attempts[..] else { unreachable!() };
+            let before = attempts.len().checked_sub(2).map(|before| attempts[before]);
+            let last = ChannelEdit { at, before, topic: None, name: None };
+            attempts.push(at + backoff(failures, None).max(RETRY).max(window_left(&last, at)));
+        }
+        let third = attempts.windows(3).map(|three| three[2].duration_since(three[0]).as_secs());
+        assert!(third.clone().all(|seconds| seconds >= 600), "{:?}", third.collect::<Vec<_>>());
+        assert_eq!(attempts[1].duration_since(attempts[0]).as_secs(), 30, "the first retry need not wait");
+    }
 
     #[test]
     fn the_floor_goes_on_from_before_the_restart() {
