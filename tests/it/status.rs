@@ -216,6 +216,29 @@ async fn a_deleted_message_is_posted_again() {
 }
 
 #[tokio::test]
+async fn where_messages_do_not_stay_they_are_not_posted_for_ever() {
+    let mut world = World::new(config()).await;
+    world.players(&["Bob"]);
+    world.change("a", |view| up_with(view, &[]));
+    let settings = world.settings(&[("prod", STATUS), ("a", ELSEWHERE)], "[status]\nfloor = \"1s\"");
+    world.start(&settings, brisk());
+    // As a bot that deletes whatever is posted there.
+    for names in [&["Alice"][..], &["Bob"]] {
+        let posted = world.messages(STATUS, |messages| messages.len() == 1).await.remove(0);
+        world.discord.delete_message(STATUS, posted.id).unwrap();
+        world.players(names);
+    }
+    // Beside it is a message that stays: it shows every change, for longer than a post would take.
+    for count in 1..=4 {
+        let names: Vec<String> = (0..count).map(|n| format!("p{n}")).collect();
+        world.change("a", |view| up_with(view, &names.iter().map(String::as_str).collect::<Vec<_>>()));
+        let shows = format!("Players ({count})");
+        world.messages(ELSEWHERE, |messages| messages.iter().any(|one| told(one).contains(&shows))).await;
+    }
+    assert_eq!(world.discord.read(|state| state.posted(STATUS)), 2);
+}
+
+#[tokio::test]
 async fn a_deletion_is_noticed_also_where_nothing_changes() {
     let mut world = World::new(config()).await;
     world.players(&["Bob"]);

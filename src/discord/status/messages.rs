@@ -76,6 +76,8 @@ struct Place {
     /// What Discord last took in this life of the task.
     shown: Option<Embed>,
     shown_at: Instant,
+    /// When the message was posted, or this task began.
+    stands_since: Instant,
     turn: Turn,
 }
 
@@ -195,6 +197,7 @@ impl StatusMessages {
                 stored: known.iter().find(|message| message.server == *tag).cloned(),
                 shown: None,
                 shown_at: now,
+                stands_since: now,
                 // Who was asked already is shown at once.
                 turn: Turn::new(Kind::Message, tag.clone(), *channel, self.health.clone()),
             })
@@ -232,12 +235,14 @@ impl StatusMessages {
                     }
                     self.store.status_posted(stored, *id).await?;
                     stored.message = Some(*id);
+                    place.stands_since = Instant::now();
                 }
                 (place.shown, place.shown_at) = (Some(embed), Instant::now());
             }
             // Deleted, here or (by a nonce that is known) before: the next attempt posts anew.
             Said::Gone => {
                 info!(server = %place.tag, channel = %place.channel, "The status message was deleted; it is posted again");
+                place.turn.deleted(place.stands_since.elapsed());
                 place.stored =
                     Some(self.store.prepare_status_message(&place.tag, place.channel, Timestamp::now()).await?);
             }

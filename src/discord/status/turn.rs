@@ -47,6 +47,12 @@ impl Kind {
     }
 }
 
+/// A message that stood as long was not deleted by something that deletes them all.
+const LONG_STANDING: Duration = Duration::from_hours(1);
+/// The waits before a message is posted again that was deleted the first, the second ... time in a row.
+const AFTER_DELETIONS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_mins(1), Duration::from_mins(5), Duration::from_hours(1)];
+
 /// The least waits after each thing Discord may say.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waits {
@@ -66,13 +72,15 @@ pub(super) struct Turn {
     /// Not before this time.
     pub(super) not_before: Instant,
     failures: u32,
+    /// In a row.
+    deletions: usize,
     parked: bool,
 }
 
 impl Turn {
     /// The first one.
     pub(super) fn new(kind: Kind, server: ServerTag, channel: ChannelId, health: HealthRegistry) -> Self {
-        Self { kind, server, channel, health, not_before: Instant::now(), failures: 0, parked: false }
+        Self { kind, server, channel, health, not_before: Instant::now(), failures: 0, deletions: 0, parked: false }
     }
 
     /// The same, but later.
@@ -93,7 +101,7 @@ impl Turn {
                 self.unpark();
                 (waits.done, "done")
             }
-            Said::Gone => (waits.gone, "gone"),
+            Said::Gone => (waits.gone.max(self.after_deletion()), "gone"),
             Said::Later { after, reason, .. } => {
                 debug!(server = %self.server, what = self.kind.as_str(), reason, "What is shown of a game waits");
                 let wait = backoff(self.failures, *after).max(waits.later);
@@ -107,6 +115,19 @@ impl Turn {
         };
         self.not_before = Instant::now() + wait;
         counter!(STATUS_UPDATES, "what" => self.kind.as_str(), "outcome" => outcome).increment(1);
+    }
+
+    /// Somebody deleted what stood there for `stood`. Where that happens again and again, an operator should know.
+    pub(super) fn deleted(&mut self, stood: Duration) {
+        self.deletions = if stood < LONG_STANDING { self.deletions + 1 } else { 1 };
+        if self.deletions >= AFTER_DELETIONS.len() {
+            self.park(&format!("it was deleted {} times in a row; does a bot delete messages there?", self.deletions));
+        }
+    }
+
+    fn after_deletion(&self) -> Duration {
+        let last = AFTER_DELETIONS.len() - 1;
+        self.deletions.checked_sub(1).map_or(Duration::ZERO, |before| AFTER_DELETIONS[before.min(last)])
     }
 
     fn park(&mut self, reason: &str) {
@@ -127,5 +148,46 @@ impl Turn {
         if std::mem::take(&mut self.parked) {
             self.health.part(Component::Discord, &self.kind.part(&self.server)).remove();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(health: &HealthRegistry) -> Turn {
+        let (server, channel) = (ServerTag::new("prod").unwrap(), ChannelId::new(1).unwrap());
+        Turn::new(Kind::Message, server, channel, health.clone())
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_again_and_again_is_posted_more_and_more_rarely() {
+        let health = HealthRegistry::new();
+        let mut turn = turn(&health);
+        let waits =
+            Waits { done: Duration::ZERO, gone: Duration::ZERO, later: Duration::ZERO, refused: Duration::ZERO };
+        let mut after = |stood| {
+            turn.deleted(stood);
+            turn.settle(&Said::Gone, &waits);
+            let wait = turn.not_before.duration_since(Instant::now()).as_millis().div_ceil(1000);
+            turn.settle(&Said::Done(1), &waits);
+            wait
+        };
+        let short = Duration::from_secs(10);
+        assert_eq!([(); 6].map(|()| after(short)), [0, 60, 300, 3600, 3600, 3600]);
+        assert_eq!([after(LONG_STANDING), after(short)], [0, 60], "one that stood was deleted by somebody");
+    }
+
+    #[tokio::test]
+    async fn health_tells_of_a_channel_where_messages_do_not_stay() {
+        let health = HealthRegistry::new();
+        let mut turn = turn(&health);
+        let told = || health.subscribe().borrow().values().any(|part| part.state.reason().is_some());
+        for _ in 1..AFTER_DELETIONS.len() {
+            turn.deleted(Duration::ZERO);
+            assert!(!told());
+        }
+        turn.deleted(Duration::ZERO);
+        assert!(told());
     }
 }
