@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::summary::Summary;
-use crate::config::{self, ConfigErrors, Environment, EventSettings, Loaded};
+use crate::config::{self, ConfigErrors, Environment, EventSettings, Loaded, Settings};
 use crate::domain::ServerTag;
 use crate::events::{EventRules, unname_parser};
 use crate::game::alerts::{unname_memory, unname_state};
@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
         Command::Check(file) => check(&file.config, &env),
         Command::Demo { port } => in_runtime(demo::run(port)),
         Command::ForgetPlayer { name, server, file } => match load(&file.config, &env) {
-            Ok(loaded) => in_runtime(forget_player(loaded.settings.database.path, name, server)),
+            Ok(loaded) => in_runtime(forget_player(loaded.settings, name, server)),
             Err(errors) => refuse(&errors),
         },
         Command::Healthcheck { url } => {
@@ -182,8 +182,8 @@ fn fail(reason: impl Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn forget_player(database: PathBuf, name: String, server: Option<ServerTag>) -> ExitCode {
-    match try_forget(&database, name.trim(), server.as_ref()).await {
+async fn forget_player(settings: Settings, name: String, server: Option<ServerTag>) -> ExitCode {
+    match try_forget(&settings, name.trim(), server.as_ref()).await {
         Ok(text) => match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(format!("The answer cannot be written: {error}")),
@@ -193,7 +193,8 @@ async fn forget_player(database: PathBuf, name: String, server: Option<ServerTag
 }
 
 /// What was deleted, in words.
-async fn try_forget(database: &Path, name: &str, server: Option<&ServerTag>) -> Result<String, String> {
+async fn try_forget(settings: &Settings, name: &str, server: Option<&ServerTag>) -> Result<String, String> {
+    let database = &settings.database.path;
     if name.is_empty() {
         return Err("A player's name is not empty.".to_owned());
     }
@@ -210,8 +211,22 @@ async fn try_forget(database: &Path, name: &str, server: Option<&ServerTag>) -> 
     let forgotten = store.forget_player(name, server, unnaming).await;
     let forgotten = forgotten.map_err(|error| format!("Nothing is deleted: {error}"));
     store.close().await;
+    let forgotten = forgotten?;
+    if let Some(tag) = server.filter(|_| forgotten.is_nothing()) {
+        known(tag, settings)?;
+    }
     let place = server.map_or_else(String::new, |tag| format!(" of the server {tag}"));
-    Ok(told(&forgotten?, name, &place, database))
+    Ok(told(&forgotten, name, &place, database))
+}
+
+/// What is stored of a server that is no longer configured can be forgotten; where nothing is, its tag may be mistyped.
+fn known(server: &ServerTag, settings: &Settings) -> Result<(), String> {
+    let mut tags = settings.servers.iter().map(|server| &server.tag);
+    if tags.any(|tag| tag == server) {
+        return Ok(());
+    }
+    let tags: Vec<String> = settings.servers.iter().map(|server| server.tag.to_string()).collect();
+    Err(format!("Nothing is stored of a server {server}, and none is configured: there are {}.", tags.join(", ")))
 }
 
 fn told(forgotten: &Forgotten, name: &str, place: &str, database: &Path) -> String {

@@ -158,6 +158,8 @@ async fn a_player_is_forgotten_when_the_relay_is_stopped() {
     assert_unnamed(&site);
     let (code, text) = said(&forget(&site, &["Zoe_1"]));
     assert_eq!((code, text.starts_with("Nothing is stored about Zoe_1")), (Some(0), true), "{text}");
+    let (code, text) = said(&forget(&site, &["Zoe_1", "--server", "nope"]));
+    assert_eq!((code, text.contains("no") && text.contains("other, prod")), (Some(1), true), "a mistyped tag: {text}");
 }
 
 /// As if Discord had taken everything.
