@@ -59,6 +59,7 @@ const USES: &[(&str, &str)] = &[
     (table::PROMETHEUS_FILE_AGE, "A mod that no longer writes its file."),
     (table::PROMETHEUS_FILE_DROPPED, "What of a mod's file is missing here, and why."),
     (table::TRACE_SPANS, "A collector that is away or too slow (`failed`, `dropped`)."),
+    (table::LOG_SUPPRESSED, "A failure that goes on and on: the log has it once, with its number."),
     (table::ALERTS_FIRING, "What is wrong with the games now."),
     (table::ALERTS, "How often each alert fires: whether its threshold is right."),
     (table::STATUS_PAGE_VIEWERS, "How many browsers hold the page open: 32 at most."),

@@ -163,6 +163,7 @@ fn of_one_metric(metric: &str, label: &str) -> Option<Values> {
             &["interaction", "ready", "message", "message_update", "message_delete"]
         }
         (metrics::PROMETHEUS_FILE_DROPPED, "reason") => &["invalid", "cap", "collision"],
+        (metrics::LOG_SUPPRESSED, "level") => &["warn", "error"],
         (metrics::ALERTS, "change") => &["fired", "reminded", "recovered"],
         _ => return None,
     };

@@ -26,11 +26,13 @@ const PLAYER: &str = "Zaphod";
 const SAID: &str = "xyzzy";
 
 /// Metrics that say zero in this busy world, and why.
-const NOT_MOVED: [(&str, &str); 9] = [
+const NOT_MOVED: [(&str, &str); 11] = [
     (table::ALERTS_FIRING, "waited for while the game is away: it is well again at the end"),
     (table::TASK_RESTARTS, "no task falls; tests of the supervisor make some"),
     (table::LOG_GAPS, "no bytes are destroyed unread; tests/it/losses.rs destroys some"),
     (table::TRACE_SPANS, "traces are off; tests/it/traces.rs has them on"),
+    (table::LOG_SUPPRESSED, "no failure goes on for long; tests/it/logging.rs has some that do"),
+    (table::STATUS_PAGE_VIEWERS, "nobody looks; tests/it/status_page has viewers"),
     (table::GATEWAY_EVENTS_DROPPED, "needs more events than a second of a busy guild has"),
     (table::TAIL_LAG_BYTES, "a moment's value: the logs are read"),
     (table::RCON_QUEUE_DEPTH, "a moment's value: the game answers"),
