@@ -144,8 +144,8 @@ impl Key for AlertsSection {
             Some((shape.kind, rule))
         };
         let rules = SHAPES.iter().filter_map(rule).collect();
-        if let Some(after) = section.remind_after {
-            within(&join(path, "remind_after"), after, "0s", "7d", problems);
+        if let Some(after) = section.remind_after.filter(|after| !after.is_zero()) {
+            within(&join(path, "remind_after"), after, "1s", "7d", problems);
         }
         Some(Self { rules, ..section })
     }
@@ -342,7 +342,7 @@ mod tests {
         let errors = loaded(alerts).unwrap_err().to_string();
         let told: Vec<&str> = errors.lines().map(|line| line.split_once(": ").unwrap().1).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-        alerts.remind_after: out of range: 0s to 7d
+        alerts.remind_after: out of range: 1s to 7d
         alerts.low_ups.recovered: must not be less than `below`
         alerts.low_ups.below: out of range: 1 to 60
         alerts.low_ups.samples: out of range: 1 to 1000

@@ -166,6 +166,7 @@ impl AlertKeeper {
         if changes.is_empty() && self.is_stored() {
             return Ok(());
         }
+        let changes = self.worth_telling(changes).await.inspect_err(|_| self.go_back())?;
         let notices: Vec<_> = changes.iter().filter_map(|changed| self.notice(changed)).collect();
         self.posted.retain(|key, _| self.engine.states().contains_key(key));
         let commit = AlertCommit { server: self.server.clone(), alerts: self.to_store(), notices, at: now };
@@ -180,6 +181,16 @@ impl AlertKeeper {
         }
         self.show();
         Ok(())
+    }
+
+    /// All but reminders of what is not told yet: while Discord is away they would come in a row, each with its ping.
+    async fn worth_telling(&self, changes: Vec<Changed>) -> Result<Vec<Changed>, StoreError> {
+        if !changes.iter().any(|changed| changed.change == Change::Reminded) {
+            return Ok(changes);
+        }
+        let waiting = self.store.alerts_waiting(&self.server).await?;
+        let untold = |changed: &Changed| changed.change == Change::Reminded && waiting.contains(&event(changed.key.0));
+        Ok(changes.into_iter().filter(|changed| !untold(changed)).collect())
     }
 
     /// Whether there is nothing new but happenings that changed nothing, and will change nothing when judged again.

@@ -1,7 +1,7 @@
 //! The alerts of each server: what their rules have seen, which are not at rest, and which are silenced. States, the
 //! last happening that was judged and the notices that come of it are stored in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::outbox::mentions_text;
 use super::{Store, StoreError, from_millis, to_millis};
-use crate::domain::{ChannelId, LogSource, Notice, ServerTag};
+use crate::domain::{ChannelId, Lane, LogSource, Notice, ServerTag};
 
 /// The notice that told of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +165,20 @@ impl Store {
         }
         tx.commit().await?;
         Ok(posted)
+    }
+
+    /// The events of `server` of which a notice in the alerts' lane is not delivered yet.
+    pub async fn alerts_waiting(&self, server: &ServerTag) -> Result<BTreeSet<String>, StoreError> {
+        let events: Vec<String> = sqlx::query_scalar(
+            "SELECT event FROM outbox WHERE state = 'pending' AND server = $1 AND lane = $2
+             UNION SELECT event FROM outbox WHERE state = 'assigned' AND server = $1 AND lane = $2",
+        )
+        .bind(server.as_str())
+        .bind(Lane::Alert.as_str())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.in_words(&error))?;
+        Ok(events.into_iter().collect())
     }
 
     /// When the oldest undelivered notice of `server` was read, those of the alert `but_event` left out.

@@ -180,6 +180,24 @@ async fn an_alert_of_an_outage_arrives_once_with_its_true_time_and_recovers_acro
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outage_heaps_up_no_reminders() {
+    let sim = discord().await;
+    let game = Game::new(&sim, "remind_after = \"1s\"\n");
+    let relay = game.started().await;
+    sim.stop().await;
+    game.begins(Timestamp::now());
+    game.crashes();
+    let age = regex::Regex::new(r"(?m)^factorio_isr_outbox_oldest_age_seconds ([\d.]+)$").unwrap();
+    let seconds = |body: &str| age.captures(body).is_some_and(|found| found[1].parse::<f64>().unwrap() >= 5.0);
+    relay.wait_for("/metrics", |_, body| seconds(body)).await;
+    relay.wait_for("/metrics", |_, body| body.contains("factorio_isr_outbox_depth{lane=\"alert\"} 1\n")).await;
+    sim.restart().await.unwrap();
+    let posted = messages(&sim, |all| all.len() > 1).await;
+    assert!(posted[0].content.contains("**Server crashed** on prod, since"), "{posted:#?}");
+    assert!(posted[1].content.contains("still"), "once it is told, it is repeated: {posted:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kills_at_any_moment_neither_lose_nor_double_an_alert() {
     const CRASHES: usize = 8;
     let sim = discord().await;
