@@ -36,6 +36,9 @@ pub struct Sampler {
 /// No game has so many players at once: an answer that lists more is not the game's.
 const MOST_ONLINE: usize = 1000;
 
+/// An answer within this time tells when its tick was read.
+const PROMPT: Duration = Duration::from_millis(100);
+
 /// What the answers to one sample cost.
 #[derive(Debug, Default)]
 struct Cost {
@@ -148,22 +151,18 @@ impl Sampler {
         mut cost: Cost,
     ) -> Result<Reading, RconError> {
         memory.lua_told(self.rcon.server(), &lua.errors);
-        let (asked, answered) = asked_at(reply);
-        let (speed, halted) = (Some(lua.speed), Some(lua.halted));
-        memory.meter.take(ClockLook {
-            asked,
-            answered,
-            tick: lua.tick,
-            resolution: 1,
-            speed,
-            halted,
-            empty: memory.is_empty(),
-        });
+        if reply.took <= PROMPT {
+            memory.meter.take(clock_of_sample(&lua, reply, memory.is_empty()));
+        }
         let players = match &lua.players {
             Some(players) => Some(players.iter().map(|player| player.name.clone()).collect()),
             None => self.players(&mut cost).await?,
         };
         memory.saw(SampleSource::Lua, players.as_deref());
+        // At which moment of a long answer the tick was read, nobody knows.
+        if reply.took > PROMPT {
+            self.look(memory).await;
+        }
         Ok(Reading {
             source: SampleSource::Lua,
             players,
@@ -238,6 +237,12 @@ fn clock_of_time(reply: &Reply) -> Option<ClockLook> {
     let (asked, answered) = asked_at(reply);
     let tick = parse_time(&reply.text)?.as_secs().checked_mul(60)?;
     Some(ClockLook { asked, answered, tick, resolution: 60, speed: None, halted: None, empty: false })
+}
+
+fn clock_of_sample(lua: &LuaReading, reply: &Reply, empty: bool) -> ClockLook {
+    let (asked, answered) = asked_at(reply);
+    let (speed, halted) = (Some(lua.speed), Some(lua.halted));
+    ClockLook { asked, answered, tick: lua.tick, resolution: 1, speed, halted, empty }
 }
 
 /// `4968001 1 false`

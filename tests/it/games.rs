@@ -10,7 +10,7 @@ use std::time::Duration;
 use factorio_isr::domain::SystemClock;
 use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig};
 use factorio_isr::sim::factorio::{SimGame, SimServer, SimServerConfig};
-use factorio_isr::sim::rcon::Game;
+use factorio_isr::sim::rcon::{Fault, Game};
 use jiff::tz::TimeZone;
 
 use crate::harness::{Relay, Site, TOKEN};
@@ -124,6 +124,17 @@ async fn where_lua_is_allowed_it_tells_more_and_more_exactly() {
         assert!(value(&body, "factorio_isr_game_sample_bytes{server=\"prod\"}").unwrap() > 500.0);
         assert!(world.game.rcon().game().achievements_disabled(), "the first command was repeated");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_factory_that_lua_looks_at_for_long_has_a_known_speed() {
+    let world = World::start(Game::default(), ", allow_lua = true", "interval = \"1s\"\nups_window = \"10s\"").await;
+    world.game.rcon().set_fault(Fault::SlowLua(Duration::from_millis(700)));
+    world.game.server().change_map(|map| map.ups = 31.0);
+    world.value("factorio_isr_game_ups{server=\"prod\"}", |ups| (ups - 31.0).abs() < 1.0).await;
+    let body = world.scrape().await;
+    assert!(value(&body, "factorio_isr_game_sample_duration_seconds{server=\"prod\"}").unwrap() > 0.7, "{body}");
+    assert!(value(&body, "factorio_isr_game_ups_error{server=\"prod\"}").unwrap() < 1.0, "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,8 @@ pub enum Fault {
     HangLogin,
     /// Answers this much later.
     Slow(Duration),
+    /// Answers this much later what is longer than a question: Lua that looks at a whole factory.
+    SlowLua(Duration),
     /// Sends half the packet and closes.
     CutMidReply,
     /// Sends a packet that claims this length.
@@ -34,12 +36,24 @@ pub(super) struct Answer {
     pub(super) closes: bool,
 }
 
+/// Bytes of the longest question that a simple command is.
+const QUESTION: usize = 200;
+
 impl Fault {
+    /// How much later `command` is answered.
+    pub(super) fn delay(self, command: &str) -> Option<Duration> {
+        match self {
+            Self::Slow(delay) => Some(delay),
+            Self::SlowLua(delay) if command.len() > QUESTION => Some(delay),
+            _ => None,
+        }
+    }
+
     /// What is sent where `text` is the answer to the command `id`.
     pub(super) fn spoil(self, id: i32, text: &[u8]) -> Answer {
         let whole = |id, text: &[u8]| frame(id, ANSWER, text);
         let bytes = match self {
-            Self::None | Self::Hang | Self::HangLogin | Self::Slow(_) => whole(id, text),
+            Self::None | Self::Hang | Self::HangLogin | Self::Slow(_) | Self::SlowLua(_) => whole(id, text),
             Self::CutMidReply => {
                 let mut half = whole(id, text);
                 half.truncate(half.len() / 2 + 2);

@@ -260,7 +260,7 @@ impl SimRcon {
             (self.inner.hook)(event);
         }
         let fault = *self.inner.fault.borrow();
-        if let Fault::Slow(delay) = fault {
+        if let Some(delay) = fault.delay(&packet.body) {
             sleep(delay).await;
         }
         let answer = fault.spoil(packet.id, text.as_bytes());
