@@ -87,7 +87,7 @@ impl Keeper {
     /// # Errors
     /// When the database cannot be read at the start; later it is looked at again.
     pub async fn run(mut self, settings: Arc<ServerSettings>, cancel: CancellationToken) -> anyhow::Result<()> {
-        let mut happened = self.store.happened();
+        let mut happened = self.store.happened(&self.server);
         let samples = Arc::clone(&self.samples);
         let mut samples = samples.lock().await;
         let mut link = self.link.clone();

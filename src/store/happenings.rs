@@ -1,5 +1,8 @@
 //! What happened in the games, in the order it was read.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
@@ -11,11 +14,33 @@ use crate::domain::{EventKind, Happening, ServerTag};
 /// Rows per INSERT: six values each, of at most 32,766 that SQLite binds.
 const ROWS_PER_INSERT: usize = 1000;
 
+/// Who waits for happenings, by server: a commit wakes those of its servers alone.
+#[derive(Debug, Default)]
+pub(super) struct Awaited(Mutex<BTreeMap<ServerTag, watch::Sender<u64>>>);
+
+impl Awaited {
+    fn subscribe(&self, server: &ServerTag) -> watch::Receiver<u64> {
+        self.servers().entry(server.clone()).or_default().subscribe()
+    }
+
+    /// Something happened on each of `servers`.
+    pub(super) fn tell<'a>(&self, servers: impl Iterator<Item = &'a ServerTag>) {
+        let awaited = self.servers();
+        for sender in servers.collect::<BTreeSet<_>>().into_iter().filter_map(|server| awaited.get(server)) {
+            sender.send_modify(|commits| *commits = commits.wrapping_add(1));
+        }
+    }
+
+    fn servers(&self) -> MutexGuard<'_, BTreeMap<ServerTag, watch::Sender<u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Store {
-    /// Changes with every commit that stored happenings.
+    /// Changes with every commit that stored happenings of `server`.
     #[must_use]
-    pub fn happened(&self) -> watch::Receiver<u64> {
-        self.happened.subscribe()
+    pub fn happened(&self, server: &ServerTag) -> watch::Receiver<u64> {
+        self.happened.subscribe(server)
     }
 
     /// The id of the last happening of `server`; 0 where there is none.

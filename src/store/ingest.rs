@@ -104,21 +104,20 @@ impl Store {
     /// Nothing is stored then. Where [`StoreError::is_transient`], try again.
     pub async fn commit(&self, batches: &[IngestedBatch]) -> Result<Vec<CommitOutcome>, StoreError> {
         let begun = Instant::now();
-        let (outcomes, [rows, chats, happenings]) = self.commit_all(batches).await.map_err(|e| self.in_words(&e))?;
+        let (outcomes, [rows, chats]) = self.commit_all(batches).await.map_err(|e| self.in_words(&e))?;
         ::metrics::histogram!(COMMIT_LATENCY).record(begun.elapsed().as_secs_f64());
         if rows > 0 {
             self.committed.send_modify(|commits| *commits = commits.wrapping_add(1));
         }
-        if happenings > 0 {
-            self.happened.send_modify(|commits| *commits = commits.wrapping_add(1));
-        }
+        let fresh = batches.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == CommitOutcome::Committed);
+        self.happened.tell(fresh.filter(|(batch, _)| !batch.happenings.is_empty()).map(|(batch, _)| &batch.server));
         if chats > 0 {
             self.inbound_changed();
         }
         Ok(outcomes)
     }
 
-    async fn commit_all(&self, batches: &[IngestedBatch]) -> sqlx::Result<(Vec<CommitOutcome>, [usize; 3])> {
+    async fn commit_all(&self, batches: &[IngestedBatch]) -> sqlx::Result<(Vec<CommitOutcome>, [usize; 2])> {
         let mut tx = self.begin().await?;
         let mut checkpoints = read_checkpoints(&mut tx, batches).await?;
         let outcomes: Vec<_> = batches.iter().map(|batch| advance(&mut checkpoints, batch)).collect();
@@ -142,7 +141,7 @@ impl Store {
             }
         }
         tx.commit().await?;
-        Ok((outcomes, [rows.len(), chats, happenings.len()]))
+        Ok((outcomes, [rows.len(), chats]))
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Store {
     nonce_seed: u64,
     committed: Arc<watch::Sender<u64>>,
     inbound: Arc<watch::Sender<u64>>,
-    happened: Arc<watch::Sender<u64>>,
+    happened: Arc<happenings::Awaited>,
     silenced: Arc<watch::Sender<u64>>,
     _lock: Arc<File>,
 }
@@ -88,7 +88,7 @@ impl Store {
         let readers = lasting_pool(4).connect_with(options.read_only(true)).await.map_err(in_words)?;
         let committed = Arc::new(watch::Sender::new(0));
         let inbound = Arc::new(watch::Sender::new(0));
-        let happened = Arc::new(watch::Sender::new(0));
+        let happened = Arc::default();
         let silenced = Arc::new(watch::Sender::new(0));
         let (path, lock) = (path.into(), Arc::new(lock));
         Ok(Self { path, writer, readers, nonce_seed, committed, inbound, happened, silenced, _lock: lock })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::{ChannelId, FileId, Lane, LogSource, Mentions, Notice, Position, ServerTag};
+use crate::domain::{ChannelId, EventKind, FileId, Happening, Lane, LogSource, Mentions, Notice, Position, ServerTag};
 
 fn at(offset: u64) -> Position {
     Position { generation: 1, file: FileId { device: 1, inode: 2 }, offset, ..Position::default() }
@@ -35,6 +35,29 @@ fn batch(from: Position, to: Position, lines: usize) -> IngestedBatch {
         read_at,
         trace: None,
     }
+}
+
+#[tokio::test]
+async fn what_happens_on_a_server_wakes_those_who_wait_for_it_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
+    let (prod, test) = (ServerTag::new("prod").unwrap(), ServerTag::new("test").unwrap());
+    let [mut prods, mut more, mut tests] = [&prod, &prod, &test].map(|server| store.happened(server));
+    let (server, at) = (prod.clone(), Timestamp::UNIX_EPOCH);
+    let happening = Happening { server, at, kind: EventKind::Join, player: Some("Ann".to_owned()), detail: None };
+    let of_prod = IngestedBatch { happenings: vec![happening], ..batch(Position::default(), self::at(9), 0) };
+    let of_test = IngestedBatch { server: test, ..batch(Position::default(), self::at(9), 1) };
+    store.commit(&[of_test, of_prod.clone()]).await.unwrap();
+    let mut woken = || {
+        [&mut prods, &mut more, &mut tests].map(|waiting| {
+            let woken = waiting.has_changed().unwrap();
+            waiting.mark_unchanged();
+            woken
+        })
+    };
+    assert_eq!(woken(), [true, true, false]);
+    store.commit(&[of_prod]).await.unwrap();
+    assert_eq!(woken(), [false; 3], "it is stored already: nothing happened");
 }
 
 async fn pragma(store: &Store, pragma: &'static str) {
