@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::*;
 use crate::domain::{EventKind, Happening, LogSource, Position};
 use crate::game::{GameBoard, SampleSource};
@@ -11,20 +9,7 @@ fn at(seconds: i64) -> Timestamp {
 
 fn sees(players: &[&str], seconds: i64) -> Sample {
     let players = Some(players.iter().map(ToString::to_string).collect());
-    let reading = Reading {
-        source: SampleSource::Native,
-        players,
-        age: None,
-        ups: None,
-        paused: None,
-        evolution: Vec::new(),
-        version: None,
-        known_players: None,
-        lua: None,
-        fallback: None,
-        took: Duration::ZERO,
-        bytes: 0,
-    };
+    let reading = Reading { players, ..Reading::of(SampleSource::Native) };
     Sample { at: at(seconds), outcome: Ok(reading) }
 }
 

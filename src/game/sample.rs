@@ -113,3 +113,24 @@ pub struct Reading {
     /// How long they were, all together.
     pub bytes: usize,
 }
+
+impl Reading {
+    /// One of `source` that tells nothing.
+    #[must_use]
+    pub fn of(source: SampleSource) -> Self {
+        Self {
+            source,
+            players: None,
+            age: None,
+            ups: None,
+            paused: None,
+            evolution: Vec::new(),
+            version: None,
+            known_players: None,
+            lua: None,
+            fallback: None,
+            took: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+}

@@ -348,20 +348,7 @@ impl Life {
 type Stored = (i64, i64, String);
 
 fn reading(players: Vec<String>) -> Reading {
-    Reading {
-        source: SampleSource::Native,
-        players: Some(players),
-        age: None,
-        ups: None,
-        paused: None,
-        evolution: Vec::new(),
-        version: None,
-        known_players: None,
-        lua: None,
-        fallback: None,
-        took: Duration::ZERO,
-        bytes: 0,
-    }
+    Reading { players: Some(players), ..Reading::of(SampleSource::Native) }
 }
 
 async fn commit(relay: &mut Relay, (start, end): (Position, Position), items: Vec<LogItem>, read_at: Timestamp) {

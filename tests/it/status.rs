@@ -1,4 +1,4 @@
-//! What Discord shows of the games without being asked: status messages, the bot's own status, topics.
+//! The status messages: what Discord shows of the games without being asked.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise, also in what it is built of")]
 
@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factorio_isr::config::{Environment, Settings, load};
-use factorio_isr::discord::status::{ChannelTopics, Presence, StatusMessages, StatusTimes};
-use factorio_isr::discord::{Dispatches, GatewayTimes, run_gateway_with};
+use factorio_isr::discord::status::{StatusMessages, StatusTimes};
 use factorio_isr::domain::ServerTag;
 use factorio_isr::game::{GameBoard, GameLink, GameView, OnlinePlayer};
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
@@ -18,19 +17,19 @@ use factorio_isr::sim::discord::{
 use factorio_isr::sim::rcon::{Game, SimRcon};
 use factorio_isr::store::Store;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{DEADLINE, Site, TOKEN};
+use crate::presence::{RETITLE, shown};
 
-const CHAT: u64 = 1001;
+pub const CHAT: u64 = 1001;
 pub const STATUS: u64 = 1002;
 const ELSEWHERE: u64 = 1003;
 const POST: &str = "POST /channels/{id}/messages";
 pub const EDIT: &str = "PATCH /channels/{id}/messages/{id}";
-const RETITLE: &str = "PATCH /channels/{id}";
 const FLOOR: Duration = Duration::from_secs(1);
 
 pub fn config() -> SimDiscordConfig {
@@ -53,17 +52,17 @@ async fn end(running: Option<Running>) {
 }
 
 /// The tasks on a board that the test writes.
-struct World {
-    discord: SimDiscord,
-    board: GameBoard,
-    health: HealthRegistry,
-    store: Store,
+pub struct World {
+    pub discord: SimDiscord,
+    pub board: GameBoard,
+    pub health: HealthRegistry,
+    pub store: Store,
     dir: tempfile::TempDir,
     running: Option<Running>,
 }
 
 impl World {
-    async fn new(sim: SimDiscordConfig) -> Self {
+    pub async fn new(sim: SimDiscordConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let tags = ["a", "b", "c", "d", "e", "f", "prod"].map(|tag| ServerTag::new(tag).unwrap());
         Self {
@@ -76,7 +75,7 @@ impl World {
         }
     }
 
-    fn settings(&self, servers: &[(&str, u64)], more: &str) -> Settings {
+    pub fn settings(&self, servers: &[(&str, u64)], more: &str) -> Settings {
         let mut text = format!("[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{}\"\n{more}\n", self.discord.base_url());
         for (tag, channel) in servers {
             let shown = format!("channels = {{ default = {CHAT}, status = {channel} }}");
@@ -86,7 +85,7 @@ impl World {
         self.load(&text)
     }
 
-    fn load(&self, text: &str) -> Settings {
+    pub fn load(&self, text: &str) -> Settings {
         let path = self.dir.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
         let env = Environment { vars: [].into(), secrets_dir: PathBuf::from("none") };
@@ -94,7 +93,7 @@ impl World {
     }
 
     /// Starts the messages anew, as a restart of the program does.
-    fn start(&mut self, settings: &Settings, times: StatusTimes) {
+    pub fn start(&mut self, settings: &Settings, times: StatusTimes) {
         let cancel = CancellationToken::new();
         let (store, board, health) = (self.store.clone(), self.board.clone(), self.health.clone());
         let messages = StatusMessages::new(settings, store, board, health).unwrap().with_times(times);
@@ -116,11 +115,11 @@ impl World {
         self.start(&settings, brisk());
     }
 
-    fn change(&self, tag: &str, change: impl FnOnce(&mut GameView)) {
+    pub fn change(&self, tag: &str, change: impl FnOnce(&mut GameView)) {
         self.board.handle(&ServerTag::new(tag).unwrap()).unwrap().update(change);
     }
 
-    fn players(&self, names: &[&str]) {
+    pub fn players(&self, names: &[&str]) {
         self.change("prod", |view| up_with(view, names));
     }
 
@@ -134,7 +133,7 @@ impl World {
     }
 
     /// The one message in the status channel, once its embed has `text` in it.
-    async fn shows(&self, text: &str) -> Arc<SimMessage> {
+    pub async fn shows(&self, text: &str) -> Arc<SimMessage> {
         let suits = |messages: &[Arc<SimMessage>]| messages.len() == 1 && told(&messages[0]).contains(text);
         self.messages(STATUS, suits).await.remove(0)
     }
@@ -150,7 +149,7 @@ fn up_with(view: &mut GameView, names: &[&str]) {
     view.players = Some(names.iter().map(player).collect());
 }
 
-fn brisk() -> StatusTimes {
+pub fn brisk() -> StatusTimes {
     StatusTimes { pace: Duration::from_millis(10), ..StatusTimes::default() }
 }
 
@@ -404,126 +403,6 @@ async fn hundreds_of_players_fit_into_what_discord_takes() {
     world.start_one();
     let message = world.shows("Players (500)").await;
     assert!(told(&message).contains(" more\""), "{}", told(&message));
-}
-
-/// The gateway with a presence the test sets.
-fn gateway(
-    discord: &SimDiscord,
-    floor: Duration,
-) -> (tokio::sync::watch::Sender<Option<Presence>>, HealthRegistry, DropGuard) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("config.toml");
-    let text = format!(
-        "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{}\"\n[servers.prod]\nconsole_log = \"a.log\"\n\
-         channels = {{ default = {CHAT} }}\n",
-        discord.base_url()
-    );
-    std::fs::write(&path, text).unwrap();
-    let env = Environment { vars: [].into(), secrets_dir: PathBuf::from("none") };
-    let settings = load(&path, &env).unwrap().settings.discord;
-    let (cancel, health, mut dispatches) = (CancellationToken::new(), HealthRegistry::new(), Dispatches::default());
-    let wanted = dispatches.presence();
-    let poll = Duration::from_millis(20);
-    let times = GatewayTimes { poll, presence_floor: floor, retry_first: poll, ..GatewayTimes::default() };
-    let part = health.component(Component::Discord);
-    tokio::spawn(run_gateway_with(settings, dispatches, part, cancel.clone(), times));
-    (wanted, health, cancel.drop_guard())
-}
-
-fn says(text: &str) -> Presence {
-    Presence { text: text.to_owned(), idle: false }
-}
-
-fn shown(presence: &Value) -> &str {
-    presence["activities"][0]["state"].as_str().unwrap_or_default()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_bots_own_status_keeps_its_floor_and_survives_a_new_session() {
-    let discord = SimDiscord::start(config()).await.unwrap();
-    let (wanted, _health, _running) = gateway(&discord, Duration::from_secs(1));
-    wanted.send_replace(Some(says("1 player on 1/1 servers")));
-    assert!(discord.wait_for(DEADLINE, |state| shown(state.presence()) == "1 player on 1/1 servers").await);
-    let begun = Instant::now();
-    for count in 2..=30 {
-        wanted.send_replace(Some(says(&format!("{count} players on 1/1 servers"))));
-    }
-    assert!(discord.wait_for(DEADLINE, |state| shown(state.presence()) == "30 players on 1/1 servers").await);
-    assert!(begun.elapsed() >= Duration::from_millis(800), "{:?}", begun.elapsed());
-    assert_eq!(discord.stats().presences, 2);
-    let sessions = discord.stats().identifies;
-    discord.send_invalid_session(false);
-    let again = discord.wait_for(DEADLINE, |state| state.stats().identifies > sessions && state.stats().presences > 2);
-    assert!(again.await, "{:?}", discord.stats());
-    assert_eq!(discord.read(|state| shown(state.presence()).to_owned()), "30 players on 1/1 servers");
-}
-
-fn topics(world: &World) -> ChannelTopics {
-    let text = format!(
-        "[discord]\ntoken = \"{TOKEN}\"\napi_base = \"{}\"\n[servers.prod]\nname = \"Nauvis\"\nconsole_log = \"a.log\"\n\
-         channels = {{ default = {CHAT}, topic = {CHAT} }}\n\
-         [status]\ntopic = \"{{server}}: {{state}}, {{players}} online, {{ups}} UPS\"\nchannel_name = \"nauvis-{{players}}\"\n",
-        world.discord.base_url()
-    );
-    let settings = world.load(&text);
-    let (store, board, health) = (world.store.clone(), world.board.clone(), world.health.clone());
-    ChannelTopics::new(&settings, store, board, health).unwrap()
-}
-
-fn channel(discord: &SimDiscord) -> (String, String) {
-    discord.read(|state| {
-        let chat = state.channels().find(|channel| channel.id == CHAT).unwrap();
-        (chat.name.clone(), chat.topic.clone().unwrap_or_default())
-    })
-}
-
-#[tokio::test]
-async fn a_topic_changes_once_in_its_floor_also_across_restarts() {
-    let mut world = World::new(config()).await;
-    world.players(&["Bob"]);
-    let task = topics(&world);
-    let first = CancellationToken::new();
-    let running = tokio::spawn(task.clone().run(first.clone()));
-    let named = |state: &factorio_isr::sim::discord::SimState| {
-        state.channels().any(|channel| channel.topic.as_deref() == Some("Nauvis: Online, 1 online, ? UPS"))
-    };
-    assert!(world.discord.wait_for(DEADLINE, named).await);
-    assert_eq!(channel(&world.discord).0, "nauvis-1");
-    // The database has it before the task waits again.
-    let id = factorio_isr::domain::ChannelId::new(CHAT).unwrap();
-    while world.store.channel_edit(id).await.unwrap().is_none_or(|edit| edit.topic.is_none()) {
-        tokio::task::yield_now().await;
-    }
-    first.cancel();
-    running.await.unwrap().unwrap();
-    let stop = CancellationToken::new();
-    let again = tokio::spawn(task.run(stop.clone()));
-    // Beside it runs what does show every change: when that has, the topic would have been changed, too.
-    let beside = world.settings(&[("prod", STATUS)], "[status]\nfloor = \"1s\"");
-    world.start(&beside, brisk());
-    for names in [&["Bob", "Alice"][..], &["Bob"], &[]] {
-        world.players(names);
-        world.shows(&format!("Players ({})", names.len())).await;
-    }
-    stop.cancel();
-    again.await.unwrap().unwrap();
-    assert_eq!(world.discord.stats().requested(RETITLE), 1);
-    assert_eq!(channel(&world.discord).1, "Nauvis: Online, 1 online, ? UPS");
-}
-
-#[tokio::test]
-async fn without_manage_channels_health_names_the_permission() {
-    let world = World::new(config()).await;
-    world.players(&[]);
-    world.discord.set_fault(Fault::new(FaultKind::Answer(ApiError::missing_permissions())).everywhere());
-    let task = topics(&world);
-    let cancel = CancellationToken::new();
-    tokio::spawn(task.run(cancel.clone()));
-    let _running = cancel.drop_guard();
-    let mut states = world.health.subscribe();
-    let key = (Component::Discord, "prod/topic".to_owned());
-    let parked = timeout(DEADLINE, states.wait_for(|states| states.contains_key(&key))).await.unwrap().unwrap();
-    assert!(parked[&key].state.reason().unwrap().contains("Manage Channels"), "{parked:?}");
 }
 
 /// The whole program, on a game with RCON.

@@ -63,37 +63,35 @@ pub(super) enum Seen {
     Tick(u64, Option<u64>),
 }
 
-pub(super) fn reading() -> Reading {
-    Reading {
-        source: SampleSource::Native,
-        players: None,
-        age: None,
-        ups: None,
-        paused: None,
-        evolution: Vec::new(),
-        version: None,
-        known_players: None,
-        lua: None,
-        fallback: None,
-        took: Duration::ZERO,
-        bytes: 0,
-    }
+/// A reading that tells what `change` puts into it, and nothing else.
+pub(super) fn sampled(change: impl FnOnce(&mut Reading)) -> Seen {
+    let mut reading = Reading::of(SampleSource::Native);
+    change(&mut reading);
+    Seen::Sample(Box::new(Ok(reading)))
 }
 
 pub(super) fn ups(ups: f64, target: f64) -> Seen {
-    let ups = Some(Ups { ups, target, window: Duration::from_mins(1), error: 1.0 });
-    Seen::Sample(Box::new(Ok(Reading { ups, ..reading() })))
+    let ups = Ups { ups, target, window: Duration::from_mins(1), error: 1.0 };
+    sampled(|reading| reading.ups = Some(ups))
 }
 
 pub(super) fn players(names: &[&str]) -> Seen {
-    let players = Some(names.iter().map(ToString::to_string).collect());
-    Seen::Sample(Box::new(Ok(Reading { players, ..reading() })))
+    sampled(|reading| reading.players = Some(names.iter().map(ToString::to_string).collect()))
 }
 
 pub(super) fn evolution(factor: f64) -> Seen {
-    let surface = Some("nauvis".to_owned());
-    let evolution = vec![Evolution { surface, factor, time: 0, pollution: 0, spawner_kills: 0 }];
-    Seen::Sample(Box::new(Ok(Reading { evolution, ..reading() })))
+    evolution_of(&[("nauvis".to_owned(), factor)])
+}
+
+pub(super) fn evolution_of(surfaces: &[(String, f64)]) -> Seen {
+    let on = |(surface, factor): &(String, f64)| Evolution {
+        surface: Some(surface.clone()),
+        factor: *factor,
+        time: 0,
+        pollution: 0,
+        spawner_kills: 0,
+    };
+    sampled(|reading| reading.evolution = surfaces.iter().map(on).collect())
 }
 
 pub(super) fn down() -> Seen {
@@ -102,6 +100,11 @@ pub(super) fn down() -> Seen {
 
 pub(super) fn happened(kind: EventKind) -> Seen {
     Seen::Happening(kind, None)
+}
+
+/// Of this server, in this second, of nobody.
+pub(super) fn happening(kind: EventKind, second: u64) -> Happening {
+    Happening { server: ServerTag::new("prod").unwrap(), at: time(second), kind, player: None, detail: None }
 }
 
 pub(super) const TICK: Seen = Seen::Tick(0, None);
@@ -116,8 +119,8 @@ impl Seen {
                 engine.take(&Input::Sample(&sample), silences, now)
             }
             Self::Happening(kind, player) => {
-                let (server, player) = (ServerTag::new("prod").unwrap(), player.map(ToOwned::to_owned));
-                let happening = Happening { server, at: now, kind: *kind, player, detail: Some("why".to_owned()) };
+                let (player, detail) = (player.map(ToOwned::to_owned), Some("why".to_owned()));
+                let happening = Happening { at: now, player, detail, ..happening(*kind, 0) };
                 engine.take(&Input::Happening(&happening), silences, now)
             }
             Self::Tick(read, waits) => {
@@ -370,194 +373,4 @@ fn an_alert_that_is_switched_off_says_nothing() {
         let mut world = World::of(life.kind, |settings| settings.rules.clear());
         assert_eq!(world.provoke(&life), [], "{}", life.kind);
     }
-}
-
-#[test]
-fn ups_is_judged_by_what_the_game_aims_at() {
-    let mut world = World::of(AlertKind::LowUps, |_| {});
-    for _ in 0..5 {
-        assert_eq!(world.see(&ups(29.0, 30.0)), [], "a game at half speed is not slow");
-        world.wait(30);
-    }
-    let changes: Vec<_> = (0..3).flat_map(|_| world.see(&ups(100.0, 120.0))).collect();
-    assert_eq!(changes, [Change::Fired], "100 of 120 is slow");
-}
-
-/// A measurement that may be off by so much.
-pub(super) fn rough(ups: f64, error: f64) -> Seen {
-    let ups = Some(Ups { ups, target: 60.0, window: Duration::from_mins(1), error });
-    Seen::Sample(Box::new(Ok(Reading { ups, ..reading() })))
-}
-
-#[test]
-fn a_reading_that_may_be_fast_enough_is_not_slow() {
-    let mut world = World::of(AlertKind::LowUps, |_| {});
-    let changes: Vec<_> = (0..5).flat_map(|_| world.see(&rough(54.0, 1.5))).collect();
-    assert_eq!(changes, [], "it may be 55.5, which is not below 55");
-    let changes: Vec<_> = (0..3).flat_map(|_| world.see(&rough(53.0, 1.5))).collect();
-    assert_eq!(changes, [Change::Fired], "it is 54.5 at most");
-}
-
-#[test]
-fn a_reading_that_may_be_well_ends_a_low_ups() {
-    let mut world = World::of(AlertKind::LowUps, |_| {});
-    (0..3).for_each(|_| drop(world.see(&rough(40.0, 6.0))));
-    world.wait(30);
-    assert_eq!(world.see(&rough(51.0, 6.0)), [], "57 at most is not 58");
-    assert_eq!(world.see(&rough(54.0, 6.0)), [Change::Recovered], "a window so short cannot tell it from 60");
-}
-
-#[test]
-fn a_game_that_hangs_for_a_sample_is_not_well_again() {
-    let mut world = World::of(AlertKind::LowUps, |_| {});
-    let hangs = || Seen::Sample(Box::new(Err(Absence::Silent("no answer in time".to_owned()))));
-    let slow = || ups(40.0, 60.0);
-    let changes: Vec<_> = [slow(), slow(), hangs(), slow()].iter().flat_map(|seen| world.see(seen)).collect();
-    assert_eq!(changes, [Change::Fired], "three samples in a row told of it");
-    world.wait(30);
-    assert_eq!(world.see(&hangs()), [], "nobody knows");
-    assert_eq!(world.see(&down()), [Change::Recovered], "a game that does not run is not slow");
-}
-
-#[test]
-fn one_good_sample_between_slow_ones_begins_the_count_anew() {
-    let mut world = World::of(AlertKind::LowUps, |_| {});
-    let changes: Vec<_> =
-        [40.0, 40.0, 56.0, 40.0, 40.0].into_iter().flat_map(|slow| world.see(&ups(slow, 60.0))).collect();
-    assert_eq!(changes, []);
-    assert_eq!(world.see(&ups(40.0, 60.0)), [Change::Fired]);
-}
-
-#[test]
-fn a_paused_map_is_not_slow() {
-    let mut world = World::of(AlertKind::LowUps, |_| {});
-    let paused = Reading { paused: Some(true), ..reading() };
-    let slow = Reading { ups: Some(Ups { ups: 0.0, target: 60.0, window: Duration::ZERO, error: 1.0 }), ..paused };
-    for _ in 0..5 {
-        assert_eq!(world.see(&Seen::Sample(Box::new(Ok(slow.clone())))), []);
-    }
-}
-
-#[test]
-fn a_pause_with_players_in_the_game_does_not_end_a_low_ups() {
-    let mut world = World::of(AlertKind::LowUps, |_| {});
-    (0..3).for_each(|_| drop(world.see(&ups(2.0, 60.0))));
-    world.wait(30);
-    let paused = |players: &[&str]| {
-        let players = Some(players.iter().map(ToString::to_string).collect());
-        Seen::Sample(Box::new(Ok(Reading { paused: Some(true), players, ..reading() })))
-    };
-    assert_eq!(world.see(&paused(&["Ann"])), [], "it may be as slow as that");
-    assert_eq!(world.see(&paused(&[])), [Change::Recovered]);
-}
-
-/// What all alerts together say, by their keys.
-fn told(seen: &[Seen]) -> Vec<String> {
-    let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
-    let mut changes = Vec::new();
-    for (second, seen) in (0..).zip(seen) {
-        changes.extend(seen.show(&mut engine, &Silences::default(), time(second)));
-    }
-    changes.iter().map(|changed| format!("{} {}", changed.key.0, changed.change.as_str())).collect()
-}
-
-#[test]
-fn one_crash_is_told_once_whichever_log_tells_it_first() {
-    use EventKind::{Crash, Ready, ScriptCrash, ServerCrashed, ServerOnline};
-    let both = ["crash fired", "crash recovered"];
-    assert_eq!(told(&[Crash, Ready, ServerCrashed, ServerOnline].map(happened)), both);
-    assert_eq!(told(&[Crash, ServerCrashed, ServerOnline, Ready].map(happened)), both);
-    assert_eq!(told(&[ServerCrashed, ServerOnline].map(happened)), both);
-    assert_eq!(told(&[ScriptCrash, ServerCrashed, ServerOnline].map(happened)), ["script_error fired"]);
-}
-
-#[test]
-fn a_crash_that_the_engine_log_tells_late_is_the_one_the_console_told() {
-    let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
-    let mut take = |kind, second| {
-        let (server, at) = (ServerTag::new("prod").unwrap(), time(second));
-        let happening = Happening { server, at, kind, player: None, detail: None };
-        let changes = engine.take(&Input::Happening(&happening), &Silences::default(), time(900));
-        changes.into_iter().map(|changed| changed.change).collect::<Vec<_>>()
-    };
-    assert_eq!(take(EventKind::ServerCrashed, 500), [Change::Fired]);
-    assert_eq!(take(EventKind::ServerOnline, 500), [Change::Recovered]);
-    assert_eq!(take(EventKind::Crash, 400), []);
-}
-
-#[test]
-fn crashes_are_told_once_each_however_the_two_logs_are_read() {
-    use EventKind::{Crash, Ready, ServerCrashed, ServerOnline};
-    let console =
-        [(ServerOnline, 0), (ServerCrashed, 200), (ServerOnline, 200), (ServerCrashed, 400), (ServerOnline, 400)];
-    let engine = [(Ready, 5), (Crash, 100), (Ready, 205), (Crash, 300), (Ready, 405)];
-    for order in 0_u32..1 << 10 {
-        if order.count_ones() != 5 {
-            continue;
-        }
-        let mut alert = World::of(AlertKind::Crash, |settings| {
-            settings.rules.get_mut(&AlertKind::Crash).unwrap().cooldown = Duration::ZERO;
-        });
-        let (mut console, mut engine) = (console.iter(), engine.iter());
-        let mut fired = 0;
-        for bit in 0..10 {
-            let next = if order >> bit & 1 == 1 { console.next() } else { engine.next() };
-            let (kind, second) = *next.unwrap();
-            let (server, at) = (ServerTag::new("prod").unwrap(), time(second));
-            let happening = Happening { server, at, kind, player: None, detail: None };
-            let changes = alert.engine.take(&Input::Happening(&happening), &alert.silences, time(1000));
-            fired += changes.iter().filter(|changed| changed.change == Change::Fired).count();
-        }
-        assert!(fired <= 2, "{order:010b}: told {fired} times");
-        assert!(fired > 0, "{order:010b}");
-        assert_eq!(alert.engine.firing(AlertKind::Crash), 0, "{order:010b}: the game runs");
-    }
-}
-
-#[test]
-fn the_third_crash_is_told_as_a_loop_and_not_as_a_crash() {
-    let one = || [EventKind::ServerCrashed, EventKind::ServerOnline].map(happened);
-    let mut said = told(&[one(), one(), one(), one()].concat());
-    assert_eq!(said.split_off(2), ["crash_loop fired"], "crash cools down from the first on");
-    assert_eq!(said, ["crash fired", "crash recovered"]);
-}
-
-#[test]
-fn a_save_that_fails_is_told_at_once_and_over_with_the_next() {
-    use EventKind::{SaveFailed, SaveFinished};
-    let seen = [SaveFailed, SaveFailed, SaveFinished].map(happened);
-    assert_eq!(told(&seen), ["autosave fired", "autosave recovered"]);
-}
-
-#[test]
-fn nobody_waits_for_a_save_while_nobody_plays() {
-    let mut world = World::of(AlertKind::Autosave, |_| {});
-    world.see(&happened(EventKind::SaveFinished));
-    world.see(&players(&[]));
-    world.wait(100_000);
-    assert_eq!(world.see(&TICK), []);
-    world.see(&players(&["Bob"]));
-    world.wait(1799);
-    assert_eq!(world.see(&TICK), [], "the time counts from when somebody plays");
-    world.wait(1);
-    assert_eq!(world.see(&TICK), [Change::Fired]);
-}
-
-#[test]
-fn a_game_whose_clock_is_ahead_is_heard_at_once() {
-    let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
-    let (server, at) = (ServerTag::new("prod").unwrap(), time(60));
-    let happening = Happening { server, at, kind: EventKind::Crash, player: None, detail: None };
-    assert_eq!(engine.take(&Input::Happening(&happening), &Silences::default(), time(0)).len(), 1);
-}
-
-#[test]
-fn an_alert_has_the_time_of_what_it_tells() {
-    let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
-    let (server, at) = (ServerTag::new("prod").unwrap(), time(0));
-    let happening = Happening { server, at, kind: EventKind::Crash, player: None, detail: None };
-    let changes = engine.take(&Input::Happening(&happening), &Silences::default(), time(7200));
-    assert_eq!(changes[0].since, at);
-    let reminded = engine.take(&Input::Tick(Surroundings::default()), &Silences::default(), time(7201));
-    assert_eq!(reminded, [], "it was told just now");
 }

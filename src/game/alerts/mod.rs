@@ -20,4 +20,8 @@ mod adversity_tests;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
+mod log_tests;
+#[cfg(test)]
+mod low_ups_tests;
+#[cfg(test)]
 mod property_tests;

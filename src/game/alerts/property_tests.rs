@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::engine_tests::{Seen, down, evolution, players, rough, settings, time, ups};
+use super::engine_tests::{Seen, down, evolution, happening, players, settings, time, ups};
+use super::low_ups_tests::rough;
 use super::*;
-use crate::domain::{AlertKind, EventKind};
+use crate::domain::{AlertKind, EventKind, Happening};
 
 /// One thing seen, the seconds before it, and whether a silence begins or ends with it.
 type Step = (Seen, u64, Option<bool>);
@@ -135,9 +136,7 @@ proptest! {
     fn what_is_remembered_is_bounded(names in prop::collection::vec("[a-z]{1,12}", 200..400)) {
         let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
         for (second, name) in (0..).zip(&names) {
-            let (server, player) = (crate::domain::ServerTag::new("prod").unwrap(), Some(name.clone()));
-            let kind = EventKind::JoinRefused;
-            let happening = crate::domain::Happening { server, at: time(second), kind, player, detail: None };
+            let happening = Happening { player: Some(name.clone()), ..happening(EventKind::JoinRefused, second) };
             engine.take(&Input::Happening(&happening), &Silences::default(), time(second));
         }
         prop_assert!(engine.memory().refused.len() <= 64);
