@@ -185,18 +185,21 @@ fn count_mark(repeats: usize) -> String {
     if repeats > 1 { format!(" ×{repeats}") } else { String::new() }
 }
 
-/// The beginning of a row that is longer than a message; the whole of it goes along as a file.
+/// The beginning of a row that is longer than a message; the whole of it goes along as a file, but with an edit, which
+/// brings no file to a message.
 fn excerpt(row: &OutboxRow, rules: &Rules) -> Draft {
     let mut content = cut(&row.content, SHOWN_CHARS).to_owned();
     content.push('…');
     if content.matches("```").count() % 2 == 1 {
         content.push_str("\n```");
     }
-    content.push_str(" (the whole text is attached)");
+    if row.edits.is_none() {
+        content.push_str(" (the whole text is attached)");
+    }
     if rules.is_stale(row) {
         // Writing to a String cannot fail.
         let _infallible = write!(content, " (<t:{}:R>)", row.occurred_at.as_second());
     }
-    let filename = Some(filename(&row.server, row.occurred_at));
-    Draft { content, filename, mentions: row.mentions.clone(), rows: 1, last_row: row.id, edits: None }
+    let filename = row.edits.is_none().then(|| filename(&row.server, row.occurred_at));
+    Draft { content, filename, mentions: row.mentions.clone(), rows: 1, last_row: row.id, edits: row.edits }
 }

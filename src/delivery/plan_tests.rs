@@ -76,6 +76,19 @@ fn a_row_longer_than_a_message_goes_with_the_whole_text_attached() {
 }
 
 #[test]
+fn an_edit_longer_than_a_message_is_cut_and_stays_an_edit() {
+    let row = OutboxRow {
+        edits: Some(7),
+        group_limit: Some(1),
+        ..old(9, &format!("✅ over: ```{}", "word ".repeat(600)), 7200)
+    };
+    let draft = draft(&[row], &rules(Lane::Alert));
+    assert_eq!((draft.edits, draft.filename.as_deref()), (Some(7), None));
+    assert!(draft.content.ends_with("word…\n``` (<t:1799992800:R>)"), "{}", draft.content);
+    assert!(draft.content.chars().count() <= MAX_CHARS);
+}
+
+#[test]
 fn old_lines_go_as_one_digest_and_new_ones_after_it() {
     let rows = [old(1, "a", 7200), old(2, "b", 3600), row(3, "now"), old(4, "c", 3600)];
     let digest = draft(&rows, &rules(Lane::Chat));
