@@ -1,7 +1,7 @@
 //! `[alerts.KIND]`: one table of all alerts with their keys, and how a section is read by it. To add a key to an alert, add
 //! it here and to the example file, and ask for it in `alerts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use figment::value::Value;
@@ -104,6 +104,17 @@ fn time(text: &str) -> Duration {
     duration::parse(text).expect("what stands in the table is a duration")
 }
 
+/// Each player once: names have no blanks around them, and are the same in any case.
+fn distinct(names: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names
+        .iter()
+        .map(|name| name.trim())
+        .filter(|name| seen.insert(name.to_lowercase()))
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
 impl Bounds {
     fn default(self) -> Given {
         match self {
@@ -119,7 +130,7 @@ impl Bounds {
             Time(..) => table.optional(key).map(Given::Time),
             Number(..) => table.optional(key).map(|Decimal(number)| Given::Number(number)),
             Count(..) => table.optional(key).map(Given::Count),
-            Names => table.optional(key).map(Given::Names),
+            Names => table.optional(key).map(|names: Vec<String>| Given::Names(distinct(&names))),
         }
     }
 

@@ -337,6 +337,7 @@ mod tests {
             [alerts.low_ups]\nbelow = 61\nsamples = 0\ncooldown = \"2d\"\n\
             [alerts.evolution]\nstep = 0\n\
             [alerts.crash_loop]\ncrashes = 1\n\
+            [alerts.watchlist]\nplayers = [\"Bob\", \" \"]\n\
             [servers.test.alerts.low_ups]\nrecovered = 20\n\
             [servers.test.alerts.rcon_down]\nafter = \"soon\"\nbefore = 1\n";
         let errors = loaded(alerts).unwrap_err().to_string();
@@ -349,10 +350,17 @@ mod tests {
         alerts.low_ups.cooldown: out of range: 0s to 1d
         alerts.evolution.step: out of range: 0.01 to 1
         alerts.crash_loop.crashes: out of range: 2 to 50
+        alerts.watchlist.players[1]: expected a text in quotes, found the text " "
         servers.test.alerts.low_ups.recovered: must not be less than `below`
         servers.test.alerts.rcon_down.after: expected a duration as `250ms`, `15m` or `2h30m`, found the text "soon"
         servers.test.alerts.rcon_down.before: unknown key; known are `enabled`, `ping`, `cooldown`, `after`
         "#);
+    }
+
+    #[test]
+    fn a_player_is_watched_once_however_the_name_is_written() {
+        let players = "[alerts.watchlist]\nplayers = [\" Griefer\", \"griefer\", \"Jörg B.\", \"*_`\"]\n";
+        assert_eq!(of(&loaded(players).unwrap(), "prod").limits.watchlist, ["Griefer", "Jörg B.", "*_`"]);
     }
 
     #[test]
