@@ -15,7 +15,7 @@
 //!
 //! [`Ups::error`] is that bound for the looks at hand. Two things are beyond it, for nobody can see them: a halt between two
 //! looks of less than about 3 s by `/time`, 1 s by ticks, lowers the result by its share of the window (1 UPS a second); and a
-//! map slower than 3 UPS (6 by `/time`) counts as standing still while nobody is in it. With somebody in it, it is paused
+//! map slower than 3.5 UPS (7 by `/time`) may count as standing still while nobody is in it. With somebody in it, it is paused
 //! where Lua says so, or where it does less than 1.2 UPS for two windows, a minute at least; until that is known, a map that
 //! is not seen to move has no speed. Who raises an alarm compares `ups + error` with the limit.
 

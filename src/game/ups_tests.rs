@@ -348,6 +348,25 @@ proptest! {
         }
     }
 
+    /// Down to a tick in a minute: what is claimed is so, and only a map that is slow enough is said to stand.
+    #[test]
+    fn a_crawling_map_has_its_speed_within_the_error_or_none(
+        eye in prop_oneof![Eye::any(60), Eye::any(1)], empty: bool, speed in prop_oneof![0.01..2.0, 2.0..8.0],
+    ) {
+        let eye = Eye { empty, ..eye };
+        let standing = match (empty, eye.resolution) {
+            (true, 60) => 7.0,
+            (true, _) => 3.5,
+            (false, _) => 1.2,
+        };
+        for (at, ups, paused) in eye.watch(&SimMap::running(speed), 0.0, 600.0) {
+            prop_assert!(ups.is_none_or(|ups| (ups.ups - speed).abs() <= ups.error), "after {} s: {:?}", at, ups);
+            prop_assert!(paused != Some(true) || speed < standing, "after {} s it is said to stand", at);
+            let known = paused.is_some() || speed < f64::max(standing, 2.0);
+            prop_assert!(at < 200.0 || known, "after {} s nothing is known", at);
+        }
+    }
+
     #[test]
     fn a_speed_is_known_however_long_the_answers_take(
         eye in prop_oneof![Eye::far(60, 0.3..14.0), Eye::far(1, 0.3..14.0)], speed in 12.0..100.0,
