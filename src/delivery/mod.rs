@@ -16,6 +16,7 @@ mod traced;
 mod waits;
 mod worker;
 
+pub(crate) use cut::cut;
 pub use schedule::Schedule;
 pub use sink::{Attachment, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope};
 pub use worker::DeliveryWorker;

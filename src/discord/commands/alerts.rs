@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::config::parse_duration;
 use crate::config::settings::Level;
+use crate::delivery::cut;
 use crate::domain::AlertKind;
 use crate::game::alerts::texts::{self as said, Voice};
 use crate::game::alerts::{AlertKey, AlertState, Engine, Phase, Silences};
@@ -23,8 +24,10 @@ use super::{Scope, SlashCommand, texts};
 const SILENCE: Duration = Duration::from_hours(1);
 /// The longest silence.
 const LONGEST: Duration = Duration::from_hours(30 * 24);
-/// Alerts listed at most.
-const MOST_LISTED: usize = 20;
+/// Characters of all alerts that are listed: with the rest of an answer, less than the 4096 of an embed.
+const MOST_LISTED: usize = 2800;
+/// Characters of one of several.
+const MOST_OF_ONE: usize = 300;
 
 /// `/alerts`
 pub(super) struct Alerts;
@@ -149,15 +152,32 @@ impl Present {
     }
 }
 
+/// As many of the lines as an answer holds, with how many more there are.
+fn listed(all: Vec<String>) -> Vec<String> {
+    let most = if all.len() > 1 { MOST_OF_ONE } else { MOST_LISTED };
+    let mut room = MOST_LISTED;
+    let fits = |line: &String| {
+        let rest = room.checked_sub(line.chars().count() + 1);
+        room = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    let mut lines: Vec<String> = all.iter().map(|line| shortened(line, most)).take_while(fits).collect();
+    if lines.len() < all.len() {
+        lines.push(texts::more_alerts(all.len() - lines.len()));
+    }
+    lines
+}
+
+fn shortened(line: &str, most: usize) -> String {
+    let head = cut(line, most.saturating_sub(2));
+    if head.len() < line.len() { format!("{head}…") } else { line.to_owned() }
+}
+
 async fn list(order: &Order<'_>, server: &Server) -> Result<Shown, StoreError> {
     let present = Present::of(order, server).await?;
-    let mut lines: Vec<String> = present.engine.states().iter().filter_map(|state| present.line(state)).collect();
-    let more = lines.len().saturating_sub(MOST_LISTED);
-    lines.truncate(MOST_LISTED);
+    let mut lines = listed(present.engine.states().iter().filter_map(|state| present.line(state)).collect());
     if lines.is_empty() {
         lines.push(texts::no_alerts());
-    } else if more > 0 {
-        lines.push(texts::more_alerts(more));
     }
     lines.extend(present.silenced());
     Ok(Shown::note("Alerts", lines.join("\n")))
@@ -169,7 +189,7 @@ async fn why(order: &Order<'_>, server: &Server, kind: AlertKind) -> Result<Show
         return Ok(Shown::note(said::title(kind), texts::alert_is_off(kind.as_str())));
     };
     let of_kind = present.engine.states().iter().filter(|((other, _), _)| *other == kind);
-    let mut lines: Vec<String> = of_kind.filter_map(|state| present.line(state)).take(MOST_LISTED).collect();
+    let mut lines = listed(of_kind.filter_map(|state| present.line(state)).collect());
     if lines.is_empty() {
         lines.push(texts::does_not_fire());
     }
@@ -193,4 +213,28 @@ async fn silence(
     order.desk.store.silence(&server.tag, alert, until).await?;
     let what = kind.map_or_else(|| "All alerts".to_owned(), |kind| format!("`{kind}`"));
     Ok(Shown::note("Alerts", texts::silence_is(&what, until)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_alerts_are_listed_as_fit_and_the_others_counted() {
+        let lines: Vec<String> = (0..40).map(|number| format!("alert {number} {}", "words ".repeat(200))).collect();
+        let shown = listed(lines);
+        assert!(shown[0].starts_with("alert 0 words") && shown[0].ends_with("words…"), "{}", shown[0]);
+        assert_eq!(shown.last().map(String::as_str), Some("… and 31 more"));
+        assert!(shown.join("\n").chars().count() < MOST_LISTED + 50, "{}", shown.len());
+    }
+
+    #[test]
+    fn one_alert_is_shown_whole_as_far_as_an_answer_holds_it() {
+        let whole = "x ".repeat(1000).trim_end().to_owned();
+        assert_eq!(listed(vec![whole.clone()]), [whole]);
+        let long = listed(vec!["x ".repeat(5000)]);
+        assert_eq!(long.len(), 1);
+        assert!(long[0].ends_with('…') && long[0].chars().count() <= MOST_LISTED, "{}", long[0].len());
+        assert_eq!(listed(Vec::new()), Vec::<String>::new());
+    }
 }
