@@ -17,7 +17,7 @@ use tracing::{Instrument as _, Span, error, field, info_span, warn};
 
 use crate::config::Settings;
 use crate::config::settings::Level;
-use crate::health::{Component, HealthRegistry};
+use crate::health::{Component, HealthRegistry, worst_part};
 use crate::rcon::RconClient;
 use crate::store::Store;
 use crate::telemetry::labels::SLASH_OUTCOMES;
@@ -143,7 +143,14 @@ impl Commands {
 }
 
 impl Service {
+    /// Once the gateway is connected: a call before then would be heard by nobody.
     async fn register(&self, cancel: &CancellationToken) {
+        let mut states = self.desk.health.subscribe();
+        let connected =
+            states.wait_for(|states| worst_part(states, Component::Discord).is_some_and(|part| part.state.works()));
+        if !matches!(cancel.run_until_cancelled(connected).await, Some(Ok(_))) {
+            return;
+        }
         registration::register(self.interactions.rest(), &self.desk.store, &self.guilds, cancel).await;
     }
 

@@ -1,8 +1,10 @@
 //! What Discord is told of the commands.
 
+use factorio_isr::sim::discord::{GatewayFaults, SimDiscord, SimDiscordConfig, SimMessage, SimState, Upgrade};
 use serde_json::json;
 
-use super::world::{GUILD, World};
+use super::world::{CHANNEL, DEADLINE, GUILD, World};
+use crate::harness::{Site, TOKEN};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_registered_once_and_only_when_changed() {
@@ -21,4 +23,24 @@ async fn commands_are_registered_once_and_only_when_changed() {
     world.registers(&[200]).await;
     assert_eq!(world.discord.stats().requested(put), 3);
     assert_eq!(world.discord.read(|state| state.commands().clone()), json!([]), "the stale ones are removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_is_registered_is_answered_also_at_once() {
+    let config = SimDiscordConfig { token: TOKEN.to_owned(), ..SimDiscordConfig::default() };
+    let discord = SimDiscord::start(config).await.unwrap();
+    let refusing = GatewayFaults { upgrade: Upgrade::Refuse(503), ..GatewayFaults::default() };
+    discord.set_gateway_faults(refusing);
+    let site = Site::new(&discord.base_url()).discord_key(&format!("guild_id = {GUILD}")).server("prod", CHANNEL);
+    let _relay = site.start();
+    let refused = |state: &SimState| state.stats().upgrades_refused >= 2;
+    assert!(discord.wait_for(DEADLINE, refused).await, "the gateway is sought");
+    assert_eq!(discord.read(|state| state.commands().clone()), json!([]), "nobody would hear a call");
+
+    discord.set_gateway_faults(GatewayFaults::default());
+    assert!(discord.wait_for(DEADLINE, |state| state.commands() != &json!([])).await, "registered");
+    let call = discord.interact(CHANNEL, "Ann", "online", &json!([])).unwrap();
+    let is_answer = |said: &SimMessage| said.interaction.as_ref().is_some_and(|invocation| invocation.id == call);
+    let answered = |state: &SimState| state.messages(CHANNEL).any(|said| is_answer(said));
+    assert!(discord.wait_for(DEADLINE, answered).await, "answered");
 }
