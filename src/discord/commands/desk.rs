@@ -1,18 +1,19 @@
 //! What commands work with: the servers, the store, the health of the program.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use crate::config::Settings;
-use crate::config::settings::{AlertSettings, CommandSettings, Level, PermissionSettings};
+use crate::config::settings::{AlertSettings, CommandSettings, Level, PermissionSettings, ServerSettings};
 use crate::domain::{ChannelId, Route, ServerTag};
 use crate::health::HealthRegistry;
 use crate::rcon::{CommandLine, LinkState, PlayerName, Priority, RconClient, RconError};
 use crate::store::Store;
 
 use super::super::permissions::{Caller, level_of};
-use super::call::Options;
+use super::call::{Options, Origin};
 use super::suggest::Cache;
 use super::{Scope, SlashCommand, texts};
 
@@ -29,6 +30,8 @@ pub(super) struct Server {
     pub(super) allow_lua: bool,
     pub(super) audit: Option<ChannelId>,
     pub(super) alerts: AlertSettings,
+    /// Every channel that something of it goes to, or that shows how it is.
+    speaks_in: BTreeSet<u64>,
     permissions: PermissionSettings,
 }
 
@@ -141,6 +144,7 @@ impl Desk {
             allow_lua: server.rcon.as_ref().is_some_and(|rcon| rcon.allow_lua),
             audit: server.channels.routes.get(&Route::Audit).copied(),
             alerts: server.alerts.clone(),
+            speaks_in: channels_of(settings, server),
             permissions: server.permissions.clone(),
         });
         Self {
@@ -209,20 +213,38 @@ impl Desk {
         self.server(tag).ok_or_else(|| Failure::Input(texts::unknown_server(tag, &self.tags())))
     }
 
-    /// The server meant: the one named, else the caller's last choice, else the default or only one.
-    pub(super) async fn resolve(&self, guild: u64, caller: u64, named: Option<&str>) -> Result<&Server, Failure> {
+    /// The server of which all is that goes to `channel`, where it is one's alone.
+    fn server_of_channel(&self, channel: u64) -> Option<&Server> {
+        let mut here = self.servers.iter().filter(|server| server.speaks_in.contains(&channel));
+        here.next().filter(|_| here.next().is_none())
+    }
+
+    /// The server meant: the one named, else the caller's last choice, else the one whose channel it is, else the
+    /// default or only one.
+    pub(super) async fn resolve(&self, origin: &Origin, named: Option<&str>) -> Result<&Server, Failure> {
         if let Some(tag) = named {
             return self.named(tag);
         }
-        let chosen = self.store.preferred_server(guild, caller).await.unwrap_or_else(|error| {
+        let chosen = self.store.preferred_server(origin.guild, origin.caller.id).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "The server a member chose cannot be read");
             None
         });
         let only = || if let [only] = &self.servers[..] { Some(only) } else { None };
         let chosen = chosen.and_then(|tag| self.server(tag.as_str()));
+        let here = || self.server_of_channel(origin.channel);
         let default = || self.settings.default_server.as_ref().and_then(|tag| self.server(tag.as_str()));
-        chosen.or_else(default).or_else(only).ok_or_else(|| Failure::Input(texts::which_server(&self.tags())))
+        chosen
+            .or_else(here)
+            .or_else(default)
+            .or_else(only)
+            .ok_or_else(|| Failure::Input(texts::which_server(&self.tags())))
     }
+}
+
+fn channels_of(settings: &Settings, server: &ServerSettings) -> BTreeSet<u64> {
+    let routes = server.channels.routes.values().chain([&server.channels.default]).copied();
+    let shown = [&settings.status.messages, &settings.status.topics].into_iter().filter_map(|all| all.get(&server.tag));
+    routes.chain(shown.copied()).chain([server.alert_channel()]).map(ChannelId::get).collect()
 }
 
 /// One command to be done.

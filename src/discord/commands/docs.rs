@@ -16,6 +16,9 @@ pub fn table() -> String {
          so is all of `/factorio whisper`. What is above the level `everyone` is audited, whatever becomes of it; of \
          calls that are not done, as many of one member as `commands.query_limit` and `query_window` allow \
          questions.\n\n\
+         Without `server`, a command about one server means the one that the member named last, or chose with \
+         `/factorio connect`; else the one to which the channel belongs alone; else `commands.default_server`; else the \
+         only one.\n\n\
          | command | options | level | what it does |\n|---|---|---|---|\n",
     );
     for command in COMMANDS {

@@ -93,7 +93,7 @@ impl OptionSpec {
 }
 
 /// `server`, as commands about one have it.
-pub(super) const SERVER: OptionSpec = server("Which server; without it, the one you named last");
+pub(super) const SERVER: OptionSpec = server("Which server; without it, the one you named last, or this channel's");
 
 /// `server`, as commands about all of them have it.
 pub(super) const ONLY_SERVER: OptionSpec = server("Only this server; without it, all of them");

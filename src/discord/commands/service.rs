@@ -230,7 +230,7 @@ impl Service {
         if command.scope() == Scope::Program {
             return named.map(|tag| self.desk.named(tag)).transpose();
         }
-        self.desk.resolve(origin.guild, origin.caller.id, named).await.map(Some)
+        self.desk.resolve(origin, named).await.map(Some)
     }
 
     fn check(

@@ -47,7 +47,7 @@ async fn what_is_about_all_servers_can_be_asked_of_one() {
     assert_snapshot!(world.call("Ann", "health", &test).await, @"public [Health] There is nothing of this server that I watch. (test)");
     assert_snapshot!(world.call("Ann", "online", &prod).await, @"public [Online] ```Production: Alice (1)``` (Production)");
     let kick = [("command", json!("kick")), ("server", json!("test"))];
-    assert_snapshot!(world.call("Mod", "help", &kick).await, @"public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last`> <Works for you here: `no RCON`> <Your level: `moderator`> <RCON: `no`> <Lua: `not allowed`> (test)");
+    assert_snapshot!(world.call("Mod", "help", &kick).await, @"public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last, or this channel's`> <Works for you here: `no RCON`> <Your level: `moderator`> <RCON: `no`> <Lua: `not allowed`> (test)");
     assert_snapshot!(world.call("Admin", "help", &prod).await, @r"
     public [Commands] ```/factorio servers - The servers I know, and whether the game answers
     /factorio connect - Choose the server your commands mean from now on
@@ -96,4 +96,19 @@ async fn the_server_named_last_is_meant_from_then_on() {
     public [Online] ```Production: Alice (1)
     test: no RCON```
     ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_channel_of_one_server_alone_that_server_is_meant() {
+    const OWN: u64 = CHANNEL + 1;
+    let second = format!(
+        "{ROLES}\n[servers.test]\nconsole_log = \"t.log\"\nchannels = {{ default = {CHANNEL}, status = {OWN} }}"
+    );
+    let world = World::with_channels(&[CHANNEL, OWN], GENEROUS, &second).await;
+    let tests = "`test` has no RCON";
+    assert!(world.call("Ann", "seed", &[]).await.contains("Which server?"), "both speak here");
+    assert!(world.call_in(OWN, "Ann", "seed", &[]).await.contains(tests));
+    assert!(world.call_in(OWN, "Ann", "seed", &[("server", json!("prod"))]).await.contains("(Production)"));
+    assert!(world.call_in(OWN, "Ann", "seed", &[]).await.contains("(Production)"), "whoever chose, has chosen");
+    assert!(world.call_in(OWN, "Ben", "seed", &[]).await.contains(tests), "and for themselves");
 }

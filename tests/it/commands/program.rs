@@ -103,9 +103,9 @@ async fn questions_about_the_program_that_are_allowed_are_done() {
     Ann: health server:prod
       public [Health] ```rcon: healthy``` (Production)
     Ann: help command:kick
-      public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last`>
+      public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last, or this channel's`>
     Mod: help command:clock | server:prod
-      public [/factorio clock] The age of the map; setting the time of day needs Lua <Level: `admin`> <[value]: `Set the time of day (Lua); without it, the age of the map`> <[surface]: `Which surface; nauvis by default`> <[server]: `Which server; without it, the one you named last`> <Works for you here: `for the level admin and above`> <Your level: `moderator`> <RCON: `yes`> <Lua: `not allowed`> (Production)
+      public [/factorio clock] The age of the map; setting the time of day needs Lua <Level: `admin`> <[value]: `Set the time of day (Lua); without it, the age of the map`> <[surface]: `Which surface; nauvis by default`> <[server]: `Which server; without it, the one you named last, or this channel's`> <Works for you here: `for the level admin and above`> <Your level: `moderator`> <RCON: `yes`> <Lua: `not allowed`> (Production)
     Ann: online
       > /players online
       public [Online] ```Production: Alice (1)```
@@ -169,7 +169,7 @@ async fn questions_about_the_program_say_that_the_game_is_down() {
     Ann: health server:prod
       public [Health] ```rcon: unhealthy``` (Production)
     Ann: help command:seed | server:prod
-      public [/factorio seed] The map's seed <Level: `everyone`> <[server]: `Which server; without it, the one you named last`> <Works for you here: `yes`> <Your level: `everyone`> <RCON: `yes`> <Lua: `not allowed`> (Production)
+      public [/factorio seed] The map's seed <Level: `everyone`> <[server]: `Which server; without it, the one you named last, or this channel's`> <Works for you here: `yes`> <Your level: `everyone`> <RCON: `yes`> <Lua: `not allowed`> (Production)
     Ann: online
       public [Online] ```Production: The game is not running, or is still loading its map.```
     Ann: player player:Bob | server:prod

@@ -7,7 +7,7 @@ use factorio_isr::config::{Environment, Settings, load};
 use factorio_isr::discord::{Commands, Dispatches, GatewayTimes, run_gateway_with};
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
-use factorio_isr::sim::discord::{RateLimits, SimDiscord, SimDiscordConfig, SimMessage};
+use factorio_isr::sim::discord::{RateLimits, SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
 use factorio_isr::sim::rcon::{Game, Player, SimRcon};
 use factorio_isr::store::{AuditEntry, Store};
 use factorio_isr::supervisor::Backoff;
@@ -78,8 +78,14 @@ impl World {
     }
 
     pub async fn with(commands: &str, more: &str) -> Self {
+        Self::with_channels(&[CHANNEL], commands, more).await
+    }
+
+    pub async fn with_channels(channels: &[u64], commands: &str, more: &str) -> Self {
+        let channels = channels.iter().map(|id| SimChannel::new(*id, "factory")).collect();
         let limits = RateLimits::none();
-        let discord = SimDiscord::start(SimDiscordConfig { limits, ..SimDiscordConfig::default() }).await.unwrap();
+        let simulated = SimDiscordConfig { channels, limits, ..SimDiscordConfig::default() };
+        let discord = SimDiscord::start(simulated).await.unwrap();
         discord.set_standing("Mod", &[MODERATORS], 0);
         discord.set_standing("Admin", &[ADMINS], 0);
         let rcon = SimRcon::start("secret", game(), |_| {}).await.unwrap();
@@ -137,22 +143,26 @@ impl World {
 
     /// Calls a command; the interaction's id.
     pub fn start(&self, caller: &str, command: &str, options: &[(&str, Value)]) -> u64 {
+        self.start_in(CHANNEL, caller, command, options)
+    }
+
+    fn start_in(&self, channel: u64, caller: &str, command: &str, options: &[(&str, Value)]) -> u64 {
         let given: Vec<Value> = options
             .iter()
             .map(
                 |(name, value)| json!({ "name": name, "type": if value.is_number() { 10 } else { 3 }, "value": value }),
             )
             .collect();
-        self.interact(caller, command, &json!(given))
+        self.interact(channel, caller, command, &json!(given))
     }
 
     /// Calls a command that stands alone, or one below the group; the interaction's id.
-    fn interact(&self, caller: &str, command: &str, given: &Value) -> u64 {
+    fn interact(&self, channel: u64, caller: &str, command: &str, given: &Value) -> u64 {
         if ALONE.contains(&command) {
-            return self.discord.interact(CHANNEL, caller, command, given).unwrap();
+            return self.discord.interact(channel, caller, command, given).unwrap();
         }
         let subcommand = json!([{ "name": command, "type": 1, "options": given }]);
-        self.discord.interact(CHANNEL, caller, "factorio", &subcommand).unwrap()
+        self.discord.interact(channel, caller, "factorio", &subcommand).unwrap()
     }
 
     /// What an interaction is answered with, as soon as it suits.
@@ -174,7 +184,12 @@ impl World {
 
     /// Calls a command; the answer as text.
     pub async fn call(&self, caller: &str, command: &str, options: &[(&str, Value)]) -> String {
-        let id = self.start(caller, command, options);
+        self.call_in(CHANNEL, caller, command, options).await
+    }
+
+    /// The same in another channel.
+    pub async fn call_in(&self, channel: u64, caller: &str, command: &str, options: &[(&str, Value)]) -> String {
+        let id = self.start_in(channel, caller, command, options);
         let answer = self.answer(id, |_| true).await;
         shown(&answer)
     }
@@ -240,7 +255,7 @@ impl World {
         let given = given.iter().map(|(name, value)| json!({ "name": name, "type": 3, "value": value }));
         let focused = json!({ "name": option, "type": 3, "value": typed, "focused": true });
         let options: Vec<Value> = given.chain([focused]).collect();
-        let id = self.interact(caller, command, &json!(options));
+        let id = self.interact(CHANNEL, caller, command, &json!(options));
         let choices = self.eventually(|| self.discord.choices(id)).await;
         choices.as_array().unwrap().iter().map(|choice| choice["value"].as_str().unwrap().to_owned()).collect()
     }
