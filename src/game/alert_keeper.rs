@@ -220,8 +220,8 @@ impl AlertKeeper {
     fn notice(&mut self, changed: &Changed) -> Option<AlertNotice> {
         let content = of_change(Voice::Discord, &self.name, changed)?;
         let plain = of_change(Voice::Plain, &self.name, changed)?;
-        let recovered = changed.change == Change::Recovered;
-        let mentions = if recovered { Mentions::default() } else { self.mentions(changed.key.0) };
+        let edits = matches!(changed.change, Change::Grown | Change::Recovered);
+        let mentions = if edits { Mentions::default() } else { self.mentions(changed.key.0) };
         let pings = mentions.roles.iter().fold(String::new(), |pings, role| format!("{pings}<@&{role}> "));
         let notice = Notice {
             server: self.server.clone(),
@@ -231,10 +231,11 @@ impl AlertKeeper {
             content: format!("{pings}{content}"),
             plain,
             mentions,
-            occurred_at: if recovered { changed.at } else { changed.since },
+            occurred_at: if edits { changed.at } else { changed.since },
         };
         let role = match changed.change {
             Change::Fired => NoticeRole::Tells,
+            Change::Grown => NoticeRole::Grows(*self.posted.get(&changed.key)?),
             Change::Reminded => NoticeRole::Reminds,
             Change::Recovered => NoticeRole::Ends(self.posted.remove(&changed.key)),
         };

@@ -63,10 +63,13 @@ pub struct AlertNotice {
 pub enum NoticeRole {
     /// It tells of it, and its message is edited when the alert is over.
     Tells,
+    /// It replaces the text of the message that told of it, of which more will be told. It takes the place of another
+    /// one that still waits.
+    Grows(PostedNotice),
     /// It tells again.
     Reminds,
     /// It replaces the text of the message that told of it: the notice named here, or the one of the same commit. Where
-    /// there is none, it is a message of its own.
+    /// there is none, it is a message of its own. It takes the place of one that still waits to say that it grows.
     Ends(Option<PostedNotice>),
 }
 
@@ -144,8 +147,12 @@ impl Store {
             let key = (notice.alert.clone(), notice.subject.clone());
             let edited = match notice.role {
                 NoticeRole::Ends(told) => told.or_else(|| posted.remove(&key)),
+                NoticeRole::Grows(told) => Some(told),
                 NoticeRole::Tells | NoticeRole::Reminds => None,
             };
+            if let Some(edited) = edited {
+                drop_waiting_edits(&mut tx, edited, notice.notice.lane).await?;
+            }
             let id = insert_alert(&mut tx, notice, edited, commit.at).await?;
             if notice.role == NoticeRole::Tells {
                 posted.insert(key, PostedNotice { notice: id, channel: notice.notice.channel });
@@ -275,6 +282,17 @@ async fn insert_alert(
     .bind(edited.map(|edited| edited.notice))
     .fetch_one(tx)
     .await
+}
+
+/// Of edits of one message that wait for Discord, only the last is worth its request.
+async fn drop_waiting_edits(tx: &mut SqliteConnection, edited: PostedNotice, lane: Lane) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM outbox WHERE state = 'pending' AND channel = $1 AND lane = $2 AND edits = $3")
+        .bind(edited.channel.get().cast_signed())
+        .bind(lane.as_str())
+        .bind(edited.notice)
+        .execute(tx)
+        .await
+        .map(drop)
 }
 
 async fn insert_state(

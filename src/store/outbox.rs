@@ -354,7 +354,8 @@ impl Store {
     }
 }
 
-/// Remembers where an editable notice went. One whose id Discord did not say cannot be edited.
+/// Remembers where an editable notice went, also where the text of an edit had to be posted anew, as that message was
+/// gone. One whose id Discord did not say cannot be edited.
 async fn note_editable(
     tx: &mut SqliteConnection,
     message: &StoredMessage,
@@ -366,7 +367,8 @@ async fn note_editable(
     }
     sqlx::query(
         "INSERT OR REPLACE INTO editable (notice, message, posted_at)
-         SELECT id, $2, $3 FROM outbox WHERE state = 'assigned' AND message = $1 AND editable = 1",
+         SELECT coalesce(edits, id), $2, $3 FROM outbox
+         WHERE state = 'assigned' AND message = $1 AND (editable = 1 OR edits IS NOT NULL)",
     )
     .bind(message.id)
     .bind(discord_id.cast_signed())

@@ -164,7 +164,7 @@ fn of_one_metric(metric: &str, label: &str) -> Option<Values> {
         }
         (metrics::PROMETHEUS_FILE_DROPPED, "reason") => &["invalid", "cap", "collision"],
         (metrics::LOG_SUPPRESSED, "level") => &["warn", "error"],
-        (metrics::ALERTS, "change") => &["fired", "reminded", "recovered"],
+        (metrics::ALERTS, "change") => &["fired", "grown", "reminded", "recovered"],
         _ => return None,
     };
     Some(words.iter().copied().collect())

@@ -66,7 +66,7 @@ fn of_server(server: &ServerSeries) {
     }
     for alert in &server.alerts {
         gauge!(ALERTS_FIRING, vec![tag(), label("alert", alert.as_str())]).increment(0.0);
-        for change in ["fired", "reminded", "recovered"] {
+        for change in ["fired", "grown", "reminded", "recovered"] {
             counter!(ALERTS, vec![tag(), label("alert", alert.as_str()), label("change", change)]).increment(0);
         }
     }

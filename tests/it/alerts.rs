@@ -234,6 +234,43 @@ async fn an_alert_whose_message_was_deleted_ends_in_a_new_one() {
     assert_eq!((all.len(), all[0].edited, all[0].pinged.as_slice()), (1, None, [].as_slice()));
 }
 
+impl Game {
+    /// The game of this peer goes out of step.
+    fn desyncs(&self, peer: u8) {
+        self.engine(&format!(
+            "   7.000 Info ServerMultiplayerManager.cpp:943: updateTick(1) received stateChanged peerID({peer}) \
+             oldState(InGame) newState(DesyncedWaitingForMap)"
+        ));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_again_while_its_alert_fires_is_an_edit_of_its_message_across_restarts() {
+    let sim = discord().await;
+    let game = Game::new(&sim, "");
+    let mut relay = game.started().await;
+    game.begins(Timestamp::now());
+    game.desyncs(1);
+    let posted = messages(&sim, |all| !all.is_empty()).await;
+    assert_eq!(shown(&posted[0]), "<@&77> 🚨 **Desync** on prod, since <t:T:f>: the game of peer 1 is out of step");
+    game.desyncs(4);
+    relay.kill();
+    let _relay = game.started().await;
+    game.desyncs(6);
+    let grown = messages(&sim, |all| all.iter().any(|message| message.content.contains("1, 4, 6"))).await;
+    assert_eq!((grown.len(), grown[0].id), (1, posted[0].id));
+    assert_eq!(shown(&grown[0]), "🚨 **Desync** on prod, since <t:T:f>: 3 desyncs, the last at <t:T:f>: peers 1, 4, 6");
+    assert_eq!(grown[0].pinged, []);
+
+    sim.delete_message(ALERTS, posted[0].id).unwrap();
+    game.desyncs(7);
+    let anew = messages(&sim, |all| !all.is_empty()).await;
+    assert!(anew[0].content.contains("1, 4, 6, 7") && anew[0].edited.is_none(), "posted again: {anew:#?}");
+    game.desyncs(9);
+    let grown = messages(&sim, |all| all.iter().any(|message| message.content.contains("7, 9"))).await;
+    assert_eq!((grown.len(), grown[0].id), (1, anew[0].id), "the new message is edited from then on");
+}
+
 /// The message of an alert that nobody judges any more.
 async fn unwatched(sim: &SimDiscord, fired: &SimMessage) -> String {
     let all = messages(sim, |all| all.iter().any(|message| message.edited.is_some())).await;

@@ -9,8 +9,8 @@ use factorio_isr::domain::{
     TraceContext,
 };
 use factorio_isr::store::{
-    BatchTrace, CommitOutcome, IngestedBatch, LineEnd, Mark, MarkChange, NewMessage, OutboxRow, Store, StoreError,
-    StoredCheckpoint,
+    AlertCommit, AlertNotice, BatchTrace, CommitOutcome, IngestedBatch, LineEnd, Mark, MarkChange, NewMessage,
+    NoticeRole, OutboxRow, PostedNotice, Store, StoreError, StoredAlerts, StoredCheckpoint, StoredMessage,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -372,4 +372,67 @@ async fn a_message_of_very_many_batches_names_some_of_them_and_those_that_were_s
     assert_eq!(named, (61..=70).chain(1..=54).collect::<Vec<_>>());
     let first = origins.batches[0];
     assert_eq!((first.commit, first.rows, first.line_ends), (commit(61), 2, (605, 610)));
+}
+
+/// A step of the alerts of a server, which says this of a desync.
+fn step(text: &str, role: NoticeRole) -> AlertCommit {
+    let said = Notice { lane: Lane::Alert, ..notice(text) };
+    let (alert, subject) = ("desync".to_owned(), String::new());
+    let alerts = StoredAlerts { cursor: 0, memory: "{}".to_owned(), rows: Vec::new() };
+    let notices = vec![AlertNotice { notice: said, alert, subject, role }];
+    AlertCommit { server: prod(), alerts, notices, at: Timestamp::UNIX_EPOCH }
+}
+
+async fn waiting_alerts(store: &Store) -> Vec<OutboxRow> {
+    store.pending_rows(channel(), Lane::Alert, 0, 100).await.unwrap()
+}
+
+/// Sends the next alert; it becomes this message.
+async fn send_alert(store: &Store, discord_id: u64) -> StoredMessage {
+    let row = waiting_alerts(store).await.remove(0);
+    let message = NewMessage {
+        channel: channel(),
+        lane: Lane::Alert,
+        content: row.content,
+        filename: None,
+        mentions: Mentions::default(),
+        rows: 1,
+        last_row: row.id,
+        edits: row.edits,
+    };
+    let stored = store.assign(&message, Timestamp::UNIX_EPOCH).await.unwrap();
+    store.delivered(&stored, discord_id, Timestamp::UNIX_EPOCH).await.unwrap();
+    stored
+}
+
+#[tokio::test]
+async fn of_edits_of_one_alert_that_wait_the_last_is_kept() {
+    let (_dir, store) = fresh().await;
+    let told = store.commit_alerts(&step("one", NoticeRole::Tells)).await.unwrap();
+    let told = *told.values().next().unwrap();
+    let other = PostedNotice { notice: told.notice + 1000, ..told };
+    for (text, role) in [
+        ("two", NoticeRole::Grows(told)),
+        ("another alert", NoticeRole::Grows(other)),
+        ("three", NoticeRole::Grows(told)),
+        ("over", NoticeRole::Ends(Some(told))),
+    ] {
+        store.commit_alerts(&step(text, role)).await.unwrap();
+    }
+    let rows = waiting_alerts(&store).await;
+    let said: Vec<_> = rows.iter().map(|row| (row.content.as_str(), row.edits)).collect();
+    let (first, other) = (Some(told.notice), Some(other.notice));
+    assert_eq!(said, [("one", None), ("another alert", other), ("over", first)]);
+}
+
+#[tokio::test]
+async fn the_message_that_takes_the_place_of_a_deleted_one_is_edited_from_then_on() {
+    let (_dir, store) = fresh().await;
+    let told = store.commit_alerts(&step("one", NoticeRole::Tells)).await.unwrap();
+    let told = *told.values().next().unwrap();
+    send_alert(&store, 71).await;
+    store.commit_alerts(&step("two", NoticeRole::Grows(told))).await.unwrap();
+    assert_eq!(send_alert(&store, 72).await.edits, Some(71), "it was deleted, and posted as 72");
+    store.commit_alerts(&step("three", NoticeRole::Grows(told))).await.unwrap();
+    assert_eq!(send_alert(&store, 72).await.edits, Some(72));
 }

@@ -1,6 +1,7 @@
 //! What becomes of each alert by the verdicts of its rule: it begins, holds, fires, reminds, recovers, and rests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use super::memory::Memory;
 use super::rules::{Facts, Finding, Input, Verdict, at_least, judge};
 use crate::config::settings::{AlertRule, AlertSettings};
 use crate::domain::AlertKind;
+
+/// The least time between two edits of an alert's message.
+const GROWTH_FLOOR: Duration = Duration::from_secs(15);
 
 /// An alert and its subject: the player or surface it is about, empty where it is about the server.
 pub type AlertKey = (AlertKind, String);
@@ -64,6 +68,9 @@ pub struct AlertState {
     pub told_at: Option<Timestamp>,
     /// What was measured last.
     pub facts: Facts,
+    /// When its own message was written last, and what it says.
+    #[serde(default)]
+    pub shown: Option<(Timestamp, Facts)>,
 }
 
 /// What is to be told.
@@ -71,6 +78,8 @@ pub struct AlertState {
 pub enum Change {
     /// It fires.
     Fired,
+    /// There is more of it than its message says.
+    Grown,
     /// It still does.
     Reminded,
     /// It is over.
@@ -79,13 +88,14 @@ pub enum Change {
 
 impl Change {
     /// All changes.
-    pub const ALL: [Self; 3] = [Self::Fired, Self::Reminded, Self::Recovered];
+    pub const ALL: [Self; 4] = [Self::Fired, Self::Grown, Self::Reminded, Self::Recovered];
 
     /// The label value.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fired => "fired",
+            Self::Grown => "grown",
             Self::Reminded => "reminded",
             Self::Recovered => "recovered",
         }
@@ -159,7 +169,10 @@ impl Engine {
                 let key = (kind, verdict.subject.clone());
                 changes.extend(self.follow(key, verdict, &rule, silent, moment(input, now), now));
             }
-            changes.extend(self.remind(kind, silent, now));
+            if !silent {
+                changes.extend(self.grow(kind, now));
+                changes.extend(self.remind(kind, now));
+            }
         }
         self.states.retain(|(kind, _), state| !rests(state, self.settings.rules.get(kind), now));
         changes
@@ -168,7 +181,12 @@ impl Engine {
     /// Those of the rule; and what fires though its rule has forgotten it, is over.
     fn verdicts(&self, kind: AlertKind, input: &Input<'_>, now: Timestamp) -> Vec<Verdict> {
         let mut verdicts = judge(kind, &self.settings.limits, &self.memory, input, now);
-        if kind == AlertKind::JoinRefused {
+        let judges_all = match kind {
+            AlertKind::JoinRefused => true,
+            AlertKind::Evolution => matches!(input, Input::Sample(_)),
+            _ => false,
+        };
+        if judges_all {
             let judged: BTreeSet<_> = verdicts.iter().map(|verdict| verdict.subject.clone()).collect();
             let forgotten = self.states.keys().filter(|(other, name)| *other == kind && !judged.contains(name));
             let over =
@@ -204,8 +222,15 @@ impl Engine {
         (state.phase == Phase::Pending && !silent && state.is_due(rule, now)).then(|| state.fire(key, now))
     }
 
-    fn remind(&mut self, kind: AlertKind, silent: bool, now: Timestamp) -> Vec<Changed> {
-        let Some(after) = self.settings.remind_after.filter(|_| !silent) else { return Vec::new() };
+    /// Those of which there is more than their messages say, each at most once within [`GROWTH_FLOOR`].
+    fn grow(&mut self, kind: AlertKind, now: Timestamp) -> Vec<Changed> {
+        let firing =
+            self.states.iter_mut().filter(|((other, _), state)| *other == kind && state.phase == Phase::Firing);
+        firing.filter_map(|(key, state)| state.grow(key, now)).collect()
+    }
+
+    fn remind(&mut self, kind: AlertKind, now: Timestamp) -> Vec<Changed> {
+        let Some(after) = self.settings.remind_after else { return Vec::new() };
         let due = |state: &AlertState| {
             state.phase == Phase::Firing && state.told_at.is_none_or(|told| at_least(now, told, after))
         };
@@ -235,7 +260,7 @@ fn rests(state: &AlertState, rule: Option<&AlertRule>, now: Timestamp) -> bool {
 
 impl AlertState {
     pub(super) fn new(since: Timestamp) -> Self {
-        Self { phase: Phase::Rest, since, bad: 0, fired_at: None, told_at: None, facts: Facts::None }
+        Self { phase: Phase::Rest, since, bad: 0, fired_at: None, told_at: None, facts: Facts::None, shown: None }
     }
 
     fn worsen(&mut self, since: Timestamp) {
@@ -253,11 +278,22 @@ impl AlertState {
     fn fire(&mut self, key: AlertKey, now: Timestamp) -> Changed {
         self.phase = Phase::Firing;
         (self.fired_at, self.told_at) = (Some(now), Some(now));
+        self.shown = Some((now, self.facts.clone()));
         self.changed(key, Change::Fired, now)
     }
 
+    fn grow(&mut self, key: &AlertKey, now: Timestamp) -> Option<Changed> {
+        // An earlier version did not note what it told.
+        let (at, before) = self.shown.get_or_insert_with(|| (now, self.facts.clone()));
+        if !self.facts.is_more_than(before) || !at_least(now, *at, GROWTH_FLOOR) {
+            return None;
+        }
+        self.shown = Some((now, self.facts.clone()));
+        Some(self.changed(key.clone(), Change::Grown, now))
+    }
+
     fn recover(&mut self, key: AlertKey, at: Timestamp) -> Changed {
-        (self.phase, self.bad) = (Phase::Rest, 0);
+        (self.phase, self.bad, self.shown) = (Phase::Rest, 0, None);
         self.changed(key, Change::Recovered, at)
     }
 

@@ -17,6 +17,11 @@ const MOST_REFUSED: usize = 64;
 const MOST_CRASHES: usize = 50;
 /// Characters kept of an error.
 const MOST_DETAIL: usize = 800;
+/// Other errors that are kept beside the last one, and the characters of each.
+pub(super) const MOST_BEFORE: usize = 8;
+const MOST_BEFORE_CHARS: usize = 100;
+/// Surfaces whose evolution is followed.
+const MOST_SURFACES: usize = 100;
 /// A line and the sample that shows the same are not of the same moment.
 const SLACK: Duration = Duration::from_secs(15);
 /// So long after a game answers again, its console log has been read.
@@ -78,6 +83,8 @@ pub(super) struct Trouble {
     pub(super) last: Timestamp,
     pub(super) count: u64,
     pub(super) detail: Option<String>,
+    #[serde(default)]
+    pub(super) before: Vec<String>,
 }
 
 /// How far the enemies of a surface have evolved.
@@ -93,25 +100,49 @@ pub(super) struct Step {
 pub(super) struct Refused {
     pub(super) at: Vec<Timestamp>,
     pub(super) reason: Option<String>,
+    /// How many there were; more than times are kept, once there are as many as the rule asks for.
+    #[serde(default)]
+    pub(super) count: usize,
 }
 
 impl Trouble {
     fn of(happening: &Happening) -> Self {
         let detail = happening.detail.as_ref().map(|detail| detail.chars().take(MOST_DETAIL).collect());
-        Self { first: happening.at, last: happening.at, count: 1, detail }
+        Self { first: happening.at, last: happening.at, count: 1, detail, before: Vec::new() }
     }
 
     /// The same with another one.
     fn and(self, happening: &Happening) -> Self {
         let new = Self::of(happening);
         let (first, last) = (self.first.min(new.first), self.last.max(new.last));
-        Self { first, last, count: self.count.saturating_add(1), detail: new.detail.or(self.detail) }
+        let count = self.count.saturating_add(1);
+        let (Some(old), Some(detail)) = (&self.detail, &new.detail) else {
+            return Self { first, last, count, detail: new.detail.or(self.detail), before: self.before };
+        };
+        let (old, now) = (beginning(old), beginning(detail));
+        let same = |one: &str, other: &str| sense(happening.kind, one) == sense(happening.kind, other);
+        let mut before = self.before;
+        before.retain(|one| !same(one, &old) && !same(one, &now));
+        before.extend(Some(old).filter(|old| !same(old, &now)));
+        let surplus = before.len().saturating_sub(MOST_BEFORE);
+        before.drain(..surplus);
+        Self { first, last, count, detail: new.detail, before }
     }
 
     /// Whether there was no other one for so long.
     pub(super) fn is_over(&self, now: Timestamp, calm: Duration) -> bool {
         at_least(now, self.last, calm)
     }
+}
+
+/// The first line, as far as it is kept beside a later one.
+fn beginning(detail: &str) -> String {
+    detail.lines().next().unwrap_or_default().chars().take(MOST_BEFORE_CHARS).collect()
+}
+
+/// What tells one error from another: not the tick, nor an amount. Desyncs are told apart by the number of the peer.
+fn sense(kind: EventKind, detail: &str) -> String {
+    if kind == EventKind::Desync { detail.to_owned() } else { detail.replace(|c: char| c.is_ascii_digit(), "") }
 }
 
 impl Memory {
@@ -167,6 +198,23 @@ impl Memory {
             let reached = before.filter(|before| steps(surface.factor) > steps(before.factor)).map(|_| at);
             self.evolution.insert(name, Step { factor: surface.factor, reached });
         }
+        self.bound_evolution(reading);
+    }
+
+    /// Of too many surfaces those go first that the reading does not name, and then those where the enemies have evolved
+    /// least, as on platforms, which have none. One that comes back is met as it then is.
+    fn bound_evolution(&mut self, reading: &Reading) {
+        if self.evolution.len() <= MOST_SURFACES {
+            return;
+        }
+        let named: BTreeSet<_> = reading.evolution.iter().map(|one| one.surface.as_deref().unwrap_or("")).collect();
+        let mut all: Vec<_> = std::mem::take(&mut self.evolution).into_iter().collect();
+        let rank = |(name, step): &(String, Step)| (named.contains(name.as_str()), step.factor);
+        all.sort_by(|one, other| {
+            let ((named, factor), (other_named, other_factor)) = (rank(one), rank(other));
+            other_named.cmp(&named).then(other_factor.total_cmp(&factor))
+        });
+        self.evolution = all.into_iter().take(MOST_SURFACES).collect();
     }
 
     fn see_players(&mut self, now: BTreeSet<String>, at: Timestamp, took: Duration, limits: &AlertLimits) {
@@ -271,6 +319,8 @@ impl Memory {
         refused.at.retain(|at| !at_least(happening.at, *at, limits.refusals_within));
         let surplus = refused.at.len().saturating_sub(limits.refusals.max(2));
         refused.at.drain(..surplus);
+        let goes_on = surplus > 0;
+        refused.count = if goes_on { refused.count.saturating_add(1) } else { refused.at.len() };
         refused.reason.clone_from(&happening.detail);
         if self.refused.len() > MOST_REFUSED {
             let last = |refused: &Refused| refused.at.last().copied();

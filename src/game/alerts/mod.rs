@@ -20,6 +20,8 @@ mod adversity_tests;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
+mod growth_tests;
+#[cfg(test)]
 mod log_tests;
 #[cfg(test)]
 mod low_ups_tests;

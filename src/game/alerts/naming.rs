@@ -19,10 +19,20 @@ pub fn unname_memory(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<Strin
 pub fn unname_state(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<String> {
     let Ok(before) = serde_json::from_str::<AlertState>(stored) else { return named(stored).then(String::new) };
     let mut after = before.clone();
-    if let Facts::Trouble { detail: text, .. } | Facts::Refusals { reason: text, .. } = &mut after.facts {
-        clear(text, named);
+    let shown = after.shown.as_mut().map(|(_, facts)| facts);
+    for facts in shown.into_iter().chain([&mut after.facts]) {
+        unname_facts(facts, named);
     }
     (after != before).then(|| json(&after))
+}
+
+fn unname_facts(facts: &mut Facts, named: &dyn Fn(&str) -> bool) {
+    if let Facts::Trouble { before, .. } = facts {
+        before.retain(|one| !named(one));
+    }
+    if let Facts::Trouble { detail: text, .. } | Facts::Refusals { reason: text, .. } = facts {
+        clear(text, named);
+    }
 }
 
 fn json(value: &impl serde::Serialize) -> String {
@@ -47,8 +57,9 @@ impl Memory {
             clear(&mut refused.reason, named);
         }
         let troubles = [&mut self.save_failed, &mut self.down, &mut self.desync, &mut self.script];
-        for Trouble { detail, .. } in troubles.into_iter().flatten() {
+        for Trouble { detail, before, .. } in troubles.into_iter().flatten() {
             clear(detail, named);
+            before.retain(|one| !named(one));
         }
     }
 }
@@ -92,10 +103,17 @@ mod tests {
 
     #[test]
     fn an_error_that_names_somebody_stays_without_its_words() {
-        let mut trouble = Trouble { first: time(1), last: time(2), count: 2, detail: Some("Bob did it".to_owned()) };
+        let mut trouble = Trouble {
+            first: time(1),
+            last: time(2),
+            count: 2,
+            detail: Some("Bob did it".to_owned()),
+            before: vec!["Bob was it".to_owned(), "Ann was it".to_owned()],
+        };
         let memory = Memory { script: Some(trouble.clone()), ..Memory::default() };
         let memory = unname_memory(&serde_json::to_string(&memory).unwrap(), &is_bob).unwrap();
         trouble.detail = None;
+        trouble.before.remove(0);
         assert_eq!(serde_json::from_str::<Memory>(&memory).unwrap().script, Some(trouble));
         assert_eq!(unname_memory("of another version, with Bob in it", &is_bob).as_deref(), Some("{}"));
         assert_eq!(unname_memory("of another version", &is_bob), None);
@@ -103,11 +121,18 @@ mod tests {
 
     #[test]
     fn the_state_of_an_alert_loses_the_words_alone() {
-        let facts = Facts::Trouble { count: 1, last: time(5), detail: Some("by Bob".to_owned()) };
-        let state = |facts| AlertState { facts, ..AlertState::new(time(5)) };
+        let words = |detail: Option<&str>, before: &[&str]| Facts::Trouble {
+            count: 1,
+            last: time(5),
+            detail: detail.map(ToOwned::to_owned),
+            before: before.iter().map(ToString::to_string).collect(),
+        };
+        let state =
+            |facts: Facts| AlertState { shown: Some((time(6), facts.clone())), facts, ..AlertState::new(time(5)) };
+        let facts = words(Some("by Bob"), &["not by Ann", "nor by Bob"]);
         let stored = serde_json::to_string(&state(facts)).unwrap();
         let unnamed = unname_state(&stored, &is_bob).unwrap();
-        let facts = Facts::Trouble { count: 1, last: time(5), detail: None };
+        let facts = words(None, &["not by Ann"]);
         assert_eq!(serde_json::from_str::<AlertState>(&unnamed).unwrap(), state(facts));
         assert_eq!(unname_state(&unnamed, &is_bob), None);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::engine_tests::{Seen, down, evolution, happening, players, settings, time, ups};
+use super::engine_tests::{Seen, down, evolution, evolution_of, happening, players, settings, time, ups};
 use super::low_ups_tests::rough;
 use super::*;
 use crate::domain::{AlertKind, EventKind, Happening};
@@ -93,6 +93,44 @@ proptest! {
                 prop_assert!(changed.at.duration_since(before).as_secs() >= 1000, "{:?} after {before}", changed);
             }
         }
+    }
+
+    /// However much happens, a message is edited at most once in 15 s.
+    #[test]
+    fn no_message_is_edited_faster_than_its_floor(gaps in prop::collection::vec(0_u64..20, 1..200)) {
+        let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
+        let (mut now, mut last) = (0, None);
+        for gap in gaps {
+            now += gap;
+            for seen in [Seen::Happening(EventKind::Desync, None), Seen::Happening(EventKind::JoinRefused, Some("Eve"))] {
+                for changed in seen.show(&mut engine, &Silences::default(), time(now)) {
+                    if changed.key.0 == AlertKind::Desync && changed.change != Change::Reminded {
+                        let before = last.replace(now);
+                        prop_assert!(before.is_none_or(|before| now - before >= 15), "{before:?}, {now}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Of a save with any number of surfaces, the most evolved are followed, and no alert stays behind.
+    #[test]
+    fn evolution_is_followed_on_a_bounded_number_of_surfaces(
+        samples in prop::collection::vec(prop::collection::btree_map("[a-z]{1,3}", 0.0..1.0_f64, 0..400), 1..6),
+    ) {
+        let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
+        for (sample, surfaces) in (0..).zip(&samples) {
+            let seen: Vec<_> = surfaces.clone().into_iter().collect();
+            evolution_of(&seen).show(&mut engine, &Silences::default(), time(sample * 30));
+            let kept = &engine.memory().evolution;
+            prop_assert!(kept.len() <= 100, "{}", kept.len());
+            let least = kept.iter().filter(|(name, _)| surfaces.contains_key(*name)).map(|(_, step)| step.factor);
+            let least = least.fold(1.0, f64::min);
+            let better = surfaces.iter().filter(|(name, factor)| **factor > least && !kept.contains_key(*name)).count();
+            prop_assert_eq!(better, 0, "what is dropped is less evolved than what is kept");
+        }
+        evolution_of(&[]).show(&mut engine, &Silences::default(), time(1000));
+        prop_assert_eq!(engine.firing(AlertKind::Evolution), 0);
     }
 
     #[test]

@@ -94,6 +94,9 @@ pub enum Facts {
         last: Timestamp,
         /// What the game says.
         detail: Option<String>,
+        /// What else it said before, once each and in order: the beginnings of the last ones.
+        #[serde(default)]
+        before: Vec<String>,
     },
     /// How many crashes came together.
     Crashes {
@@ -109,7 +112,7 @@ pub enum Facts {
     },
     /// Refusals of one name.
     Refusals {
-        /// How many within the time.
+        /// How many, as long as they come one after another within the time.
         count: usize,
         /// Why, the last time.
         reason: Option<String>,
@@ -119,6 +122,20 @@ pub enum Facts {
         /// When it was read.
         oldest: Timestamp,
     },
+}
+
+impl Facts {
+    /// Whether it happened more often than `shown` says. What is measured anew all the time is not: it may get better
+    /// and worse.
+    pub(super) fn is_more_than(&self, shown: &Self) -> bool {
+        match (self, shown) {
+            (Self::Trouble { count, .. }, Self::Trouble { count: shown, .. }) => count > shown,
+            // They are counted within a time, and may be as many as before.
+            (Self::Crashes { last, .. }, Self::Crashes { last: shown, .. }) => last > shown,
+            (Self::Refusals { count, .. }, Self::Refusals { count: shown, .. }) => count > shown,
+            _ => false,
+        }
+    }
 }
 
 /// Whether `now` is at least `duration` behind `then`. No time at all has always passed: the game's clock may be ahead.
@@ -222,7 +239,8 @@ fn autosave(limits: &AlertLimits, memory: &Memory, now: Timestamp) -> Vec<Verdic
 }
 
 fn trouble_facts(trouble: &Trouble) -> Facts {
-    Facts::Trouble { count: trouble.count, last: trouble.last, detail: trouble.detail.clone() }
+    let Trouble { count, last, detail, before, .. } = trouble.clone();
+    Facts::Trouble { count, last, detail, before }
 }
 
 fn crash_loop(memory: &Memory) -> Verdict {
@@ -278,7 +296,7 @@ fn join_refused(limits: &AlertLimits, memory: &Memory, now: Timestamp) -> Vec<Ve
             _ if recent => Finding::Between,
             _ => Finding::Good,
         };
-        let facts = Facts::Refusals { count: refused.at.len(), reason: refused.reason.clone() };
+        let facts = Facts::Refusals { count: refused.count, reason: refused.reason.clone() };
         Verdict { subject: name.clone(), finding, facts }
     };
     memory.refused.iter().map(verdict).collect()

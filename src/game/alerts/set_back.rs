@@ -53,7 +53,8 @@ impl Memory {
 impl AlertState {
     /// The same of an alert; since when one fires stays as it was told.
     pub(super) fn set_back(&mut self, now: Timestamp) {
-        self.fired_at.iter_mut().chain(&mut self.told_at).for_each(|at| own(at, now));
+        let shown = self.shown.as_mut().map(|(at, _)| at);
+        self.fired_at.iter_mut().chain(&mut self.told_at).chain(shown).for_each(|at| own(at, now));
         if self.phase == Phase::Pending {
             own(&mut self.since, now);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::engine::{AlertKey, AlertState, Change, Changed};
+use super::memory::MOST_BEFORE;
 use super::rules::Facts;
 use crate::config::settings::{AlertRule, AlertSettings};
 use crate::domain::AlertKind;
@@ -51,7 +52,7 @@ pub fn of_change(voice: Voice, server: &str, changed: &Changed) -> Option<String
     let since = voice.time(changed.since);
     Some(match changed.change {
         Change::Fired if is_announcement(*kind) => format!("{} {head}, {since}: {facts}", icon(*kind)),
-        Change::Fired => format!("{} {head}, since {since}: {facts}", icon(*kind)),
+        Change::Fired | Change::Grown => format!("{} {head}, since {since}: {facts}", icon(*kind)),
         Change::Reminded => format!("⏰ {head}, still, since {since}: {facts}"),
         Change::Recovered => {
             let lasted = lasted(changed.since, changed.at);
@@ -118,7 +119,13 @@ pub fn of_facts(voice: Voice, (kind, subject): AlertKey, facts: &Facts) -> Strin
             format!("{players} in the game, and no line is read: {last}")
         }
         Facts::Overdue { saved_at } => format!("none while somebody plays, the last at {}", voice.time(*saved_at)),
-        Facts::Trouble { count, detail, last } => trouble(voice, kind, *count, *last, detail.as_deref()),
+        Facts::Trouble { count: count @ 2.., last, detail: Some(peer), before } if kind == AlertKind::Desync => {
+            desyncs(voice, *count, *last, before, peer)
+        }
+        Facts::Trouble { count, detail, last, before } => {
+            let said = trouble(voice, kind, *count, *last, detail.as_deref());
+            format!("{said}{}", others(voice, before))
+        }
         Facts::Crashes { count, last } => format!("{count} crashes, the last at {}", voice.time(*last)),
         Facts::Evolution { factor } => format!("{} reached {factor:.2}", surface(voice, &subject)),
         Facts::Refusals { count, reason } => {
@@ -133,6 +140,21 @@ pub fn of_facts(voice: Voice, (kind, subject): AlertKey, facts: &Facts) -> Strin
 
 fn surface(voice: Voice, name: &str) -> String {
     if name.is_empty() { "the enemies".to_owned() } else { voice.quote(name) }
+}
+
+/// Several, with the peers as far as they are kept.
+fn desyncs(voice: Voice, count: u64, last: Timestamp, before: &[String], peer: &str) -> String {
+    let more = (before.len() >= MOST_BEFORE).then(|| "…".to_owned());
+    let peers = before.iter().map(String::as_str).chain([peer]).map(|peer| voice.quote(peer));
+    let peers: Vec<String> = more.into_iter().chain(peers).collect();
+    let noun = if before.is_empty() { "peer" } else { "peers" };
+    format!("{count} desyncs, the last at {}: {noun} {}", voice.time(last), peers.join(", "))
+}
+
+/// What else was said before, the last first.
+fn others(voice: Voice, before: &[String]) -> String {
+    let said: Vec<String> = before.iter().rev().map(|one| voice.quote(one)).collect();
+    if said.is_empty() { String::new() } else { format!("\nBefore: {}", said.join("; ")) }
 }
 
 fn trouble(voice: Voice, kind: AlertKind, count: u64, last: Timestamp, detail: Option<&str>) -> String {
