@@ -22,6 +22,7 @@ mod http;
 mod huge_records;
 mod image;
 mod inbound;
+mod life;
 mod logging;
 mod loops;
 mod losses;
