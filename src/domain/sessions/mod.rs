@@ -219,7 +219,10 @@ impl SessionBook {
             EventKind::Crash => self.crash(at),
             _ => self.player_happened(happening),
         }
-        if shows_life(happening.kind) {
+        if tells_life_in_order(happening.kind) {
+            // Another log, read first, may have told of the next run already.
+            self.evidence.alive_at = Some(at);
+        } else if shows_life(happening.kind) {
             self.evidence.alive_at = self.evidence.alive_at.max(Some(at));
         }
     }
@@ -298,9 +301,8 @@ impl SessionBook {
     }
 }
 
-/// Lines that a run writes between its start and its end. What the engine says of the next start is not among them: its
-/// log may be read first.
-fn shows_life(kind: EventKind) -> bool {
+/// Lines of the console log, which also tells of the starts, that a run writes between its start and its end.
+fn tells_life_in_order(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Join
@@ -312,7 +314,15 @@ fn shows_life(kind: EventKind) -> bool {
             | EventKind::Unban
             | EventKind::Promote
             | EventKind::Demote
-            | EventKind::SaveStarted
+    )
+}
+
+/// Lines of any log that a run writes between its start and its end. What the engine says of the next start is not among
+/// them: its log may be read first.
+fn shows_life(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::SaveStarted
             | EventKind::SaveFinished
             | EventKind::Desync
             | EventKind::Death

@@ -191,6 +191,15 @@ fn a_run_that_began_unwatched_parts_the_sessions() {
 }
 
 #[test]
+fn a_save_of_the_next_run_that_is_read_first_hides_no_evidence_of_the_last() {
+    let mut kept = Kept::default();
+    // Both runs are read afterwards, the engine's log before the console's.
+    kept.line(EventKind::SaveFinished, None, 220).join("Ann", 100).join("Bob", 150);
+    kept.line(EventKind::ServerCrashed, None, 200).line(EventKind::ServerOnline, None, 200);
+    assert_eq!(kept.shown(), ["Ann 100..~150 next_run", "Bob 150..~150 next_run"]);
+}
+
+#[test]
 fn a_connection_that_breaks_before_the_log_is_read_tells_nothing_of_the_run_before() {
     let mut kept = Kept::default();
     // The run Ann was in was killed unseen, the next one at 200, when nothing was read yet.
