@@ -14,6 +14,12 @@ use crate::domain::{EventKind, Happening, ServerTag};
 
 const COLUMNS: &str = "id, player, started_at, start, joined_to, seen_at, ended_at, ended_by, gone_by, settled";
 
+/// Of each player of the JSON list `$2`, on the server `$1`.
+const LAST_SETTLED: &str = "FROM sessions WHERE id IN (
+    SELECT (SELECT id FROM sessions WHERE player = names.value AND server = $1 AND settled = 1
+            ORDER BY started_at DESC, id DESC LIMIT 1)
+    FROM json_each($2) AS names)";
+
 impl Store {
     /// Takes in what was seen of the game, and keeps the sample it was seen by, in one transaction.
     ///
@@ -120,20 +126,31 @@ async fn load(
 ) -> sqlx::Result<SessionBook> {
     let mut sessions = unsettled(&mut *tx, server).await?;
     let names: BTreeSet<String> = names.map(crate::domain::sessions::player_key).collect();
-    let last = format!(
-        "SELECT {COLUMNS} FROM sessions WHERE server = $1 AND player = $2 AND settled = 1
-         ORDER BY started_at DESC, id DESC LIMIT 1"
-    );
-    for name in names {
-        let query = sqlx::query(sqlx::AssertSqlSafe(last.as_str())).bind(server.as_str()).bind(name);
-        sessions.extend(query.try_map(|row| session_of(&row)).fetch_optional(&mut *tx).await?);
-    }
+    sessions.extend(last_settled(&mut *tx, server, &names).await?);
     let evidence = sqlx::query("SELECT lost_at, alive_at, answered_at FROM run_evidence WHERE server = $1")
         .bind(server.as_str())
         .try_map(|row| evidence_of(&row))
         .fetch_optional(&mut *tx)
         .await?;
     Ok(SessionBook::new(evidence.unwrap_or_default(), sessions))
+}
+
+/// The last settled session of each of `names`, where there is one. A batch of lines may be about thousands.
+async fn last_settled(
+    connection: &mut SqliteConnection,
+    server: &ServerTag,
+    names: &BTreeSet<String>,
+) -> sqlx::Result<Vec<Session>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: serde_json::Value = names.iter().map(String::as_str).collect();
+    sqlx::query(sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} {LAST_SETTLED}")))
+        .bind(server.as_str())
+        .bind(names.to_string())
+        .try_map(|row| session_of(&row))
+        .fetch_all(connection)
+        .await
 }
 
 async fn unsettled(connection: &mut SqliteConnection, server: &ServerTag) -> sqlx::Result<Vec<Session>> {
@@ -209,3 +226,7 @@ async fn write(tx: &mut SqliteConnection, server: &ServerTag, session: &Session)
     .await
     .map(drop)
 }
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;
