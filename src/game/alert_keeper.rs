@@ -153,9 +153,10 @@ impl AlertKeeper {
         if self.looked.is_some_and(|looked| looked.elapsed() < pace) {
             return Ok(());
         }
+        let backlog = event(AlertKind::Backlog);
         self.around = Surroundings {
             last_read: self.store.last_read(&self.server).await?,
-            oldest_waiting: self.store.oldest_waiting(&self.server, &event(AlertKind::Backlog)).await?,
+            oldest_waiting: self.store.oldest_waiting(&self.server, &backlog, pace / 2).await?,
         };
         self.looked = Some(Instant::now());
         Ok(())

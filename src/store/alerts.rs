@@ -188,24 +188,6 @@ impl Store {
         Ok(events.into_iter().collect())
     }
 
-    /// When the oldest undelivered notice of `server` was read, those of the alert `but_event` left out.
-    pub async fn oldest_waiting(&self, server: &ServerTag, but_event: &str) -> Result<Option<Timestamp>, StoreError> {
-        // A partial index is used only where its own condition stands in the query.
-        let oldest: Option<i64> = sqlx::query_scalar(
-            "SELECT min(oldest) FROM (
-                 SELECT min(created_at) AS oldest FROM outbox
-                 WHERE state = 'pending' AND server = $1 AND event <> $2
-                 UNION ALL
-                 SELECT min(created_at) FROM outbox WHERE state = 'assigned' AND server = $1 AND event <> $2)",
-        )
-        .bind(server.as_str())
-        .bind(but_event)
-        .fetch_one(&self.readers)
-        .await
-        .map_err(|error| self.in_words(&error))?;
-        Ok(oldest.map(from_millis))
-    }
-
     /// When lines of the console log of `server` were last read. The other logs tell of no chat and no joins: that they
     /// go on says nothing of it.
     pub async fn last_read(&self, server: &ServerTag) -> Result<Option<Timestamp>, StoreError> {

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod audit;
+mod backlog;
 mod company;
 mod error;
 mod facts;
@@ -32,6 +33,8 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Sqlite, SqlitePool, Transaction};
 use tokio::sync::watch;
+
+use backlog::Backlog;
 
 pub use alerts::{AlertCommit, AlertNotice, AlertRow, NoticeRole, PostedNotice, StoredAlerts};
 pub use audit::AuditEntry;
@@ -63,6 +66,7 @@ pub struct Store {
     inbound: Arc<watch::Sender<u64>>,
     happened: Arc<happenings::Awaited>,
     silenced: Arc<watch::Sender<u64>>,
+    backlog: Arc<Backlog>,
     _lock: Arc<File>,
 }
 
@@ -90,8 +94,8 @@ impl Store {
         let inbound = Arc::new(watch::Sender::new(0));
         let happened = Arc::default();
         let silenced = Arc::new(watch::Sender::new(0));
-        let (path, lock) = (path.into(), Arc::new(lock));
-        Ok(Self { path, writer, readers, nonce_seed, committed, inbound, happened, silenced, _lock: lock })
+        let (path, lock, backlog) = (path.into(), Arc::new(lock), Arc::default());
+        Ok(Self { path, writer, readers, nonce_seed, committed, inbound, happened, silenced, backlog, _lock: lock })
     }
 
     /// Changes with every commit that put notices into the outbox.
