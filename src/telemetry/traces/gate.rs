@@ -1,17 +1,18 @@
 //! What stands before and behind the exporter's queue: so many spans and no more, each accounted for.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::counter;
 use opentelemetry::Context;
-use opentelemetry::trace::{SpanContext, Status, TraceFlags};
+use opentelemetry::trace::{SpanContext, TraceFlags};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
+use super::held::Held;
 use crate::telemetry::metrics::TRACE_SPANS;
 
 /// Spans that were let in and have not left: shared by the gate and the exporter behind the queue.
@@ -42,16 +43,25 @@ fn count(outcome: &'static str, spans: usize) {
     counter!(TRACE_SPANS, "outcome" => outcome).increment(spans as u64);
 }
 
-/// Lets sampled spans and failed ones into the queue, as long as there is room.
+/// Lets sampled spans and failed traces into the queue, as long as there is room.
 #[derive(Debug)]
 pub(super) struct Gate<P> {
     next: P,
     accounts: Accounts,
+    held: Mutex<Held>,
 }
 
 impl<P: SpanProcessor> Gate<P> {
     pub(super) fn new(next: P, accounts: Accounts) -> Self {
-        Self { next, accounts }
+        Self { next, accounts, held: Mutex::default() }
+    }
+
+    fn send(&self, span: SpanData) {
+        if self.accounts.enter() {
+            self.next.on_end(span);
+        } else {
+            count("dropped", 1);
+        }
     }
 }
 
@@ -60,17 +70,14 @@ impl<P: SpanProcessor> SpanProcessor for Gate<P> {
         self.next.on_start(span, context);
     }
 
-    fn on_end(&self, mut span: SpanData) {
-        if !span.span_context.is_sampled() {
-            if !matches!(span.status, Status::Error { .. }) {
-                return;
-            }
-            span.span_context = sampled(&span.span_context);
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            return self.send(span);
         }
-        if self.accounts.enter() {
-            self.next.on_end(span);
-        } else {
-            count("dropped", 1);
+        let leaving = self.held.lock().unwrap_or_else(PoisonError::into_inner).ended(span);
+        for mut span in leaving {
+            span.span_context = sampled(&span.span_context);
+            self.send(span);
         }
     }
 
@@ -137,15 +144,16 @@ impl<E: SpanExporter> SpanExporter for Counting<E> {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
-    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use opentelemetry::trace::{Link, Span as _, Status, TraceContextExt as _, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
+    use super::super::held::KEPT;
     use super::*;
     use crate::telemetry::traces::sampler::ErrorsAlways;
 
     /// Keeps the names of what it is given.
     #[derive(Debug, Clone, Default)]
-    struct Kept(Arc<std::sync::Mutex<Vec<String>>>);
+    struct Kept(Arc<Mutex<Vec<String>>>);
 
     impl SpanProcessor for Kept {
         fn on_start(&self, _: &mut Span, _: &Context) {}
@@ -164,26 +172,80 @@ mod tests {
         }
     }
 
-    /// What leaves of three spans, the second of which failed.
-    fn leaving(ratio: f64, room: usize) -> Vec<String> {
+    /// What leaves of the spans that `record` makes.
+    fn leaving_of(ratio: f64, room: usize, record: impl FnOnce(&SdkTracer)) -> Vec<String> {
         let kept = Kept::default();
         // Nobody tells the accounts that a span has left, as with a collector that hangs.
         let gate = Gate::new(kept.clone(), Accounts::new(room));
         let provider =
             SdkTracerProvider::builder().with_sampler(ErrorsAlways::new(ratio)).with_span_processor(gate).build();
-        let tracer = provider.tracer("test");
-        for (name, status) in [("one", Status::Unset), ("two", Status::error("refused")), ("three", Status::Ok)] {
-            let mut span = tracer.start(name);
-            span.set_status(status);
-            span.end();
-        }
+        record(&provider.tracer("test"));
         kept.0.lock().unwrap().clone()
+    }
+
+    /// What leaves of three spans, the second of which failed.
+    fn leaving(ratio: f64, room: usize) -> Vec<String> {
+        leaving_of(ratio, room, |tracer| {
+            for (name, status) in [("one", Status::Unset), ("two", Status::error("refused")), ("three", Status::Ok)] {
+                ended(tracer, name, &Context::new(), Vec::new(), status);
+            }
+        })
+    }
+
+    /// A span below `parent` that has ended, for others to be below it or linked to it.
+    fn ended(tracer: &SdkTracer, name: &'static str, parent: &Context, links: Vec<Link>, status: Status) -> Context {
+        let builder = tracer.span_builder(name).with_links(links);
+        let mut span = tracer.build_with_context(builder, parent);
+        span.set_status(status);
+        span.end();
+        parent.with_remote_span_context(span.span_context().clone())
+    }
+
+    fn link_to(context: &Context) -> Vec<Link> {
+        vec![Link::with_context(context.span().span_context().clone())]
     }
 
     #[test]
     fn a_failed_span_leaves_whatever_the_ratio() {
         assert_eq!(leaving(1.0, 10), ["one", "two", "three"]);
         assert_eq!(leaving(0.0, 10), ["two"]);
+    }
+
+    #[test]
+    fn a_failure_that_comes_late_takes_its_trace_along() {
+        let names = leaving_of(0.0, 10, |tracer| {
+            let whole = tracer.build_with_context(tracer.span_builder("whole"), &Context::new());
+            let whole = Context::new().with_span(whole);
+            ended(tracer, "another trace", &Context::new(), Vec::new(), Status::Unset);
+            ended(tracer, "went well", &whole, Vec::new(), Status::Unset);
+            ended(tracer, "failed", &whole, Vec::new(), Status::error("refused"));
+            whole.span().end();
+        });
+        assert_eq!(names, ["went well", "failed", "whole"]);
+    }
+
+    #[test]
+    fn a_message_that_fails_takes_its_line_along_and_tells_how_it_ended() {
+        let names = leaving_of(0.0, 10, |tracer| {
+            let line = ended(tracer, "line", &Context::new(), Vec::new(), Status::Unset);
+            let other = ended(tracer, "other line", &Context::new(), Vec::new(), Status::Unset);
+            ended(tracer, "refused", &Context::new(), link_to(&line), Status::error("503"));
+            ended(tracer, "other message", &Context::new(), link_to(&other), Status::Ok);
+            ended(tracer, "delivered", &Context::new(), link_to(&line), Status::Ok);
+        });
+        assert_eq!(names, ["line", "refused", "delivered"]);
+    }
+
+    #[test]
+    fn what_was_left_out_is_forgotten_when_too_much_came_after_it() {
+        let names = leaving_of(0.0, 10, |tracer| {
+            let line = ended(tracer, "line", &Context::new(), Vec::new(), Status::Unset);
+            for _ in 0..KEPT {
+                ended(tracer, "another trace", &Context::new(), Vec::new(), Status::Unset);
+            }
+            ended(tracer, "refused", &Context::new(), link_to(&line), Status::error("503"));
+        });
+        assert_eq!(names, ["refused"]);
     }
 
     #[test]

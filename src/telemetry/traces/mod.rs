@@ -5,6 +5,7 @@
 
 mod client;
 mod gate;
+mod held;
 mod recording;
 mod sampler;
 pub mod spans;

@@ -1,4 +1,4 @@
-//! Which traces leave: a share of all, what is linked to one of these, and every span that failed.
+//! Which traces leave: a share of all, and what is linked to one of these. Failures leave by the gate.
 
 use opentelemetry::trace::{Link, SpanKind, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};

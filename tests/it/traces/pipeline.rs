@@ -163,6 +163,25 @@ async fn half_of_the_lines_leaves_with_their_messages_and_no_others() {
     assert!(!commits.is_empty() && commits.len() < 16, "{} of 16", commits.len());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_fails_brings_its_lines_trace_though_nothing_is_sampled() {
+    let collector = Collector::http().await;
+    let (sim, site) = site(&collector, "sample_ratio = 0.0").await;
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    site.append("prod", &line(1, "goes well"));
+    assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() == 1).await);
+    sim.set_fault(Fault::new(FaultKind::server_error(503)).times(1));
+    site.append("prod", &line(2, "fails late"));
+    let refused = collector.find(|span| span.name == "discord.send" && span.failed).await;
+    let sent = collector.find(is_delivery).await;
+    assert_eq!(refused.links[0].id, sent.links[0].id, "and how it ended");
+    let [read, ..] = batch_behind(&collector, &refused.links[0]).await;
+    let line = line_before(&read.attributes["log.file.path"], &refused.links[0].attributes["line_end.first"]);
+    assert!(line.ends_with("fails late"), "{line}");
+    assert_eq!(collector.all().iter().filter(|span| is_delivery(span)).count(), 1, "what goes well stays away");
+}
+
 /// What the database holds of traces, per row.
 async fn stored(site: &Site) -> Vec<(Option<String>, Option<i64>)> {
     let options = SqliteConnectOptions::new().filename(site.dir.path().join("isr.db")).read_only(true);
