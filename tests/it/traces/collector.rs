@@ -15,7 +15,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use axum::routing::post;
 use factorio_isr::telemetry::traces::spans::{Kind, SPANS};
 use flate2::read::GzDecoder;
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::span::Link;
@@ -74,15 +76,18 @@ impl Received {
 pub struct Collector {
     pub address: SocketAddr,
     pub spans: watch::Sender<Vec<Received>>,
-    raw: Raw,
+    service: Service,
     _server: AbortOnDropHandle<()>,
 }
 
-/// All bodies, as they came.
-type Raw = Arc<Mutex<Vec<u8>>>;
-
-#[derive(Clone)]
-struct Service(watch::Sender<Vec<Received>>, Raw);
+#[derive(Clone, Default)]
+struct Service {
+    spans: watch::Sender<Vec<Received>>,
+    /// All bodies, as they came.
+    raw: Arc<Mutex<Vec<u8>>>,
+    answer: ExportTraceServiceResponse,
+    hangs: watch::Sender<bool>,
+}
 
 fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
@@ -116,8 +121,15 @@ fn link(link: &Link) -> ReceivedLink {
 }
 
 impl Service {
+    /// Takes what was sent and answers; says nothing while it hangs.
+    async fn answer(&self, body: &[u8]) -> Vec<u8> {
+        self.take(body);
+        self.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap();
+        self.answer.encode_to_vec()
+    }
+
     fn take(&self, body: &[u8]) {
-        self.1.lock().unwrap().extend_from_slice(body);
+        self.raw.lock().unwrap().extend_from_slice(body);
         let request = ExportTraceServiceRequest::decode(body).unwrap();
         for from in &request.resource_spans {
             let resource = attributes(&from.resource.as_ref().unwrap().attributes);
@@ -133,9 +145,18 @@ impl Service {
                 attributes: attributes(&span.attributes),
                 resource: resource.clone(),
             });
-            self.0.send_modify(|all| all.extend(spans));
+            self.spans.send_modify(|all| all.extend(spans));
         }
     }
+}
+
+async fn serve_http(listener: TcpListener, service: Service) {
+    let take = async move |body: Bytes| {
+        // A connection that is kept would outlive the server.
+        ([(CONNECTION, "close")], service.answer(&plain(&body)).await)
+    };
+    let router = Router::new().route("/v1/traces", post(take)).layer(DefaultBodyLimit::disable());
+    axum::serve(listener, router).await.unwrap();
 }
 
 /// gRPC by hand: a message has five bytes before it, and the status comes behind the answer.
@@ -153,10 +174,13 @@ async fn serve_grpc(listener: TcpListener, service: Service) {
                         body.flow_control().release_capacity(chunk.len()).unwrap();
                         message.extend_from_slice(&chunk);
                     }
-                    service.take(&message[5..]);
+                    let mut frame = vec![0; 5];
+                    frame.extend(service.answer(&message[5..]).await);
+                    let length = u32::try_from(frame.len() - 5).unwrap();
+                    frame[1..5].copy_from_slice(&length.to_be_bytes());
                     let headers = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
                     let mut answer = reply.send_response(headers, false).unwrap();
-                    answer.send_data(Bytes::from_static(&[0; 5]), false).unwrap();
+                    answer.send_data(frame.into(), false).unwrap();
                     answer.send_trailers(HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))])).unwrap();
                 });
             }
@@ -165,35 +189,43 @@ async fn serve_grpc(listener: TcpListener, service: Service) {
 }
 
 impl Collector {
-    async fn listener(at: SocketAddr) -> (TcpListener, SocketAddr, Service) {
-        let listener = TcpListener::bind(at).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address, Service(watch::Sender::new(Vec::new()), Raw::default()))
+    pub async fn http() -> Self {
+        Self::serve(ANYWHERE, "http", Service::default()).await
     }
 
-    pub async fn http() -> Self {
-        Self::http_at(ANYWHERE).await
+    pub async fn grpc() -> Self {
+        Self::serve(ANYWHERE, "grpc", Service::default()).await
+    }
+
+    pub async fn speaking(protocol: &str) -> Self {
+        Self::serve(ANYWHERE, protocol, Service::default()).await
     }
 
     /// One at this address, as after a restart.
     pub async fn http_at(at: SocketAddr) -> Self {
-        let (listener, address, service) = Self::listener(at).await;
-        let (spans, raw) = (service.0.clone(), service.1.clone());
-        let take = move |body: Bytes| async move {
-            service.take(&plain(&body));
-            // A connection that is kept would outlive the server.
-            ([(CONNECTION, "close")], ExportTraceServiceResponse::default().encode_to_vec())
-        };
-        let router = Router::new().route("/v1/traces", post(take)).layer(DefaultBodyLimit::disable());
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, spans, raw, _server: AbortOnDropHandle::new(server) }
+        Self::serve(at, "http", Service::default()).await
     }
 
-    pub async fn grpc() -> Self {
-        let (listener, address, service) = Self::listener(ANYWHERE).await;
-        let (spans, raw) = (service.0.clone(), service.1.clone());
-        let server = tokio::spawn(serve_grpc(listener, service));
-        Self { address, spans, raw, _server: AbortOnDropHandle::new(server) }
+    /// One that says of each export that it refused so many spans.
+    pub async fn refusing(protocol: &str, rejected_spans: i64) -> Self {
+        let refused = ExportTracePartialSuccess { rejected_spans, error_message: "too old".to_owned() };
+        let answer = ExportTraceServiceResponse { partial_success: Some(refused) };
+        Self::serve(ANYWHERE, protocol, Service { answer, ..Service::default() }).await
+    }
+
+    async fn serve(at: SocketAddr, protocol: &str, service: Service) -> Self {
+        let listener = TcpListener::bind(at).await.unwrap();
+        let (address, spans, taking) = (listener.local_addr().unwrap(), service.spans.clone(), service.clone());
+        let server = match protocol {
+            "grpc" => tokio::spawn(serve_grpc(listener, taking)),
+            _ => tokio::spawn(serve_http(listener, taking)),
+        };
+        Self { address, spans, service, _server: AbortOnDropHandle::new(server) }
+    }
+
+    /// Whether it answers nobody from now on, though it takes what it is sent.
+    pub fn hang(&self, hangs: bool) {
+        self.service.hangs.send_replace(hangs);
     }
 
     /// The first span that `suits`, now or later.
@@ -210,7 +242,7 @@ impl Collector {
 
     /// Whether anything it was ever sent holds these bytes.
     pub fn was_sent(&self, text: &str) -> bool {
-        let raw = self.raw.lock().unwrap();
+        let raw = self.service.raw.lock().unwrap();
         raw.windows(text.len()).any(|bytes| bytes == text.as_bytes())
     }
 
