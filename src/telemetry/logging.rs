@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use anyhow::Context;
-use tracing::Subscriber;
-use tracing_subscriber::filter::EnvFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
@@ -97,7 +97,12 @@ where
             layer.fmt_fields(JsonFields::new()).event_format(Sparing { format: JsonLine, repeats }).boxed()
         }
     };
-    lines.with_filter(filter)
+    lines.with_filter(filter.and(filter_fn(is_not_the_exporters)))
+}
+
+/// What the exporter of traces says of its failures is said by ours, once; the rest has addresses with passwords in it.
+fn is_not_the_exporters(metadata: &Metadata<'_>) -> bool {
+    !metadata.target().starts_with("opentelemetry")
 }
 
 #[cfg(test)]
@@ -157,6 +162,13 @@ mod tests {
     fn the_operator_can_make_a_library_speak() {
         let filter = choose_filter(&settings("warn,serenity=info"), None).unwrap();
         assert_eq!(messages(filter), ["Theirs, a change", "Theirs, a warning", "Theirs, at every stop"]);
+    }
+
+    #[test]
+    fn not_even_the_operator_can_make_the_exporter_show_its_address() {
+        let said = || tracing::debug!(target: "opentelemetry-otlp", url = "http://user:password@collector", "Sent");
+        let text = logged(LogFormat::Console, parse_filter("trace,opentelemetry-otlp=trace").unwrap(), said);
+        assert_eq!(text, "");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
 use super::held::Held;
+use super::refused;
 use crate::telemetry::metrics::TRACE_SPANS;
 
 /// Spans that were let in and have not left: shared by the gate and the exporter behind the queue.
@@ -122,10 +123,16 @@ impl<E: SpanExporter> SpanExporter for Counting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         let outcome = self.exporter.export(batch).await;
+        // It may claim to have refused more than there were.
+        let refused = refused::take().min(spans);
         if let Err(error) = &outcome {
             tracing::warn!(reason = %error, "The collector takes no traces; the spans are lost");
+        } else if refused > 0 {
+            tracing::warn!("The collector refuses some of the spans, which are lost; its own log may tell why");
         }
-        self.accounts.leave(spans, if outcome.is_ok() { "exported" } else { "failed" });
+        let lost = if outcome.is_ok() { refused } else { spans };
+        self.accounts.leave(spans - lost, "exported");
+        self.accounts.leave(lost, "failed");
         outcome
     }
 

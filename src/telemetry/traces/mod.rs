@@ -7,6 +7,7 @@ mod client;
 mod gate;
 mod held;
 mod recording;
+mod refused;
 mod sampler;
 pub mod spans;
 
@@ -74,7 +75,8 @@ impl Traces {
         Ok(Self { provider })
     }
 
-    /// Records the program's own spans. Those of libraries are not: the exporter's would make more of themselves.
+    /// Records the program's own spans, and hears what the exporter says. Libraries' spans are not recorded: the
+    /// exporter's would make more of themselves.
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -91,6 +93,7 @@ impl Traces {
 
     /// Sends what is waiting and ends, within `limit`. What the collector does not take by then is lost, and counted.
     pub async fn flush(self, limit: Duration) {
+            .and_then(refused::hearing())
         recording::switch_off();
         let ended = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(limit)).await;
         if let Ok(Err(error)) = ended {

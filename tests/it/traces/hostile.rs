@@ -210,3 +210,22 @@ async fn a_collector_that_hangs_in_mid_flight_delays_no_line_by_http() {
 async fn a_collector_that_hangs_in_mid_flight_delays_no_line_by_grpc() {
     hangs_in_mid_flight("grpc").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_collector_refuses_of_an_export_is_not_counted_as_exported() {
+    for protocol in ["http", "grpc"] {
+        for claimed in [1, i64::MAX] {
+            let collector = Collector::refusing(protocol, claimed).await;
+            let sim = discord().await;
+            let traces = format!("[traces]\nenabled = true\n{}", to(&collector, protocol));
+            let site = Site::new(&sim.base_url()).server("prod", CHAT).extra(&traces);
+            let relay = site.start();
+            relay.wait_until_ready().await;
+            relay.wait_for("/metrics", |_, body| !body.contains("trace_spans_total{outcome=\"failed\"} 0\n")).await;
+            if claimed > 1 {
+                assert_eq!(spans(&relay, "exported").await, 0, "{protocol}: none of them");
+            }
+            relay.output().find(|line| line.contains("The collector refuses some of the spans").then_some(())).await;
+        }
+    }
+}
