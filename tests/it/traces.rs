@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimGuild};
 use factorio_isr::sim::rcon::{Fault, Game, SimRcon};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use self::collector::Collector;
-use crate::harness::{Relay, Site, TOKEN};
+use crate::harness::{Relay, Site, TOKEN, within};
 
 pub const CHAT: u64 = 1001;
 pub async fn discord() -> SimDiscord {
@@ -97,6 +98,20 @@ async fn a_failure_is_sent_though_nothing_is_sampled() {
     let failed = collector.named("rcon.command").await;
     assert!(failed.failed);
     assert!(collector.spans.borrow().iter().all(|span| span.failed), "only failures leave");
+}
+
+/// Collectors out there have certificates: what arrives is the beginning of TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_https_is_spoken_to_by_tls_whatever_the_protocol() {
+    for protocol in ["http", "grpc"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("endpoint = \"https://{}\"\nprotocol = \"{protocol}\"", listener.local_addr().unwrap());
+        let (_sim, _game, site) = world(&endpoint).await;
+        let _relay = site.start();
+        let (mut connection, _) = within(listener.accept()).await.unwrap();
+        let handshake = within(connection.read_u8()).await.unwrap();
+        assert_eq!(handshake, 0x16, "{protocol}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

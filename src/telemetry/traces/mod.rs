@@ -17,7 +17,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Status, TracerProvider as _};
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
@@ -140,7 +143,10 @@ fn exporter(settings: &TraceSettings) -> Result<SpanExporter, ExporterBuildError
             }
         }
         TraceProtocol::Grpc => {
-            let builder = SpanExporter::builder().with_tonic().with_timeout(EXPORT_TIMEOUT);
+            let builder = SpanExporter::builder()
+                .with_tonic()
+                .with_tls_config(ClientTlsConfig::new().with_enabled_roots())
+                .with_timeout(EXPORT_TIMEOUT);
             match &settings.endpoint {
                 Some(endpoint) => builder.with_endpoint(endpoint).build(),
                 None => builder.build(),
