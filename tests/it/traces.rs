@@ -100,6 +100,23 @@ async fn a_failure_is_sent_though_nothing_is_sampled() {
     assert!(collector.spans.borrow().iter().all(|span| span.failed), "only failures leave");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_standard_variables_say_of_the_service_is_kept() {
+    let named = [("OTEL_RESOURCE_ATTRIBUTES", "service.name=outpost,deployment.environment.name=test")];
+    let renamed = [named[0], ("OTEL_SERVICE_NAME", "beacon")];
+    for (variables, name) in [(&named[..], "outpost"), (&renamed[..], "beacon")] {
+        let collector = Collector::http().await;
+        let (_sim, _game, site) = world(&to(&collector, "http")).await;
+        let relay = site.start_with(variables);
+        relay.get("/healthz").await;
+        let span = collector.named("health_liveness_check").await;
+        assert_eq!((span.resource["service.name"].as_str(), &*span.resource["telemetry.sdk.language"]), (name, "rust"));
+        assert_eq!(span.resource["deployment.environment.name"], "test");
+        assert_eq!(span.resource["service.version"], env!("CARGO_PKG_VERSION"));
+        assert!(!span.resource["service.instance.id"].is_empty());
+    }
+}
+
 /// Collectors out there have certificates: what arrives is the beginning of TLS.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_with_https_is_spoken_to_by_tls_whatever_the_protocol() {

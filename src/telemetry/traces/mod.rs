@@ -22,6 +22,7 @@ use opentelemetry_otlp::{
     ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::{EnvResourceDetector, ResourceBuilder, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::{Metadata, Span, Subscriber};
@@ -92,11 +93,11 @@ impl Traces {
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_filter(filter_fn(is_ours))
+            .and_then(refused::hearing())
     }
 
     /// Sends what is waiting and ends, within `limit`. What the collector does not take by then is lost, and counted.
     pub async fn flush(self, limit: Duration) {
-            .and_then(refused::hearing())
         recording::switch_off();
         let ended = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(limit)).await;
         if let Ok(Err(error)) = ended {
@@ -117,15 +118,16 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && metadata.target().starts_with("factorio_isr") && metadata.name() != "task"
 }
 
-/// `service.name` and what else `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say, the version, the instance.
+/// The name, the instance and the version, and what `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say of them.
 fn resource(settings: &TraceSettings) -> Resource {
-    let named = std::env::var_os("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty());
-    let builder = Resource::builder();
-    let builder = if named { builder } else { builder.with_service_name("factorio-isr") };
-    builder
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+    let named = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+    let builder = Resource::builder_empty()
+        .with_service_name("factorio-isr")
         .with_attribute(KeyValue::new("service.instance.id", settings.instance.clone()))
-        .build()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_detector(Box::new(EnvResourceDetector::new()))
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    named.into_iter().fold(builder, ResourceBuilder::with_service_name).build()
 }
 
 fn exporter(settings: &TraceSettings) -> Result<SpanExporter, ExporterBuildError> {
