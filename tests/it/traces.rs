@@ -132,6 +132,21 @@ async fn an_address_with_https_is_spoken_to_by_tls_whatever_the_protocol() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_collector_is_logged_in_to_as_its_address_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("endpoint = \"http://user:pass@{}\"", listener.local_addr().unwrap());
+    let (_sim, _game, site) = world(&endpoint).await;
+    let _relay = site.start();
+    let (mut connection, _) = within(listener.accept()).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.windows(4).any(|end| end == b"\r\n\r\n") {
+        within(connection.read_buf(&mut heard)).await.unwrap();
+    }
+    let heard = String::from_utf8_lossy(&heard).into_owned();
+    assert!(heard.contains("authorization: Basic dXNlcjpwYXNz\r\n"), "{heard}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_or_hangs_changes_nothing_but_a_count() {
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = { TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap() };
