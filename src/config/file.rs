@@ -227,8 +227,8 @@ sections! {
         endpoint: String = optional;
         /// `http` or `grpc`. Absent: `OTEL_EXPORTER_OTLP_PROTOCOL`, else `http`.
         protocol: TraceProtocol = optional;
-        /// The share of traces that is sent, 0 to 1. What failed is always sent.
-        sample_ratio: f64 = 1.0;
+        /// The share of traces that is sent, 0 to 1. What failed is always sent. Absent: `OTEL_TRACES_SAMPLER`, else 1.
+        sample_ratio: f64 = optional;
         /// Whether what players write may stand in spans.
         include_text: bool = false;
         /// What tells this relay from others at the collector. Absent: the host's name.

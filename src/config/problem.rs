@@ -127,6 +127,12 @@ impl<'a> Problems<'a> {
         self.push(key, message.into(), Some(hint.into()));
     }
 
+    /// The environment variable `name`, which stands for `key` where nothing else says it, is wrong as `message` says.
+    pub fn add_of_variable(&mut self, name: &str, key: &str, message: impl Into<String>) {
+        let (origin, key) = (Origin::Variable(name.to_owned()), Some(key.to_owned()));
+        self.found.push(Problem { origin, key, message: message.into(), hint: None });
+    }
+
     /// `key` has a value of the wrong kind. The value is shown only where it stands in the file for all to see: what
     /// comes from the environment may be a secret in the wrong place.
     pub fn add_mismatch(&mut self, key: &str, expected: &str, value: &Value, secret: bool) {

@@ -1,5 +1,8 @@
 //! `[traces]`, and what other tools call its keys.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use super::environment::Environment;
 use super::file::TracesSection;
 use super::problem::Problems;
@@ -11,24 +14,33 @@ const JAEGER: &str = "JAEGER_AGENT_HOST";
 const STANDARD: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const STANDARD_PROTOCOL: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
+/// By these they are told which traces to send.
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+
 /// The settings and, where a retired variable is used, the warning about it. `None`: problems were added.
 pub(super) fn resolve(
     section: TracesSection,
     env: &Environment,
     problems: &mut Problems<'_>,
 ) -> Option<(TraceSettings, Option<String>)> {
-    if !(0.0..=1.0).contains(&section.sample_ratio) {
-        problems.add("traces.sample_ratio", "out of range: 0 to 1");
-        return None;
-    }
-    let protocol = section.protocol.map_or_else(|| standard_protocol(env, problems), Some)?;
+    let enabled = section.enabled && !set(env, "OTEL_SDK_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true"));
+    // Who does not send traces is not held up by variables that are meant for other programs.
+    let nothing = Environment { vars: BTreeMap::new(), secrets_dir: PathBuf::new() };
+    let standard = if enabled { env } else { &nothing };
+    let sample_ratio = match section.sample_ratio {
+        Some(ratio) => in_range(ratio, problems)?,
+        None => standard_ratio(standard, problems)?,
+    };
+    let protocol = section.protocol.map_or_else(|| standard_protocol(standard, problems), Some)?;
     let given = match section.endpoint {
         Some(text) => Some(endpoint(&text, problems)?),
         None => None,
     };
-    let standard = STANDARD.iter().any(|name| set(env, name).is_some());
-    let jaeger = set(env, JAEGER).filter(|_| given.is_none() && !standard);
-    let agent = jaeger.map(|host| format!("http://{host}:{}", protocol.port()));
+    if given.is_none() {
+        check_standard_endpoint(standard, protocol, problems)?;
+    }
+    let agent = jaeger_agent(env, protocol).filter(|_| given.is_none());
     let warning = agent.as_ref().map(|agent| {
         format!(
             "{JAEGER} speaks of the agent that Jaeger has retired: traces go to {agent} by OTLP; \
@@ -37,10 +49,10 @@ pub(super) fn resolve(
         )
     });
     let settings = TraceSettings {
-        enabled: section.enabled && set(env, "OTEL_SDK_DISABLED") != Some("true"),
+        enabled,
         endpoint: given.or(agent),
         protocol,
-        sample_ratio: section.sample_ratio,
+        sample_ratio,
         include_text: section.include_text,
         instance: section.instance.or_else(|| set(env, "HOSTNAME").map(ToOwned::to_owned)).unwrap_or_else(host_name),
     };
@@ -51,6 +63,46 @@ fn set<'a>(env: &'a Environment, name: &str) -> Option<&'a str> {
     env.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
+/// Where Jaeger's own collector is on that host, unless a standard variable says it.
+fn jaeger_agent(env: &Environment, protocol: TraceProtocol) -> Option<String> {
+    let host = set(env, JAEGER).filter(|_| STANDARD.iter().all(|name| set(env, name).is_none()))?;
+    Some(format!("http://{host}:{}", protocol.port()))
+}
+
+fn in_range(ratio: f64, problems: &mut Problems<'_>) -> Option<f64> {
+    if (0.0..=1.0).contains(&ratio) {
+        return Some(ratio);
+    }
+    problems.add("traces.sample_ratio", "out of range: 0 to 1");
+    None
+}
+
+/// What the standard variables say of the ratio. Parents decide for what is below them in any case.
+fn standard_ratio(env: &Environment, problems: &mut Problems<'_>) -> Option<f64> {
+    let Some(sampler) = set(env, SAMPLER) else { return Some(1.0) };
+    match sampler.strip_prefix("parentbased_").unwrap_or(sampler) {
+        "always_on" => Some(1.0),
+        "always_off" => Some(0.0),
+        "traceidratio" => standard_share(env, problems),
+        _ => {
+            let expected = "`always_on`, `always_off` or `traceidratio`, also behind `parentbased_`";
+            let message = format!("expected {expected}, found `{sampler}`");
+            problems.add_of_variable(SAMPLER, "traces.sample_ratio", message);
+            None
+        }
+    }
+}
+
+fn standard_share(env: &Environment, problems: &mut Problems<'_>) -> Option<f64> {
+    let Some(text) = set(env, SAMPLER_ARGUMENT) else { return Some(1.0) };
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    if ratio.is_none() {
+        let message = format!("expected a number from 0 to 1, found `{text}`");
+        problems.add_of_variable(SAMPLER_ARGUMENT, "traces.sample_ratio", message);
+    }
+    ratio
+}
+
 fn standard_protocol(env: &Environment, problems: &mut Problems<'_>) -> Option<TraceProtocol> {
     let Some((name, protocol)) = STANDARD_PROTOCOL.iter().find_map(|name| Some((name, set(env, name)?))) else {
         return Some(TraceProtocol::Http);
@@ -59,11 +111,27 @@ fn standard_protocol(env: &Environment, problems: &mut Problems<'_>) -> Option<T
         "grpc" => Some(TraceProtocol::Grpc),
         "http/protobuf" => Some(TraceProtocol::Http),
         other => {
-            let message = format!("{name} is `{other}`: expected `http/protobuf` or `grpc`");
-            problems.add("traces.protocol", message);
+            let message = format!("expected `http/protobuf` or `grpc`, found `{other}`");
+            problems.add_of_variable(name, "traces.protocol", message);
             None
         }
     }
+}
+
+/// The exporter reads these variables itself; what it could not use is said here, beside all else that is wrong. The
+/// value is not shown: it may hold a password.
+fn check_standard_endpoint(env: &Environment, protocol: TraceProtocol, problems: &mut Problems<'_>) -> Option<()> {
+    let Some((name, text)) = STANDARD.iter().find_map(|name| Some((name, set(env, name)?))) else { return Some(()) };
+    let text = match protocol {
+        // By the standard, an address without a scheme will do for gRPC.
+        TraceProtocol::Grpc if !text.contains("://") => format!("https://{text}"),
+        _ => text.to_owned(),
+    };
+    if reqwest::Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        return Some(());
+    }
+    problems.add_of_variable(name, "traces.endpoint", "expected `http://host:port`");
+    None
 }
 
 /// The address without a path: both protocols have theirs.
@@ -98,8 +166,6 @@ impl TraceProtocol {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
     use crate::config::Loaded;
 
@@ -122,7 +188,9 @@ mod tests {
     fn traces_are_off_until_somebody_wants_them() {
         assert!(!traces("", &[]).enabled);
         assert!(traces("", &[("TRACES_ENABLED", "true")]).enabled);
-        assert!(!traces("enabled = true", &[("OTEL_SDK_DISABLED", "true")]).enabled);
+        for off in ["true", "TRUE"] {
+            assert!(!traces("enabled = true", &[("OTEL_SDK_DISABLED", off)]).enabled);
+        }
     }
 
     #[test]
@@ -142,8 +210,51 @@ mod tests {
     #[test]
     fn the_standard_protocol_is_taken_where_the_file_says_none() {
         let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
-        assert_eq!(traces("", &[grpc]).protocol, TraceProtocol::Grpc);
-        assert_eq!(traces("protocol = \"http\"", &[grpc]).protocol, TraceProtocol::Http);
+        assert_eq!(traces("enabled = true", &[grpc]).protocol, TraceProtocol::Grpc);
+        assert_eq!(traces("enabled = true\nprotocol = \"http\"", &[grpc]).protocol, TraceProtocol::Http);
+    }
+
+    #[test]
+    fn the_standard_sampler_is_taken_where_the_file_says_no_ratio() {
+        let ratio = |vars: &[(&str, &str)]| traces("enabled = true", vars).sample_ratio.to_string();
+        let sampler = |name| (SAMPLER, name);
+        assert_eq!(ratio(&[]), "1");
+        assert_eq!(ratio(&[sampler("always_off")]), "0");
+        assert_eq!(ratio(&[sampler("parentbased_always_on")]), "1");
+        assert_eq!(ratio(&[sampler("parentbased_traceidratio"), (SAMPLER_ARGUMENT, "0.25")]), "0.25");
+        assert_eq!(ratio(&[sampler("traceidratio")]), "1");
+        let told = traces("enabled = true\nsample_ratio = 0.5", &[sampler("always_off")]);
+        assert_eq!(told.sample_ratio.to_string(), "0.5");
+    }
+
+    #[test]
+    fn variables_for_other_programs_do_not_matter_while_traces_are_off() {
+        for other in [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense"),
+            (SAMPLER, "jaeger_remote"),
+        ] {
+            assert!(load("", &[other]).is_ok(), "{other:?}");
+            assert!(load("enabled = true", &[other]).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_a_variable_is_looked_at_beforehand() {
+        let with = |lines: &str, name: &str, value: &str| load(&format!("enabled = true\n{lines}"), &[(name, value)]);
+        for wrong in ["hunter2", "ftp://user:hunter2@host:4318", "http://:hunter2@", "hunter2:4318"] {
+            for name in STANDARD {
+                let error = with("", name, wrong).unwrap_err();
+                let said = format!("environment variable {name}: traces.endpoint: expected `http://host:port`");
+                assert!(error.contains(&said), "{error}");
+                assert!(!error.contains("hunter2"), "it may hold a password: {error}");
+            }
+        }
+        for good in ["http://host:4318", "https://host/otlp/", "http://[::1]:4318"] {
+            assert!(with("", STANDARD[1], good).is_ok(), "{good}");
+        }
+        assert!(with("protocol = \"grpc\"", STANDARD[1], "host:4317").is_ok());
+        assert!(with("endpoint = \"http://host:1\"", STANDARD[1], "nonsense").is_ok(), "nobody asks for it");
     }
 
     #[test]
@@ -152,7 +263,15 @@ mod tests {
         assert!(wrong("endpoint = \"collector:4318\"").contains("traces.endpoint"));
         assert!(wrong("endpoint = \"http://c:4318/v1/traces\"").contains("leave out `/v1/traces`"));
         assert!(wrong("sample_ratio = 1.5").contains("traces.sample_ratio"));
-        let json = load("", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]).unwrap_err();
-        assert!(json.contains("OTEL_EXPORTER_OTLP_PROTOCOL is `http/json`"), "{json}");
+        let json = load("enabled = true", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]).unwrap_err();
+        let said = "variable OTEL_EXPORTER_OTLP_PROTOCOL: traces.protocol: expected `http/protobuf` or `grpc`, found `http/json`";
+        assert!(json.contains(said), "{json}");
+        let sampler = load("enabled = true", &[(SAMPLER, "jaeger_remote")]).unwrap_err();
+        let said = "variable OTEL_TRACES_SAMPLER: traces.sample_ratio: expected `always_on`, `always_off`";
+        assert!(sampler.contains(said), "{sampler}");
+        let share = [(SAMPLER, "traceidratio"), (SAMPLER_ARGUMENT, "2")];
+        let share = load("enabled = true", &share).unwrap_err();
+        let said = "variable OTEL_TRACES_SAMPLER_ARG: traces.sample_ratio: expected a number from 0 to 1, found `2`";
+        assert!(share.contains(said), "{share}");
     }
 }
