@@ -29,9 +29,10 @@ impl ManySeries {
 
 impl GameSeries for ManySeries {
     fn families(&self) -> Vec<Family> {
+        let long = "item".repeat(2000);
         let series = |number: usize| {
             let labels =
-                vec![("server".to_owned(), "prod".to_owned()), ("name".to_owned(), format!("item-{number:08000}"))];
+                vec![("server".to_owned(), "prod".to_owned()), ("name".to_owned(), format!("{long}-{number}"))];
             Series { labels, value: 1.0 }
         };
         let series = (0..Self::NUMBER).map(series).collect();
@@ -293,6 +294,45 @@ async fn head_answers_like_get_without_a_body() {
         assert_eq!(response.status(), 200, "{path}");
         assert!(response.bytes().await.unwrap().is_empty(), "{path}");
     }
+}
+
+/// What answers to these bytes, until the other side closes; empty where that is all it does.
+async fn answer_to(served: &Served, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(served.base.trim_start_matches("http://")).await.unwrap();
+    // The other side may have heard enough before the end.
+    drop(socket.write_all(bytes).await);
+    let mut answer = Vec::new();
+    drop(timeout(Duration::from_secs(30), socket.read_to_end(&mut answer)).await.expect("it is answered, or cut off"));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_is_refused_and_harms_nobody_else() {
+    let served = Served::well().await;
+    let get =
+        |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    for (request, status) in [
+        (get("/../../etc/passwd", ""), "404"),
+        (get("//metrics", ""), "404"),
+        (get("/%00%ff", ""), "404"),
+        (get("/metrics/", ""), "404"),
+        (get("http://elsewhere/metrics", ""), "200"),
+        (get(&format!("/{}", "x".repeat(60_000)), ""), "404"),
+        (get(&format!("/{}", "x".repeat(70_000)), ""), "414"),
+        (get("/", &format!("X: {}\r\n", "x".repeat(1 << 20))), "431"),
+        (get("/", &"X: y\r\n".repeat(1000)), "431"),
+        (get("/", "Content-Length: nonsense\r\n"), "400"),
+        ("BREW / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(), "405"),
+        ("GET\r\n\r\n".to_owned(), "400"),
+        ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), "400"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), ""),
+    ] {
+        let answer = answer_to(&served, request.as_bytes()).await;
+        let said = answer.strip_prefix("HTTP/1.1 ").unwrap_or_default();
+        assert!(said.starts_with(status), "{}: {answer:?}", &request[..request.len().min(60)]);
+    }
+    served.lifecycle.beat();
+    assert_eq!(served.ask(Method::GET, "/healthz", "*/*").await.status(), 200);
 }
 
 #[tokio::test]
