@@ -159,6 +159,14 @@ impl StatusPage {
         Some(Viewer { page: self.clone(), news, seen: self.number(seen), greeted: false, _seat: seat })
     }
 
+    /// What changed for one who has seen up to this id and does not stay.
+    pub(in crate::http) fn glance(&self, seen: &str) -> Sent {
+        let seen = self.number(seen);
+        let mut changes = self.changes();
+        changes.take(&self.0.sources);
+        Sent { id: self.id(changes.latest), message: changes.since(seen) }
+    }
+
     fn id(&self, change: u64) -> String {
         format!("{}.{change}", self.0.run)
     }

@@ -3,13 +3,16 @@
 (() => {
   const root = document.documentElement;
   const [link, said, age] = ["link", "said", "age"].map((id) => document.getElementById(id));
-  const SILENCE = 20000; // The server speaks every second.
+  const SILENCE = 20000; // The server speaks every second ...
+  const LONG_SILENCE = 60000; // ... or, where too many watch, when it is asked: every 20 seconds at most.
   const RETRY = 10000;
 
   let seen = root.dataset.seen;
   let stream = null;
   let retry = 0;
   let heard = performance.now();
+  let glances = false; // Whether too many watch, and each stream is one message.
+  let answered = false; // Whether the stream has said something since it was last opened.
   let lostSince = null;
   // The clock of the server: that of the machine in front of the reader may go wrong.
   let ahead = Number(root.dataset.now) - Date.now();
@@ -85,6 +88,8 @@
     const told = JSON.parse(event.data);
     if (told.version !== root.dataset.version) return location.reload();
     heard = performance.now();
+    answered = true;
+    glances = event.type === "glance";
     ahead = told.now - Date.now();
     seen = event.lastEventId;
     for (const [id, html] of Object.entries(told.parts)) show(id, html);
@@ -96,13 +101,12 @@
   function found() {
     lostSince = null;
     root.classList.remove("stale");
-    link.className = "live quiet";
-    say(said, "Live");
+    link.className = glances ? "quiet" : "live quiet";
+    say(said, glances ? "Every 15 seconds: many watch" : "Live");
     const headline = document.querySelector("h1");
     document.title = headline ? `${headline.textContent} · factorio-isr` : "factorio-isr";
   }
 
-  // A relay that refuses is there: too many look already.
   function lost(what) {
     if (lostSince === null) lostSince = now() - (performance.now() - heard);
     root.classList.add("stale");
@@ -117,7 +121,11 @@
     heard = performance.now();
     stream = new EventSource(`/events?seen=${encodeURIComponent(seen)}`);
     stream.addEventListener("update", update);
+    stream.addEventListener("glance", update);
     stream.addEventListener("error", () => {
+      const over = glances && answered;
+      answered = false;
+      if (over) return; // It has said its message, and the browser opens it again in a while.
       // One that broke comes back by itself, one that was refused does not.
       const refused = stream.readyState === EventSource.CLOSED;
       lost(refused ? "Live updates are refused" : "Connection lost");
@@ -133,7 +141,8 @@
 
   function tick() {
     if (document.hidden) return;
-    if (stream && stream.readyState !== EventSource.CLOSED && performance.now() - heard > SILENCE) {
+    const silence = glances ? LONG_SILENCE : SILENCE;
+    if (stream && stream.readyState !== EventSource.CLOSED && performance.now() - heard > silence) {
       lost("Connection lost");
       open();
     }

@@ -41,7 +41,10 @@ struct Events {
 /// One event.
 #[derive(Debug)]
 struct Update {
+    kind: String,
     id: String,
+    /// Milliseconds after which a browser whose stream has ended comes again, where the relay says so.
+    retry: Option<u64>,
     data: Value,
 }
 
@@ -80,7 +83,12 @@ impl Events {
                 let lines: Vec<&str> = event.lines().collect();
                 let field = |name: &str| lines.iter().find_map(|line| line.strip_prefix(name));
                 if let (Some(id), Some(data)) = (field("id: "), field("data: ")) {
-                    let update = Update { id: id.to_owned(), data: serde_json::from_str(data).unwrap() };
+                    let update = Update {
+                        kind: field("event: ").unwrap().to_owned(),
+                        id: id.to_owned(),
+                        retry: field("retry: ").map(|wait| wait.parse().unwrap()),
+                        data: serde_json::from_str(data).unwrap(),
+                    };
                     let parts =
                         update.parts().into_iter().map(|id| (id.to_owned(), update.part(id).unwrap().to_owned()));
                     self.shown.extend(parts);

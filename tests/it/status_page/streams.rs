@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use factorio_isr::health::Component;
 use reqwest::{Client, Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -94,26 +94,42 @@ async fn a_stream_outlives_the_limits_of_requests() {
 }
 
 #[tokio::test]
-async fn viewers_beyond_the_limit_are_asked_to_come_again() {
+async fn viewers_beyond_the_limit_are_told_what_changed_each_time_they_come() {
     let served = Served::well().await;
     let mut viewers = Vec::new();
     for _ in 0..VIEWERS {
         viewers.push(Events::open(&served.base, "").await);
     }
-    let refused = Events::ask(&served.base, "").await;
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    for (name, value) in [("retry-after", "15"), ("connection", "close")] {
-        assert_eq!(refused.headers()[name], value);
-    }
-    assert_eq!(refused.json::<Value>().await.unwrap(), json!({"error": "too_many_viewers"}));
+    let mut beyond = Events::open(&served.base, "").await;
+    assert_eq!(beyond.response.headers()["connection"], "close");
+    let first = beyond.next().await.unwrap();
+    assert_eq!((first.kind.as_str(), first.data["all"].clone()), ("glance", json!(true)));
+    assert!((10_000..=20_000).contains(&first.retry.unwrap()), "{first:?}");
+    assert!(beyond.next().await.is_none(), "it is one message");
+
+    served.health.component(Component::Store).degraded("the disk is slow");
+    let mut again = Events::open(&served.base, &first.id).await;
+    let second = again.next().await.unwrap();
+    assert!(second.part("components").unwrap().contains("the disk is slow"));
+    assert!(second.part("s-prod").is_none() && second.kind == "glance", "{:?}", second.parts());
+
     viewers.pop();
     let free = async {
         let mut tick = tokio::time::interval(Duration::from_millis(20));
-        while Events::ask(&served.base, "").await.status() != 200 {
+        while Events::open(&served.base, &second.id).await.next().await.unwrap().kind != "update" {
             tick.tick().await;
         }
     };
     within(free).await;
+}
+
+#[tokio::test]
+async fn who_asks_for_the_head_of_the_stream_takes_no_seat() {
+    let served = Served::well().await;
+    for _ in 0..=VIEWERS {
+        assert_eq!(served.ask(Method::HEAD, "/events", "*/*").await.status(), 200);
+    }
+    assert_eq!(Events::open(&served.base, "").await.next().await.unwrap().kind, "update");
 }
 
 /// Browsers keep connections open, and so many pages would leave none to those who ask whether the program lives.
@@ -130,8 +146,9 @@ async fn two_hundred_open_pages_do_not_starve_the_probes() {
                 assert_eq!(answer.status(), 200);
                 answer.bytes().await.unwrap();
             }
-            let stream = browser.get(format!("{base}/events")).send().await.unwrap();
-            (browser, stream)
+            let mut stream = Events::of(browser.get(format!("{base}/events")).send().await.unwrap());
+            let kind = stream.next().await.unwrap().kind;
+            (browser, stream, kind)
         })
     });
     let open: Vec<_> = open.collect();
@@ -139,7 +156,7 @@ async fn two_hundred_open_pages_do_not_starve_the_probes() {
     for page in open {
         pages.push(within(page).await.unwrap());
     }
-    let watching = pages.iter().filter(|(_, stream)| stream.status() == 200).count();
+    let watching = pages.iter().filter(|(.., kind)| kind == "update").count();
     assert_eq!(watching, VIEWERS);
     for path in ["/healthz", "/ready", "/metrics"] {
         // The supervisor's part.
