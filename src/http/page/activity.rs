@@ -1,5 +1,6 @@
 //! The pulse in tiles, and what failed lately.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::health::Component;
@@ -123,7 +124,8 @@ pub(super) fn errors(errors: &[RecentError], counts: &ErrorCounts, times: Times)
         put(&mut html, format_args!("<ol class=\"errors\">{list}</ol>"));
     }
     if !counts.is_empty() {
-        put(&mut html, format_args!("<p class=\"quiet\">Failures counted since the start: {}.</p>", counted(counts)));
+        let counted = counted(counts, times);
+        put(&mut html, format_args!("<h3>Failures since the start, by kind</h3><ul class=\"kinds\">{counted}</ul>"));
     }
     html + "</div>"
 }
@@ -173,18 +175,20 @@ fn places(places: &[(&'static str, String)]) -> String {
     places.iter().map(place).collect()
 }
 
-/// `discord: 3 network, 1 auth; store: 2 io`.
-fn counted(counts: &ErrorCounts) -> String {
-    let mut text = String::new();
-    let mut before = None;
-    for ((component, kind), count) in counts {
-        if before == Some(component) {
-            put(&mut text, format_args!(", {} {}", grouped(*count), escape(kind)));
-        } else {
-            let gap = if before.is_some() { "; " } else { "" };
-            put(&mut text, format_args!("{gap}{}: {} {}", escape(component), grouped(*count), escape(kind)));
-        }
-        before = Some(component);
+/// A row for each component that failed: `Discord: 3 network, 2 min ago, 1 auth, 5 s ago`.
+fn counted(counts: &ErrorCounts, times: Times) -> String {
+    let mut by_component: BTreeMap<&str, String> = BTreeMap::new();
+    for ((component, kind), (count, last)) in counts {
+        let (count, kind, last) = (grouped(*count), escape(kind), times.past(*last));
+        let kinds = by_component.entry(component).or_default();
+        put(kinds, format_args!("<span><b>{count}</b> <code>{kind}</code> {last}</span>"));
     }
-    text
+    let row = |(component, kinds): (&str, &String)| format!("<li>{} {kinds}</li>", component_title(component));
+    by_component.iter().map(|(component, kinds)| row((component, kinds))).collect()
+}
+
+/// What a component is called; the metrics know one that is no part of the health.
+fn component_title(name: &str) -> String {
+    let known = Component::ALL.into_iter().find(|component| component.as_str() == name);
+    known.map_or_else(|| escape(name), |component| title(component).to_owned())
 }

@@ -206,6 +206,22 @@ fn an_outage_of_days_is_told_in_days_and_with_every_notice() {
 }
 
 #[test]
+fn failures_stand_by_kind_each_with_its_number_and_when_the_last_was() {
+    let at: Timestamp = "2026-11-23T20:54:41Z".parse().unwrap();
+    let of = |component: &str, kind: &str| (component.to_owned(), kind.to_owned());
+    let counts = [
+        (of("discord", "auth"), (1, at)),
+        (of("discord", "network"), (1234, at)),
+        (of("supervisor", "panic"), (2, at)),
+    ];
+    let html = activity::errors(&[], &counts.into_iter().collect(), Times::Absolute);
+    let (discord, supervisor) = html.split_once("<li>supervisor ").unwrap();
+    assert!(discord.contains("<li>Discord <span><b>1</b> <code>auth</code> <time"), "{html}");
+    assert!(discord.contains("<b>1\u{202f}234</b> <code>network</code> <time"), "{html}");
+    assert!(supervisor.contains("<b>2</b> <code>panic</code>") && supervisor.contains(">at 2026-11-23 20:54:41 UTC<"));
+}
+
+#[test]
 fn the_last_failures_stand_with_their_place_reason_and_count() {
     let sources = sources(&[]);
     let subscriber = tracing_subscriber::registry().with(sources.errors.layer());

@@ -1,9 +1,10 @@
 //! Listens in on the metrics that make the pulse, where they are recorded: who counts a line need not know of the page.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
@@ -46,8 +47,8 @@ impl Totals {
     }
 }
 
-/// How often which component failed how: both are closed sets.
-pub type ErrorCounts = BTreeMap<(String, String), u64>;
+/// How often which component failed how, and when the last time: both names are of closed sets.
+pub type ErrorCounts = BTreeMap<(String, String), (u64, Timestamp)>;
 
 /// What the metrics of interest say, summed over their labels.
 #[derive(Debug, Default)]
@@ -62,7 +63,7 @@ pub(super) struct Meters {
     oldest: Arc<Level>,
     pub(super) relay: Arc<Buckets>,
     pub(super) rcon: Arc<Buckets>,
-    errors: Mutex<BTreeMap<(String, String), Arc<Sum>>>,
+    errors: Mutex<BTreeMap<(String, String), Arc<Failures>>>,
 }
 
 impl Meters {
@@ -90,7 +91,7 @@ impl Meters {
     /// Those that happened.
     pub(super) fn errors(&self) -> ErrorCounts {
         let errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-        errors.iter().map(|(of, sum)| (of.clone(), sum.get())).filter(|(_, count)| *count > 0).collect()
+        errors.iter().filter_map(|(of, failures)| Some((of.clone(), failures.get()?))).collect()
     }
 
     fn counter(&self, key: &Key) -> Option<Arc<Sum>> {
@@ -101,13 +102,16 @@ impl Meters {
             (DELIVERIES, Some("delivered")) => &self.delivered,
             (DELIVERIES, Some("retry")) => &self.retried,
             (DELIVERIES, Some("rejected")) => &self.rejected,
-            (ERRORS, _) => return Some(self.error(key)),
             _ => return None,
         };
         Some(Arc::clone(sum))
     }
 
-    fn error(&self, key: &Key) -> Arc<Sum> {
+    fn failures(&self, key: &Key) -> Option<Arc<Failures>> {
+        (key.name() == ERRORS).then(|| self.error(key))
+    }
+
+    fn error(&self, key: &Key) -> Arc<Failures> {
         let of = |name| label(key, name).unwrap_or_default().to_owned();
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(errors.entry((of("component"), of("error_type"))).or_default())
@@ -158,6 +162,34 @@ impl CounterFn for Sum {
     }
 }
 
+/// Counts failures, and remembers when the last was, in Unix milliseconds.
+#[derive(Debug, Default)]
+struct Failures {
+    count: Sum,
+    last: AtomicI64,
+}
+
+impl Failures {
+    /// `None` where there were none.
+    fn get(&self) -> Option<(u64, Timestamp)> {
+        let last = Timestamp::from_millisecond(self.last.load(Ordering::Relaxed)).ok()?;
+        Some(self.count.get()).filter(|count| *count > 0).map(|count| (count, last))
+    }
+}
+
+impl CounterFn for Failures {
+    fn increment(&self, value: u64) {
+        if value > 0 {
+            self.last.store(Timestamp::now().as_millisecond(), Ordering::Relaxed);
+            self.count.increment(value);
+        }
+    }
+
+    fn absolute(&self, value: u64) {
+        self.increment(value.saturating_sub(self.count.get()));
+    }
+}
+
 /// Goes up and down; the bits of a float.
 #[derive(Debug, Default)]
 struct Level(AtomicU64);
@@ -205,7 +237,7 @@ impl<R> Tapped<R> {
 /// Records into two places.
 struct Both<A, B>(A, B);
 
-impl CounterFn for Both<Counter, Arc<Sum>> {
+impl<T: CounterFn> CounterFn for Both<Counter, Arc<T>> {
     fn increment(&self, value: u64) {
         self.0.increment(value);
         self.1.increment(value);
@@ -261,8 +293,11 @@ impl<R: Recorder> Recorder for Tapped<R> {
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
         let counter = self.inner.register_counter(key, metadata);
-        match self.meters.counter(key) {
-            Some(sum) => Counter::from_arc(Arc::new(Both(counter, sum))),
+        if let Some(sum) = self.meters.counter(key) {
+            return Counter::from_arc(Arc::new(Both(counter, sum)));
+        }
+        match self.meters.failures(key) {
+            Some(failures) => Counter::from_arc(Arc::new(Both(counter, failures))),
             None => counter,
         }
     }

@@ -107,12 +107,15 @@ fn a_machine_that_slept_has_no_burst() {
 }
 
 #[test]
-fn failures_are_counted_by_component_and_kind() {
+fn failures_are_counted_by_component_and_kind_with_the_time_of_the_last() {
+    let begun = jiff::Timestamp::now().as_millisecond();
     let mut clockwork = Clockwork::new();
     clockwork.pass(2, || {
         counter!(ERRORS, "component" => "discord", "error_type" => "auth").increment(1);
         counter!(ERRORS, "component" => "store", "error_type" => "io").increment(0);
     });
     let errors = clockwork.view().errors;
-    assert_eq!(errors, ErrorCounts::from([(("discord".to_owned(), "auth".to_owned()), 2)]));
+    let [(of, (count, last))] = &errors.into_iter().collect::<Vec<_>>()[..] else { panic!("one kind of failure") };
+    assert_eq!((of.0.as_str(), of.1.as_str(), *count), ("discord", "auth", 2));
+    assert!((begun..=jiff::Timestamp::now().as_millisecond()).contains(&last.as_millisecond()), "{last}");
 }
