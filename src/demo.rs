@@ -40,13 +40,15 @@ pub async fn run(port: u16) -> ExitCode {
 }
 
 async fn show(port: u16) -> anyhow::Result<ExitCode> {
-    let folder = tempfile::Builder::new().prefix("factorio-isr-demo-").tempdir().context("No temporary folder")?;
+    let folder = folder().context("No temporary folder")?;
     let feed = LogFeed::new();
     let relay_address = Arc::new(OnceLock::new());
     let page = page_router(feed.clone(), Arc::clone(&relay_address));
     let discord = SimDiscord::start_with(stand_in(port), page)
         .await
         .with_context(|| format!("Cannot listen on 127.0.0.1:{port}; choose another port with --port"))?;
+    // Its mod writes it in a while; that it is missing until then is nothing to warn of.
+    std::fs::write(metrics_file(folder.path()), "").context("Cannot write to the temporary folder")?;
     let games = games(folder.path(), &feed).await.context("No port for a simulated RCON")?;
 
     let rcon = games.each_ref().map(|game| game.rcon().address().port());
@@ -67,6 +69,12 @@ async fn show(port: u16) -> anyhow::Result<ExitCode> {
     discord.stop().await;
     app::flush(traces).await;
     Ok(code)
+}
+
+/// A folder of the demo's own, whose name is short where no other demo has it: it is seen in messages.
+fn folder() -> std::io::Result<tempfile::TempDir> {
+    let named = tempfile::Builder::new().prefix("factorio-isr-demo").rand_bytes(0).tempdir();
+    named.or_else(|_| tempfile::Builder::new().prefix("factorio-isr-demo-").tempdir())
 }
 
 /// Gives the database of the demo a past, and leaves it to the relay.
@@ -263,6 +271,14 @@ fn settings(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_demos_have_two_folders() {
+        let [one, two] = [folder().unwrap(), folder().unwrap()];
+        assert_ne!(one.path(), two.path());
+        let name = two.path().file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with("factorio-isr-demo"), "{name}");
+    }
 
     #[test]
     fn the_configuration_of_the_demo_is_valid() {
