@@ -35,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 #[path = "relay/scrapes.rs"]
 mod scrapes;
+#[path = "relay/taps.rs"]
+mod taps;
 
 const TOKEN: &str = "bench-token";
 const CHANNEL: u64 = 1001;
@@ -48,6 +50,7 @@ fn main() {
         let mut criterion = Criterion::default().configure_from_args();
         parse_rate(&mut criterion);
         commit_rate(&mut criterion, &runtime);
+        taps::cost(&mut criterion);
         criterion.final_summary();
     }
     runtime.block_on(report());
