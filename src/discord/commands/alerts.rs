@@ -198,6 +198,9 @@ async fn why(order: &Order<'_>, server: &Server, kind: AlertKind) -> Result<Show
     }
     lines.push(said::rule(kind, &server.alerts, rule));
     lines.push(said::recovery(kind, &server.alerts));
+    if kind == AlertKind::LowUps && !server.allow_lua {
+        lines.push(said::SPEED_IS_ASSUMED.to_owned());
+    }
     lines.push(said::advice(kind).to_owned());
     Ok(Shown::note(said::title(kind), lines.join("\n")))
 }

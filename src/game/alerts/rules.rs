@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::{Memory, Refused, Trouble};
 use crate::config::settings::AlertLimits;
 use crate::domain::{AlertKind, Happening};
-use crate::game::{Sample, Ups};
+use crate::game::{Sample, SampleSource, Ups};
 
 /// What there is to judge.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,9 @@ pub enum Facts {
         /// How far the measurement may be off.
         #[serde(default)]
         error: f64,
+        /// Whether what it aims at is only assumed: Lua alone tells the game's speed.
+        #[serde(default)]
+        assumed: bool,
     },
     /// The game cannot be asked.
     Unreachable {
@@ -200,7 +203,8 @@ fn low_ups(limits: &AlertLimits, input: &Input<'_>) -> Option<Verdict> {
     } else {
         Finding::Between
     };
-    Some(of_server(finding, Facts::Ups { ups, target, error }))
+    let assumed = reading.source != SampleSource::Lua;
+    Some(of_server(finding, Facts::Ups { ups, target, error, assumed }))
 }
 
 fn rcon_down(memory: &Memory) -> Verdict {

@@ -50,10 +50,11 @@ pub fn of_change(voice: Voice, server: &str, changed: &Changed) -> Option<String
     let head = format!("{} on {}", voice.bold(title(*kind)), voice.quote(server));
     let facts = of_facts(voice, (*kind, subject.clone()), &changed.facts);
     let since = voice.time(changed.since);
+    let caveat = caveat(&changed.facts).map(|caveat| format!("\n{caveat}")).unwrap_or_default();
     Some(match changed.change {
         Change::Fired if is_announcement(*kind) => format!("{} {head}, {since}: {facts}", icon(*kind)),
-        Change::Fired | Change::Grown => format!("{} {head}, since {since}: {facts}", icon(*kind)),
-        Change::Reminded => format!("⏰ {head}, still, since {since}: {facts}"),
+        Change::Fired | Change::Grown => format!("{} {head}, since {since}: {facts}{caveat}", icon(*kind)),
+        Change::Reminded => format!("⏰ {head}, still, since {since}: {facts}{caveat}"),
         Change::Recovered => {
             let lasted = lasted(changed.since, changed.at);
             format!("✅ {head}, over after {lasted}, from {since} to {}: {facts}", voice.time(changed.at))
@@ -110,7 +111,7 @@ fn icon(kind: AlertKind) -> &'static str {
 #[must_use]
 pub fn of_facts(voice: Voice, (kind, subject): AlertKey, facts: &Facts) -> String {
     match facts {
-        Facts::Ups { ups, target, error } => format!("{ups:.1} ± {error:.1} updates per second of {target:.0}"),
+        Facts::Ups { ups, target, error, .. } => format!("{ups:.1} ± {error:.1} updates per second of {target:.0}"),
         Facts::Unreachable { connected: true } => "it is connected and does not answer".to_owned(),
         Facts::Unreachable { connected: false } => "there is no connection".to_owned(),
         Facts::Silent { players, last_read } => {
@@ -136,6 +137,15 @@ pub fn of_facts(voice: Voice, (kind, subject): AlertKey, facts: &Facts) -> Strin
         Facts::None if kind == AlertKind::Watchlist => format!("{} is in the game", voice.bold(&voice.quote(&subject))),
         Facts::None => "it is so".to_owned(),
     }
+}
+
+/// What nobody can know without Lua, and what to do about it.
+pub const SPEED_IS_ASSUMED: &str = "That it aims at 60 is assumed: a `game.speed` below 1, set on purpose, cannot be seen \
+    without Lua. Where it is so, set `below` and `recovered` of this server in `[servers.TAG.alerts.low_ups]`.";
+
+/// What the reader should mind of what was measured.
+fn caveat(facts: &Facts) -> Option<&'static str> {
+    matches!(facts, Facts::Ups { assumed: true, .. }).then_some(SPEED_IS_ASSUMED)
 }
 
 fn surface(voice: Voice, name: &str) -> String {
@@ -277,6 +287,23 @@ mod tests {
     fn spans_are_said_as_people_say_them() {
         let said = [45, 60, 300, 3600, 9000, 86_400, 183_600].map(|seconds| span(Duration::from_secs(seconds)));
         assert_eq!(said, ["45 s", "1 min", "5 min", "1 h", "2 h 30 min", "1 d", "2 d 3 h"]);
+    }
+
+    #[test]
+    fn a_speed_that_may_be_meant_is_said_to_be_assumed_while_it_fires() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let said = |change, assumed| {
+            let facts = Facts::Ups { ups: 29.8, target: 60.0, error: 1.0, assumed };
+            let changed = Changed { key: (AlertKind::LowUps, String::new()), change, since: at, at, facts };
+            of_change(Voice::Plain, "prod", &changed).unwrap()
+        };
+        assert_eq!(
+            said(Change::Fired, true),
+            format!("🐌 Low UPS on prod, since 2027-01-15 08:00:00Z: 29.8 ± 1.0 updates per second of 60\n{SPEED_IS_ASSUMED}")
+        );
+        assert!(said(Change::Reminded, true).ends_with(SPEED_IS_ASSUMED));
+        assert!(!said(Change::Recovered, true).contains("assumed"));
+        assert!(!said(Change::Fired, false).contains("assumed"));
     }
 
     #[test]

@@ -128,6 +128,7 @@ async fn questions_about_the_program_that_are_allowed_are_done() {
       public [Low UPS] It does not fire.
     Fires when 3 samples in a row have surely less than 55 of 60 updates per second.
     Over at the first sample that may be 58 of 60 or more.
+    That it aims at 60 is assumed: a `game.speed` below 1, set on purpose, cannot be seen without Lua. Where it is so, set `below` and `recovered` of this server in `[servers.TAG.alerts.low_ups]`.
     Look at the load of the machine and at what was built last; fewer players or mods help. (Production)
     ");
 }
