@@ -12,6 +12,12 @@
 //! |---|---|---|
 //! | `/time` | whole seconds, so ±60 ticks a run of looks | 1 (2.4 where a gap splits the window), and `ups * rtt / 60` |
 //! | `game.tick` | ticks | 0.02, and `ups * rtt / 60` |
+//! | a file that is rewritten | ticks, within the time a writing may take | 0.02, and `ups * 0.26 / 60`; `ups * 1.25 / 60` where files have whole seconds |
+//!
+//! A file is not looked at when we like, but when the map has gone on by so many ticks: between two looks it either ran
+//! slowly or stood for a while, and one stretch alone cannot tell which. So stretches count by their ticks, of which a pause
+//! has none; at least three must agree; and they are taken from as far back as it takes to have three. A map that is paused
+//! again and again for as long, once in each stretch, cannot be told from a slow one.
 //!
 //! [`Ups::error`] is that bound for the looks at hand. Two things are beyond it, for nobody can see them: a halt between two
 //! looks of less than about 3 s by `/time`, 1 s by ticks, lowers the result by its share of the window (1 UPS a second); and a
@@ -61,6 +67,9 @@ const AGREES: f64 = 0.03;
 
 /// This part of the window must agree; else the map is restless.
 const ENOUGH: f64 = 0.6;
+
+/// So many stretches between the writings of a file must agree.
+const LEAST_WRITINGS: usize = 3;
 
 /// So many times what the map did, or should do, is no speed but a leap: another save was loaded.
 const LEAP: f64 = 2.0;
@@ -160,9 +169,19 @@ impl Pair<'_> {
     }
 }
 
+/// Who chooses when the clock is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// We do, by the time: what the map did between looks that are far apart, nobody knows.
+    Asked,
+    /// The map does, by its ticks.
+    Written,
+}
+
 /// Measures one map.
 #[derive(Debug, Clone)]
 pub struct UpsMeter {
+    pace: Pace,
     window: Duration,
     /// The looks of the window, and one before it.
     kept: VecDeque<ClockLook>,
@@ -177,7 +196,17 @@ impl UpsMeter {
     /// A meter that claims a speed once it has looked for `window`.
     #[must_use]
     pub fn new(window: Duration) -> Self {
-        Self { window, kept: VecDeque::new(), anchor: None, paused: None, still: None }
+        Self::at(Pace::Asked, window)
+    }
+
+    /// The same of a map that writes its clock into a file once in so many ticks: each look is a writing.
+    #[must_use]
+    pub fn of_writings(window: Duration) -> Self {
+        Self::at(Pace::Written, window)
+    }
+
+    fn at(pace: Pace, window: Duration) -> Self {
+        Self { pace, window, kept: VecDeque::new(), anchor: None, paused: None, still: None }
     }
 
     /// How often the clock should be looked at.
@@ -188,7 +217,7 @@ impl UpsMeter {
 
     /// Forgets everything: the connection was lost, or another source tells from now on.
     pub fn restart(&mut self) {
-        *self = Self::new(self.window);
+        *self = Self::at(self.pace, self.window);
     }
 
     /// Whether the map stands still; `None` until it is known.
@@ -208,14 +237,15 @@ impl UpsMeter {
             self.kept.clear();
         }
         self.kept.push_back(look);
-        while self.kept.get(1).is_some_and(|next| look.at() - next.at() >= self.window) {
+        let least = if self.pace == Pace::Written { LEAST_WRITINGS + 1 } else { 0 };
+        while self.kept.len() > least && self.kept.get(1).is_some_and(|next| look.at() - next.at() >= self.window) {
             self.kept.pop_front();
         }
     }
 
     fn leapt(&self, last: &ClockLook, look: &ClockLook) -> bool {
         let before = self.stretches();
-        let usual = median(&before).max(target(look));
+        let usual = self.median(&before).max(target(look));
         !before.is_empty() && Stretch::between(last, look).least() > usual * LEAP
     }
 
@@ -262,7 +292,8 @@ impl UpsMeter {
     }
 
     fn pairs(&self) -> impl Iterator<Item = Pair<'_>> {
-        let (slow, seldom) = (self.slow(), self.cadence() * SELDOM);
+        let seldom = if self.pace == Pace::Written { Duration::MAX } else { self.cadence() * SELDOM };
+        let slow = self.slow();
         let counts = move |from: &ClockLook, to: &ClockLook| {
             from.took().max(to.took()) <= slow && to.asked - from.answered <= seldom
         };
@@ -285,13 +316,14 @@ impl UpsMeter {
         let (first, last) = (self.kept.front()?, self.kept.back()?);
         let window = last.at() - first.at();
         let stretches = self.stretches();
-        let looked: f64 = stretches.iter().map(|stretch| stretch.seconds).sum();
-        let enough = self.window.as_secs_f64() * ENOUGH;
-        if self.paused != Some(false) || window < self.window || looked < enough {
+        let looked: f64 = stretches.iter().map(|stretch| self.weight(stretch)).sum();
+        let enough = ENOUGH * if self.pace == Pace::Written { looked } else { self.window.as_secs_f64() };
+        let many = self.pace == Pace::Asked || stretches.len() >= LEAST_WRITINGS;
+        if self.paused != Some(false) || window < self.window || looked < enough || !many {
             return None;
         }
-        let steady = self.steady(&stretches).filter(|sum| sum.seconds >= enough);
-        let restless = || (median(&stretches), spread(&stretches));
+        let steady = self.steady(&stretches).filter(|sum| self.weight(sum) >= enough);
+        let restless = || (self.median(&stretches), self.spread(&stretches));
         let (ups, error) = steady.map_or_else(restless, |sum| (sum.speed(), sum.error()));
         let claim = Ups { ups, target: target(last), window, error };
         (!self.may_stand(&claim)).then_some(claim)
@@ -300,18 +332,51 @@ impl UpsMeter {
     /// What most of the time agrees with, summed. A steady speed lies within what every stretch may be, so that all of them
     /// agree, however coarse a single one is.
     fn steady(&self, stretches: &[Stretch]) -> Option<Stretch> {
-        let middle = median(stretches);
-        let seconds = |speed: f64| -> f64 {
-            stretches.iter().filter(|stretch| stretch.agrees_with(speed, speed * AGREES)).map(|one| one.seconds).sum()
-        };
+        let middle = self.median(stretches);
+        let agreeing = |speed: f64| stretches.iter().filter(move |one| one.agrees_with(speed, speed * AGREES));
+        let weight = |speed: f64| -> f64 { agreeing(speed).map(|one| self.weight(one)).sum() };
         let by_agreement = |a: &f64, b: &f64| {
             let nearness = (b - middle).abs().total_cmp(&(a - middle).abs());
-            seconds(*a).total_cmp(&seconds(*b)).then(nearness)
+            weight(*a).total_cmp(&weight(*b)).then(nearness)
         };
         let speed = stretches.iter().map(Stretch::least).chain([middle]).max_by(by_agreement)?;
+        if self.pace == Pace::Written && agreeing(speed).count() < LEAST_WRITINGS {
+            return None;
+        }
         let rough = self.agreeing(speed, speed * AGREES)?;
         // Now that the speed is known better, a halt that just agreed with it does no more.
         self.agreeing(rough.speed(), rough.error().max(rough.speed() * AGREES))
+    }
+
+    /// How much a stretch counts: by its time, which a file's pace would fill with pauses, or by its ticks.
+    fn weight(&self, stretch: &Stretch) -> f64 {
+        if self.pace == Pace::Written { stretch.ticks } else { stretch.seconds }
+    }
+
+    /// The speed that half of what counts is not faster than.
+    fn median(&self, stretches: &[Stretch]) -> f64 {
+        self.quantile(stretches, 0.5)
+    }
+
+    fn quantile(&self, stretches: &[Stretch], part: f64) -> f64 {
+        let mut sorted = stretches.to_vec();
+        sorted.sort_by(|a, b| a.speed().total_cmp(&b.speed()));
+        let mut left = sorted.iter().map(|stretch| self.weight(stretch)).sum::<f64>() * part;
+        let reached = sorted.iter().find(|stretch| {
+            left -= self.weight(stretch);
+            left <= 0.0
+        });
+        reached.or(sorted.last()).map_or(0.0, Stretch::speed)
+    }
+
+    /// Half of the distance between the quartiles, and what a look may be off at least: for a map whose speed jumps about.
+    fn spread(&self, stretches: &[Stretch]) -> f64 {
+        let between = (self.quantile(stretches, 0.75) - self.quantile(stretches, 0.25)) / 2.0;
+        let off = |stretch: &Stretch| match self.pace {
+            Pace::Asked => stretch.ticks_off / stretch.seconds,
+            Pace::Written => stretch.error(),
+        };
+        stretches.iter().map(off).fold(between, f64::max)
     }
 
     /// The stretches that agree with a speed, summed run by run: looks within a run fall out of the sum, and out of its error.
@@ -341,28 +406,10 @@ fn target(look: &ClockLook) -> f64 {
     TICKS_A_SECOND * look.speed.unwrap_or(1.0)
 }
 
-/// The speed that half of the time is not faster than.
-fn median(stretches: &[Stretch]) -> f64 {
-    quantile(stretches, 0.5)
-}
-
-fn quantile(stretches: &[Stretch], part: f64) -> f64 {
-    let mut sorted = stretches.to_vec();
-    sorted.sort_by(|a, b| a.speed().total_cmp(&b.speed()));
-    let mut left = sorted.iter().map(|stretch| stretch.seconds).sum::<f64>() * part;
-    let reached = sorted.iter().find(|stretch| {
-        left -= stretch.seconds;
-        left <= 0.0
-    });
-    reached.or(sorted.last()).map_or(0.0, Stretch::speed)
-}
-
-/// Half of the distance between the quartiles, and what a look may be off at least: for a map whose speed jumps about.
-fn spread(stretches: &[Stretch]) -> f64 {
-    let between = (quantile(stretches, 0.75) - quantile(stretches, 0.25)) / 2.0;
-    stretches.iter().map(|stretch| stretch.ticks_off / stretch.seconds).fold(between, f64::max)
-}
-
 #[cfg(test)]
 #[path = "ups_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "ups_writings_tests.rs"]
+mod writings_tests;

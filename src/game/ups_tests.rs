@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-const WINDOW: Duration = Duration::from_mins(1);
+pub(super) const WINDOW: Duration = Duration::from_mins(1);
 
 /// What a simulated map does from a second on.
 #[derive(Debug, Clone, Copy)]
-enum Turn {
+pub(super) enum Turn {
     /// It runs at so many updates a second.
     Runs(f64),
     /// It stands, and answers: somebody paused it, or nobody is there.
@@ -19,27 +19,27 @@ enum Turn {
 
 /// A map by its turns, each with its second. Time is in seconds; nothing waits.
 #[derive(Debug, Clone)]
-struct SimMap {
+pub(super) struct SimMap {
     from: f64,
-    turns: Vec<(f64, Turn)>,
+    pub(super) turns: Vec<(f64, Turn)>,
 }
 
 impl SimMap {
-    fn running(ups: f64) -> Self {
+    pub(super) fn running(ups: f64) -> Self {
         Self { from: 7_654_321.4, turns: vec![(0.0, Turn::Runs(ups))] }
     }
 
-    fn then(mut self, at: f64, turn: Turn) -> Self {
+    pub(super) fn then(mut self, at: f64, turn: Turn) -> Self {
         self.turns.push((at, turn));
         self
     }
 
     /// The map stands in a save for so long, then runs on.
-    fn saving(self, at: f64, length: f64, ups: f64) -> Self {
+    pub(super) fn saving(self, at: f64, length: f64, ups: f64) -> Self {
         self.then(at, Turn::Saves).then(at + length, Turn::Runs(ups))
     }
 
-    fn tick(&self, now: f64) -> f64 {
+    pub(super) fn tick(&self, now: f64) -> f64 {
         let (mut tick, mut speed, mut since) = (self.from, 0.0, 0.0);
         for (at, turn) in self.turns.iter().filter(|(at, _)| *at <= now) {
             tick += speed * (at - since);
