@@ -289,7 +289,8 @@ fn with_metrics(folder: &Path) -> String {
 }
 
 fn numbers(tick: u64) -> GameNumbers {
-    GameNumbers { tick, online: 2, known: 5, produced: vec![("iron-plate".to_owned(), 7)] }
+    let produced = vec![("iron-plate".to_owned(), 7)];
+    GameNumbers { tick, online: 2, known: 5, produced, ..GameNumbers::default() }
 }
 
 fn tick_of(tick: u64) -> String {

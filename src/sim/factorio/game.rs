@@ -8,13 +8,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::metrics_file::GameNumbers;
 use super::server::{SERVER_ACTOR, SimServer};
 use crate::sim::rcon::{Game, RconEvent, SimRcon};
 
 /// How often the age of the map is set, so that `/time` goes on.
 const TICKING: Duration = Duration::from_millis(100);
-/// graftorio2 writes its file once in so many of these: every five seconds, as by its usual settings.
-const METRICS_EVERY: u32 = 50;
 
 /// A server whose logs and RCON tell of the same game: who joins in the log is online over RCON, what is ordered over
 /// RCON stands in the log. Clones are the same server.
@@ -184,20 +183,29 @@ fn everybody_leaves(rcon: &SimRcon) {
 
 async fn keep_time(server: Arc<Mutex<SimServer>>, rcon: SimRcon) {
     let mut ticking = tokio::time::interval(TICKING);
-    for tick in (0..METRICS_EVERY).cycle() {
+    loop {
         ticking.tick().await;
         let age = lock(&server).map_age();
         rcon.game().age = age;
-        if tick == 0 {
-            write_metrics(&server, &rcon);
-        }
+        write_metrics(&server, &rcon);
     }
 }
 
 /// What graftorio2 does, where the server has it.
 fn write_metrics(server: &Mutex<SimServer>, rcon: &SimRcon) {
-    let online = rcon.game().players.values().filter(|player| player.online).count();
-    if let Err(error) = lock(server).write_metrics(online) {
+    let numbers = {
+        let game = rcon.game();
+        let progress =
+            |(at, name): (usize, &String)| (name.clone(), if at == 0 { game.research.progress } else { 0.0 });
+        GameNumbers {
+            online: game.players.values().filter(|player| player.online).count(),
+            evolution: game.surfaces.iter().map(|surface| (surface.name.to_lowercase(), surface.factor)).collect(),
+            research: game.research.queue.iter().enumerate().map(progress).collect(),
+            rockets: Some(game.rockets),
+            ..GameNumbers::default()
+        }
+    };
+    if let Err(error) = lock(server).write_metrics(numbers) {
         tracing::warn!(%error, "A simulated server cannot write its metrics");
     }
 }

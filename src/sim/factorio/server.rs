@@ -24,6 +24,8 @@ use crate::domain::{Clock, LogSource};
 pub const SERVER_ACTOR: &str = "<server>";
 /// The tick of the save a first start loads.
 const FIRST_TICK: u64 = 4_968_001;
+/// graftorio2 writes its file once in so many ticks, by its usual settings.
+const METRICS_EVERY: u64 = 300;
 /// The game autosaves into `_autosave1` to this one in turn.
 const AUTOSAVE_SLOTS: u32 = 5;
 
@@ -63,6 +65,8 @@ pub struct SimServer {
     mod_log: Option<LogFile>,
     counts: Counts,
     metrics_file: Option<MetricsFile>,
+    /// graftorio2's `nth-tick`, and the tick of its last writing.
+    metrics: (u64, Option<u64>),
 }
 
 impl SimServer {
@@ -88,6 +92,7 @@ impl SimServer {
             mod_log: None,
             counts: Counts::default(),
             metrics_file: None,
+            metrics: (METRICS_EVERY, None),
         }
     }
 
@@ -116,18 +121,31 @@ impl SimServer {
         self
     }
 
+    /// The same, written once in so many ticks instead of 300.
+    #[must_use]
+    pub fn with_metrics_every(mut self, ticks: u64) -> Self {
+        self.metrics.0 = ticks;
+        self
+    }
+
     /// The file of the mod's own, to rotate or truncate it; `None` where the mod has none.
     pub fn mod_log(&mut self) -> Option<&mut LogFile> {
         self.mod_log.as_mut()
     }
 
-    /// graftorio2 writes its file, if it is there and the game runs.
-    pub fn write_metrics(&self, online: usize) -> io::Result<()> {
-        let Some(file) = self.metrics_file.as_ref().filter(|_| self.is_running()) else { return Ok(()) };
+    /// graftorio2 writes its file, if it is there, the game runs, and its map has gone on by enough ticks since. `numbers`
+    /// are those that nobody but the map knows.
+    pub fn write_metrics(&mut self, numbers: GameNumbers) -> io::Result<()> {
         let tick = self.tick();
+        let Some(file) = self.metrics_file.as_ref().filter(|_| self.map.state.running) else { return Ok(()) };
+        let (every, last) = self.metrics;
+        if last.is_some_and(|last| last / every == tick / every) {
+            return Ok(());
+        }
+        self.metrics.1 = Some(tick);
         let produced = [("iron-plate", 11), ("copper-plate", 7), ("rocket-part", 1)];
         let produced = produced.map(|(name, rate)| (name.to_owned(), tick / 60 * rate)).to_vec();
-        file.write(&GameNumbers { tick, online, known: self.player_indices.len(), produced })
+        file.write(&GameNumbers { tick, known: self.player_indices.len(), produced, ..numbers })
     }
 
     /// The server's name.
