@@ -24,7 +24,8 @@ use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, i
 use crate::domain::{Clock, LineBatch, ServerTag, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::game::{
-    BoardSeries, GameBoard, GameLink, HistoryUpkeep, Keeper, PrometheusFiles, Sampler, end_alerts_of_removed,
+    BoardSeries, FileSource, GameBoard, GameLink, HistoryUpkeep, Keeper, PrometheusFiles, Sampler,
+    end_alerts_of_removed,
 };
 use crate::health::{Component, HealthRegistry, Lifecycle};
 use crate::http::{self, HttpState};
@@ -116,10 +117,10 @@ impl Relay {
             supervisor: Supervisor::new(lifecycle.clone()),
         };
         metrics.preregister(&series(settings));
-        parts.start_prometheus_files(&metrics);
+        let files = parts.start_prometheus_files(&metrics);
         let board = GameBoard::new(settings.servers.iter().map(|server| server.tag.clone()));
         parts.start_http(listener, &metrics, &lifecycle, &board);
-        parts.start_relay(rules, &board).await?;
+        parts.start_relay(rules, &board, &files).await?;
         lifecycle.mark_live();
         lifecycle.mark_initialised();
         ::metrics::gauge!(CONFIG_RELOAD_SUCCESS).set(1.0);
@@ -206,7 +207,7 @@ impl Parts<'_> {
     }
 
     /// The files in which mods write the games' metrics, shown at every scrape.
-    fn start_prometheus_files(&mut self, metrics: &MetricsExporter) {
+    fn start_prometheus_files(&mut self, metrics: &MetricsExporter) -> PrometheusFiles {
         let files = PrometheusFiles::default();
         for server in &self.settings.servers {
             let Some(settings) = &server.prometheus_file else { continue };
@@ -214,18 +215,25 @@ impl Parts<'_> {
             let spec = TaskSpec::restart(format!("prometheus-file {}", server.tag), Stage::Intake);
             self.supervisor.spawn(spec, None, move |cancel| file.clone().run(cancel));
         }
-        metrics.extend(Arc::new(move |own| files.shown_with(own)));
+        let shown = files.clone();
+        metrics.extend(Arc::new(move |own| shown.shown_with(own)));
+        files
     }
 
     /// From the far end to the near one, so that nothing is read before it can be stored, and sent.
-    async fn start_relay(&mut self, rules: Arc<EventRules>, board: &GameBoard) -> anyhow::Result<()> {
+    async fn start_relay(
+        &mut self,
+        rules: Arc<EventRules>,
+        board: &GameBoard,
+        files: &PrometheusFiles,
+    ) -> anyhow::Result<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         self.start_delivery(Arc::clone(&clock))?;
         let games = self.start_rcon();
-        self.start_games(&games, board).await?;
+        self.start_games(&games, board, files).await?;
         self.start_history(Arc::clone(&clock));
         self.start_store_size();
-        let mut dispatches = self.start_conversation(games, Arc::clone(&clock))?;
+        let mut dispatches = self.start_conversation(games, board, Arc::clone(&clock))?;
         self.start_status(board, &mut dispatches)?;
         self.start_gateway(dispatches);
         let batches = self.start_pipeline(&rules, clock).await?;
@@ -272,7 +280,12 @@ impl Parts<'_> {
     }
 
     /// How the games are: a keeper for each server, and a sampler where the game can be asked.
-    async fn start_games(&mut self, games: &[RconClient], board: &GameBoard) -> anyhow::Result<()> {
+    async fn start_games(
+        &mut self,
+        games: &[RconClient],
+        board: &GameBoard,
+        files: &PrometheusFiles,
+    ) -> anyhow::Result<()> {
         end_alerts_of_removed(&self.store, &self.settings.servers).await?;
         for server in &self.settings.servers {
             let Some(handle) = board.handle(&server.tag) else { continue };
@@ -286,6 +299,7 @@ impl Parts<'_> {
                 Some(rcon) => keeper.with_link(rcon.link()),
                 None => keeper,
             };
+            let keeper = self.with_file(keeper, server, files);
             let spec = TaskSpec::restart(format!("game {}", server.tag), Stage::Pipeline);
             let settings = Arc::new(server.clone());
             self.supervisor.spawn(spec, None, move |cancel| keeper.clone().run(Arc::clone(&settings), cancel));
@@ -299,6 +313,15 @@ impl Parts<'_> {
             self.supervisor.spawn(spec, None, move |cancel| sampler.clone().run(cancel));
         }
         Ok(())
+    }
+
+    /// The keeper of a game of which a mod's file tells, too.
+    fn with_file(&self, keeper: Keeper, server: &ServerSettings, files: &PrometheusFiles) -> Keeper {
+        let Some((file, updates)) = server.prometheus_file.as_ref().zip(files.updates(&server.tag)) else {
+            return keeper;
+        };
+        let sampling = self.settings.game.of(&server.tag);
+        keeper.with_file(FileSource::new(file.max_age, sampling.ups_window), updates, sampling.interval)
     }
 
     /// What Discord shows of the games without being asked.
@@ -340,10 +363,15 @@ impl Parts<'_> {
 
     /// What people in Discord may do: slash commands always, chat into the games where a game can be reached. Only the
     /// latter needs the privileged intent.
-    fn start_conversation(&mut self, games: Vec<RconClient>, clock: Arc<dyn Clock>) -> anyhow::Result<Dispatches> {
+    fn start_conversation(
+        &mut self,
+        games: Vec<RconClient>,
+        board: &GameBoard,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Dispatches> {
         let mut dispatches = Dispatches::default();
         let (store, health) = (self.store.clone(), self.health.clone());
-        let commands = Commands::new(self.settings, &games, store.clone(), health.clone())?;
+        let commands = Commands::new(self.settings, &games, board.clone(), store.clone(), health.clone())?;
         let interactions = dispatches.interactions();
         self.supervisor.spawn_once("commands", Stage::Intake, None, move |cancel| commands.run(interactions, cancel));
         if games.is_empty() {

@@ -52,12 +52,13 @@ fn facts(view: &GameView, names: bool) -> GameFacts {
             GameLink::Silent(_) => GameAnswers::NotNow,
             GameLink::Down(_) => GameAnswers::No,
         },
-        players: players.map(<[_]>::len),
+        players: view.headcount(),
         names: players.filter(|_| names).unwrap_or_default().iter().map(|player| player.name.clone()).collect(),
         ups: view.ups.map(|ups| (ups.ups, ups.target)),
         paused: view.paused == Some(true),
         version: view.version.clone(),
         source: view.source.map(crate::game::SampleSource::as_str),
+        by_files: view.files_tell,
         sampled_at: view.sampled_at,
     }
 }

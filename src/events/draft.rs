@@ -117,13 +117,15 @@ impl<'s> Drafts<'s> {
     /// Notes what happened, for the history, with the player it is about and the one other thing it tells.
     pub(super) fn happened(&mut self, event: &Event<'_>, at: Timestamp) {
         let detail = event.fields.iter().flatten().find(|(name, _)| !matches!(*name, "player" | "actor"));
+        // A factor of nobody knows which surface tells nothing: `0.62 on gleba`.
+        let surface = event.field("surface").unwrap_or_default();
         self.happening_open = true;
         self.happenings.push(Happening {
             server: self.server.tag.clone(),
             at,
             kind: event.kind,
             player: event.field("player").map(ToOwned::to_owned),
-            detail: detail.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty()),
+            detail: detail.map(|(_, value)| format!("{}{surface}", value.trim())).filter(|value| !value.is_empty()),
         });
     }
 

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::alerts::texts::{Voice, of_change};
 use super::alerts::{AlertKey, AlertState, Change, Changed, Engine, Input, Memory, Silences, Surroundings};
+use super::keeper::FileNews;
 use super::sample::Sample;
 use super::unwatched::ending;
 use crate::config::settings::{AlertSettings, ServerSettings};
@@ -53,7 +54,8 @@ impl AlertKeeper {
         store.begin_alerts(&server.tag).await?;
         let found = store.alerts(&server.tag).await?;
         let cursor = found.as_ref().map_or(0, |found| found.cursor);
-        let (engine, posted) = engine_of(settings.clone(), found.as_ref());
+        let (mut engine, posted) = engine_of(settings.clone(), found.as_ref());
+        engine.forget_file();
         let mut keeper = Self {
             server: server.tag.clone(),
             name: server.name.clone(),
@@ -94,6 +96,11 @@ impl AlertKeeper {
     pub async fn on_sample(&mut self, sample: &Sample) {
         let now = Timestamp::now();
         self.step(&Input::Sample(sample), now).await;
+    }
+
+    /// What a mod's file tells of the game, which cannot be asked.
+    pub async fn on_files(&mut self, news: &FileNews) {
+        self.step(&Input::File(news), Timestamp::now()).await;
     }
 
     /// Judges what happened since the last time. What cannot be read or stored now is judged the next time.

@@ -44,12 +44,16 @@ pub struct GameView {
     pub link: GameLink,
     /// Since when it is as it is shown: its run, its pause, its silence or its absence; `None` where nobody knows.
     pub since: Option<Timestamp>,
-    /// When it last answered. What is below is from then.
+    /// Whether a mod's file tells how the game is, now that nobody can ask it: [`Self::source`] is then that file.
+    pub files_tell: bool,
+    /// When it last answered, or its file was last written. What is below is from then.
     pub sampled_at: Option<Timestamp>,
     /// Where that is from.
     pub source: Option<SampleSource>,
     /// Who is in the game; `None` where nobody knows.
     pub players: Option<Vec<OnlinePlayer>>,
+    /// How many more are there, by a file that counts them and gives no names.
+    pub unnamed: usize,
     /// Measured over the last samples.
     pub ups: Option<Ups>,
     /// Whether the map stands still.
@@ -60,6 +64,10 @@ pub struct GameView {
     pub evolution: Vec<Evolution>,
     /// What is researched, where Lua or a mod tells.
     pub research: Option<Research>,
+    /// Rockets launched, ever, where Lua or a mod tells.
+    pub rockets: Option<u64>,
+    /// What of this mods told beside the source, in the words people read.
+    pub told_by_mods: Vec<&'static str>,
     /// The game's version.
     pub version: Option<String>,
     /// Whether anything is known against achievements.
@@ -72,6 +80,14 @@ pub struct GameView {
     pub fallback: Option<String>,
     /// How long the answers took, and how many bytes they had.
     pub cost: Option<(Duration, usize)>,
+}
+
+impl GameView {
+    /// How many are in the game, with and without names; `None` where nobody knows.
+    #[must_use]
+    pub fn headcount(&self) -> Option<usize> {
+        Some(self.players.as_ref()?.len() + self.unnamed)
+    }
 }
 
 /// All games. Clones share them.

@@ -1,4 +1,7 @@
-//! The task that keeps one game's view: samples come from its sampler, happenings from the database.
+//! The task that keeps one game's view: samples come from its sampler, happenings from the database, and where nobody can
+//! ask the game, a mod's file may tell.
+
+mod by_files;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +15,17 @@ use tracing::warn;
 
 use super::alert_keeper::AlertKeeper;
 use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
-use super::sample::{Absence, Achievements, Reading, Research, Sample};
+use super::lua::LuaReading;
+use super::mod_lines::ModLines;
+use super::sample::{Absence, Achievements, Reading, Sample};
 use super::spell::Spell;
 use crate::config::settings::ServerSettings;
 use crate::domain::sessions::{Observation, player_key};
 use crate::domain::{Clock, EventKind, Happening, ServerTag, SystemClock};
 use crate::rcon::LinkState;
 use crate::store::{GameFacts, SampleRow, Store, StoreError};
+use by_files::ByFiles;
+pub use by_files::FileNews;
 
 /// Happenings read at a time.
 const PAGE: u32 = 500;
@@ -46,8 +53,12 @@ pub struct Keeper {
     spell: Spell,
     /// What single lines told of it; `None` until it is read.
     facts: Option<GameFacts>,
+    /// What mods' lines told last.
+    lines: ModLines,
     /// The last happening that was read.
     seen: i64,
+    /// What a mod's file tells; `None` where there is none.
+    by_files: Option<ByFiles>,
 }
 
 impl Keeper {
@@ -66,7 +77,9 @@ impl Keeper {
             absence_noted: false,
             spell: Spell::default(),
             facts: None,
+            lines: ModLines::default(),
             seen: 0,
+            by_files: None,
         }
     }
 
@@ -95,7 +108,9 @@ impl Keeper {
         if link.is_none() {
             self.board.update(|view| view.link = GameLink::None);
         }
+        self.read_mod_lines().await;
         self.show_what_is_known().await;
+        let mut files = self.by_files.as_ref().map(ByFiles::updates);
         let mut alerts = AlertKeeper::load(&settings, self.store.clone()).await.context("Cannot read the alerts")?;
         let mut silenced = self.store.silenced();
         let mut ticks = interval(TICK);
@@ -110,7 +125,17 @@ impl Keeper {
                 }
                 Some(state) = next_state(&mut link) => self.link_changed(&state).await,
                 Ok(()) = silenced.changed() => alerts.on_silences().await,
-                _ = ticks.tick() => alerts.tick().await,
+                Some(told) = by_files::next(&mut files) => {
+                    if let Some(news) = self.take_file(&told).await {
+                        alerts.on_files(&news).await;
+                    }
+                }
+                _ = ticks.tick() => {
+                    alerts.tick().await;
+                    if let Some(news) = self.look_at_file().await {
+                        alerts.on_files(&news).await;
+                    }
+                }
                 Ok(()) = happened.changed() => {
                     alerts.on_happenings().await;
                     self.catch_up().await;
@@ -131,18 +156,25 @@ impl Keeper {
                 (self.was_up, self.absence_noted) = (true, false);
                 self.observe(&answered(at, reading), Some(&row(at, Some(reading)))).await;
             }
+            // A row of its own tells what the file says.
+            Err(absence) if self.is_told_by_file() && absence.is_connected() => {}
+            Err(_) if self.is_told_by_file() => self.gone(at, None).await,
             Err(Absence::Down(_)) => self.gone(at, Some(&row(at, None))).await,
             // It saves, or it hangs: who is in the game stays there.
             Err(Absence::Silent(_)) => self.keep(&row(at, None)).await,
         }
-        self.spell.take(&sample);
+        self.asked(&sample);
+        if !self.is_told_by_file() {
+            self.spell.take(&sample);
+        }
         self.notice_lua(&sample).await;
         self.read_facts().await;
         // One update: who looks in between would see the players without their sessions.
         let open = self.open_sessions().await;
+        let unnamed = self.unnamed().await;
         self.board.update(|view| {
             show(view, sample);
-            self.put(view, open.as_deref());
+            self.put(view, open.as_deref(), unnamed);
         });
     }
 
@@ -157,7 +189,9 @@ impl Keeper {
 
     /// The game is gone since now where it was there before, else since nobody knows when.
     async fn gone(&mut self, at: Timestamp, row: Option<&SampleRow>) {
-        if !self.absence_noted {
+        if !self.absence_noted && self.was_up && self.waits_for_file(at) {
+            (self.was_up, self.absence_noted) = (false, true);
+        } else if !self.absence_noted {
             let lost = Observation::LinkLost { at };
             let observation = if self.was_up { lost } else { Observation::Unreachable };
             (self.was_up, self.absence_noted) = (false, true);
@@ -197,7 +231,8 @@ impl Keeper {
     async fn show_what_is_known(&mut self) {
         self.read_facts().await;
         let open = self.open_sessions().await;
-        self.board.update(|view| self.put(view, open.as_deref()));
+        let unnamed = self.unnamed().await;
+        self.board.update(|view| self.put(view, open.as_deref(), unnamed));
     }
 
     async fn read_facts(&mut self) {
@@ -209,15 +244,12 @@ impl Keeper {
     }
 
     /// Puts onto the view what no sample tells.
-    fn put(&self, view: &mut GameView, open: Option<&[(String, Timestamp)]>) {
-        self.put_players(view, open);
+    fn put(&self, view: &mut GameView, open: Option<&[(String, Timestamp)]>, unnamed: Option<usize>) {
+        self.put_players(view, open, unnamed);
+        self.put_what_mods_tell(view);
         let Some(facts) = &self.facts else { return };
         view.since = self.spell.since(facts.started_at);
         view.achievements = if facts.lua_at.is_some() { Achievements::Lost } else { Achievements::Possible };
-        if view.lua.is_none() {
-            let research = |technology| Research { technology, progress: None };
-            view.research = facts.technology.clone().map(research);
-        }
     }
 
     /// Who is in the game by its sessions, and since when; `None` where that cannot be read.
@@ -226,14 +258,16 @@ impl Keeper {
         open.inspect_err(|error| warn!(server = %self.server, %error, "Who is in the game cannot be read")).ok()
     }
 
-    /// Who is in the game, and since when: by the last sample, or by the log where the game cannot be asked.
-    fn put_players(&self, view: &mut GameView, open: Option<&[(String, Timestamp)]>) {
+    /// Who is in the game, and since when: by the last sample, or by the log where the game cannot be asked; `unnamed` are
+    /// those that a file counts beside.
+    fn put_players(&self, view: &mut GameView, open: Option<&[(String, Timestamp)]>, unnamed: Option<usize>) {
         let Some(open) = open else { return };
-        if self.link.is_none() {
+        view.unnamed = unnamed.unwrap_or_default();
+        if self.link.is_none() || self.is_told_by_file() {
             let online = |(name, since): &(String, Timestamp)| OnlinePlayer { name: name.clone(), since: Some(*since) };
             // A log that was not read from the start of a run does not tell that nobody is there.
             let told = self.facts.as_ref().is_some_and(|facts| facts.had_players || facts.started_at.is_some());
-            view.players = told.then(|| open.iter().map(online).collect());
+            view.players = (told || unnamed.is_some()).then(|| open.iter().map(online).collect());
         }
         for player in view.players.iter_mut().flatten() {
             let key = player_key(&player.name);
@@ -263,6 +297,7 @@ impl Keeper {
             for (_, happening) in &page {
                 tracing::trace!(server = %self.server, kind = %happening.kind, "Happened");
                 self.happened(happening);
+                self.note_mod_line(happening);
             }
         }
     }
@@ -329,6 +364,9 @@ fn show(view: &mut GameView, sample: Sample) {
     (view.age, view.ups, view.paused) = (age, ups, paused);
     view.evolution = evolution;
     view.version = version.or(view.version.take());
+    view.files_tell = false;
+    view.told_by_mods.clear();
+    view.rockets = lua.as_ref().filter(|lua| !lua.rockets.is_empty()).map(LuaReading::rockets_launched);
     view.research = lua.as_ref().and_then(|lua| lua.research.clone());
     view.known_players = known_players.or(view.known_players);
     view.lua = lua.map(Arc::new);

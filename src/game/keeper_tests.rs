@@ -1,13 +1,13 @@
 use super::*;
 use crate::domain::{EventKind, Happening, LogSource, Position};
-use crate::game::{GameBoard, SampleSource};
+use crate::game::{GameBoard, Research, SampleSource};
 use crate::store::IngestedBatch;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
 
-fn sees(players: &[&str], seconds: i64) -> Sample {
+pub(super) fn sees(players: &[&str], seconds: i64) -> Sample {
     let players = Some(players.iter().map(ToString::to_string).collect());
     let reading = Reading { players, ..Reading::of(SampleSource::Native) };
     Sample { at: at(seconds), outcome: Ok(reading) }
@@ -92,16 +92,16 @@ async fn who_joins_an_empty_game_is_shown_before_the_next_sample() {
 }
 
 /// A store, and what a keeper of one game in it shows.
-struct World {
-    store: Store,
-    prod: ServerTag,
-    board: GameBoard,
+pub(super) struct World {
+    pub(super) store: Store,
+    pub(super) prod: ServerTag,
+    pub(super) board: GameBoard,
     position: Position,
     _dir: tempfile::TempDir,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
         let prod = ServerTag::new("prod").unwrap();
@@ -110,17 +110,17 @@ impl World {
     }
 
     /// A keeper as after a restart of the relay.
-    fn keeper(&self) -> Keeper {
+    pub(super) fn keeper(&self) -> Keeper {
         let handle = self.board.handle(&self.prod).unwrap();
         Keeper::new(self.prod.clone(), self.store.clone(), handle, mpsc::channel(1).1)
     }
 
-    fn asking(&self) -> Keeper {
+    pub(super) fn asking(&self) -> Keeper {
         self.keeper().with_link(watch::channel(LinkState::Up).1)
     }
 
     /// Lines are read.
-    async fn tell(&mut self, happened: &[(EventKind, Option<&str>, i64)]) {
+    pub(super) async fn tell(&mut self, happened: &[(EventKind, Option<&str>, i64)]) {
         let happening = |(kind, detail, second): &(EventKind, Option<&str>, i64)| Happening {
             server: self.prod.clone(),
             at: at(*second),
@@ -145,7 +145,7 @@ impl World {
         self.store.commit(&[batch]).await.unwrap();
     }
 
-    fn view(&self) -> GameView {
+    pub(super) fn view(&self) -> GameView {
         self.board.view(&self.prod).unwrap()
     }
 
@@ -163,7 +163,7 @@ fn silent(seconds: i64) -> Sample {
     Sample { at: at(seconds), outcome: Err(Absence::Silent("it saves".to_owned())) }
 }
 
-fn down(seconds: i64) -> Sample {
+pub(super) fn down(seconds: i64) -> Sample {
     Sample { at: at(seconds), outcome: Err(Absence::Down("refused".to_owned())) }
 }
 

@@ -248,6 +248,12 @@ impl LuaReading {
         self.evolution.iter().filter(|evolution| evolution.force == "enemy").map(ForceEvolution::in_shares).collect()
     }
 
+    /// Rockets of all forces, ever.
+    #[must_use]
+    pub fn rockets_launched(&self) -> u64 {
+        self.rockets.iter().fold(0, |all, force| all.saturating_add(force.launched))
+    }
+
     /// A flow of a section.
     pub fn flow(&self, section: LuaSection) -> impl Iterator<Item = &Flow> {
         self.flows.get(&section).into_iter().flatten()
@@ -266,7 +272,7 @@ fn current(force: &ForceResearch) -> Option<Research> {
 
 impl ForceEvolution {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share is 0 to 100")]
-    fn in_shares(&self) -> Evolution {
+    pub(super) fn in_shares(&self) -> Evolution {
         let all = self.by_time + self.by_pollution + self.by_killing_spawners;
         let share = |part: f64| if all > 0.0 { (100.0 * part / all).round().clamp(0.0, 100.0) as u32 } else { 0 };
         Evolution {

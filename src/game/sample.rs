@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::lua::LuaReading;
 use crate::rcon::Evolution;
 
-/// One look at a game over RCON.
+/// One look at a game over RCON. What a mod's file tells is a [`FileReading`](super::FileReading).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// When the game answered, or did not.
@@ -33,9 +33,11 @@ impl Absence {
     }
 }
 
-/// Where a reading is from. The best that is available wins.
+/// Where a reading is from. The best that is available wins; they are in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SampleSource {
+    /// A file that a mod writes, where the game cannot be asked.
+    Files,
     /// The game's own commands, which keep achievements.
     Native,
     /// One silent Lua command.
@@ -47,6 +49,7 @@ impl SampleSource {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Files => "files",
             Self::Native => "native",
             Self::Lua => "lua",
         }

@@ -8,6 +8,7 @@ use metrics::counter;
 
 use super::board::{GameBoard, GameLink, GameView};
 use super::lua::LuaReading;
+use super::sample::SampleSource;
 use super::ups::TICKS_A_SECOND;
 use crate::config::settings::{GameSettings, LuaSection, SeriesSettings};
 use crate::domain::ServerTag;
@@ -25,7 +26,7 @@ const FLOWS: [(LuaSection, GameMetric, GameMetric); 6] = [
     (LuaSection::Electricity, table::POWER_INPUT, table::POWER_OUTPUT),
 ];
 
-/// What the board knows, as series. A game that does not answer has none but `up`.
+/// What the board knows, as series. A game that does not answer has none but `up`, unless a mod's file tells of it.
 #[derive(Debug, Clone)]
 pub struct BoardSeries {
     board: GameBoard,
@@ -72,7 +73,7 @@ impl GameSeries for BoardSeries {
 
 /// Whether the game is asked seldom, as [`super::Sampler`] does while it stands with nobody in it.
 fn is_idle(view: &GameView) -> bool {
-    view.players.as_ref().is_some_and(Vec::is_empty) && view.paused != Some(false)
+    view.headcount() == Some(0) && view.paused != Some(false)
 }
 
 /// Keeps a family of one server to the limits: names that may not be in it are dropped, and of the others the highest values
@@ -127,18 +128,32 @@ impl<'a> Collected<'a> {
     }
 
     fn view(&mut self, view: &GameView, now: Timestamp, patience: Duration) {
-        if view.link == GameLink::None {
+        if view.link != GameLink::None {
+            self.add(&table::UP, &[], f64::from(u8::from(view.link == GameLink::Up)));
+        }
+        let age = view.sampled_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+        let Some(age) = age else { return };
+        // How long a file is a source, is for the keeper to say.
+        let answers = matches!(view.link, GameLink::Up | GameLink::Silent(_)) && age <= patience;
+        if !answers && !view.files_tell {
             return;
         }
-        self.add(&table::UP, &[], f64::from(u8::from(view.link == GameLink::Up)));
-        let age = view.sampled_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
-        let answers = matches!(view.link, GameLink::Up | GameLink::Silent(_));
-        let Some(age) = age.filter(|age| answers && *age <= patience) else { return };
         self.add(&table::SAMPLE_AGE, &[], age.as_secs_f64());
-        self.native(view);
+        if view.files_tell {
+            self.by_file(view);
+        } else {
+            self.native(view);
+        }
         if let Some(lua) = &view.lua {
             self.lua(lua);
         }
+    }
+
+    /// What a file tells that is not shown as it stands there. Players are also those of the log.
+    fn by_file(&mut self, view: &GameView) {
+        self.add(&table::SOURCE, &[SampleSource::Files.as_str()], 1.0);
+        self.moment(view);
+        self.maybe(&table::AGE, view.age.map(|age| age.as_secs_f64()));
     }
 
     /// What is so now, and perhaps not any more once the game does not answer.
@@ -147,7 +162,7 @@ impl<'a> Collected<'a> {
         self.maybe(&table::UPS_TARGET, view.ups.map(|ups| ups.target));
         self.maybe(&table::UPS_ERROR, view.ups.map(|ups| ups.error));
         self.maybe(&table::PAUSED, view.paused.map(|paused| f64::from(u8::from(paused))));
-        self.maybe(&table::CONNECTED, view.players.as_ref().map(|players| players.len() as f64));
+        self.maybe(&table::CONNECTED, view.headcount().map(|count| count as f64));
     }
 
     /// What every source tells.

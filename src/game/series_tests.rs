@@ -87,6 +87,27 @@ fn a_game_that_is_down_has_none_but_up() {
 }
 
 #[test]
+fn a_game_of_which_a_file_tells_has_what_the_file_does_not_show_by_itself() {
+    let by_file =
+        GameView { files_tell: true, source: Some(SampleSource::Files), unnamed: 2, cost: None, ..natively() };
+    let without_rcon = GameView { link: GameLink::None, ..by_file.clone() };
+    insta::assert_snapshot!(shown(without_rcon, 110, SeriesSettings::default()), @r#"
+    factorio_connected_player_count{server="prod"} 3
+    factorio_isr_game_age_seconds{server="prod"} 100
+    factorio_isr_game_paused{server="prod"} 0
+    factorio_isr_game_sample_age_seconds{server="prod"} 110
+    factorio_isr_game_source{server="prod",source="files"} 1
+    factorio_isr_game_ups{server="prod"} 59.5
+    factorio_isr_game_ups_error{server="prod"} 1
+    factorio_isr_game_ups_target{server="prod"} 60
+    "#);
+    let down = GameView { link: GameLink::Down("refused".to_owned()), ..by_file };
+    let text = shown(down, 12, SeriesSettings::default());
+    assert!(text.contains("factorio_isr_game_up{server=\"prod\"} 0"), "RCON is down all the same: {text}");
+    assert!(text.contains("factorio_isr_game_source{server=\"prod\",source=\"files\"} 1"), "{text}");
+}
+
+#[test]
 fn a_game_without_rcon_has_none_at_all() {
     assert_eq!(shown(GameView { link: GameLink::None, ..GameView::default() }, 1, SeriesSettings::default()), "");
 }

@@ -32,8 +32,17 @@ impl Spell {
             Err(Absence::Silent(_)) => (Shown::Silent, None),
             Err(Absence::Down(_)) => (Shown::Down, Some(false)),
         };
+        self.see(shown, paused, sample.at);
+    }
+
+    /// Takes in that its file tells that it is there; whether it stands, a file does not tell.
+    pub(super) fn told_by_file(&mut self, at: Timestamp) {
+        self.see(Shown::Online, None, at);
+    }
+
+    fn see(&mut self, shown: Shown, paused: Option<bool>, at: Timestamp) {
         // At the first look it is not known since when.
-        let begins = self.shown.map(|_| sample.at);
+        let begins = self.shown.map(|_| at);
         if self.shown.replace(shown) != Some(shown) {
             self.began = begins;
         }

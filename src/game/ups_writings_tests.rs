@@ -37,11 +37,11 @@ impl Writer {
         Self::any().prop_map(|writer| Self { resolution: 0.004, ..writer })
     }
 
-    /// When the map is written until `end`, and its tick then. It is looked for closely enough to be off by a tick at most.
+    /// When the map is written until `end`, and its tick then.
     fn writings(&self, map: &SimMap, end: f64) -> Vec<(f64, f64)> {
         let (mut writings, mut next, mut before) = (Vec::new(), f64::NEG_INFINITY, 0.0);
         for step in 0_u32.. {
-            let now = f64::from(step) * 0.01;
+            let now = f64::from(step) * 0.05;
             if now > end {
                 return writings;
             }
@@ -121,6 +121,8 @@ fn a_map_whose_speed_jumps_about_has_its_median() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn a_steady_speed_is_measured_within_the_stated_bound(writer in Writer::any(), speed in 20.0..240.0) {
         let said = writer.said(&SimMap::running(speed), 300.0);

@@ -74,6 +74,27 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The details of happenings of a kind of `server`, in order, among the last `within` of all.
+    pub async fn last_details(
+        &self,
+        server: &ServerTag,
+        kind: EventKind,
+        within: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT detail FROM (SELECT id, kind, detail FROM happenings WHERE server = $1 ORDER BY id DESC LIMIT $3)
+             WHERE kind = $2 AND detail IS NOT NULL ORDER BY id",
+        )
+        .bind(server.as_str())
+        .bind(kind.as_str())
+        .bind(within)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| self.in_words(&error))
+    }
+}
+
 fn happening_of(row: &SqliteRow, server: &ServerTag) -> sqlx::Result<(i64, Happening)> {
     let kind: &str = row.try_get("kind")?;
     let happening = Happening {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::slice;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -74,6 +75,31 @@ impl Store {
             .collect();
         open.sort_by_key(|(_, since)| *since);
         Ok(open)
+    }
+}
+
+impl Store {
+    /// How many players may have been in the game of `server` at `at`, by its sessions, where each end may have been as much
+    /// as `slack` later.
+    pub async fn present_around(
+        &self,
+        server: &ServerTag,
+        at: Timestamp,
+        slack: Duration,
+    ) -> Result<usize, StoreError> {
+        let ended = at.saturating_sub(slack).unwrap_or(at);
+        let query = "SELECT count(*) FROM (
+                         SELECT player FROM sessions WHERE server = $1 AND settled = 0 AND started_at <= $2
+                                                     AND (ended_at IS NULL OR ended_at >= $3)
+                         UNION SELECT player FROM sessions WHERE server = $1 AND ended_at >= $3 AND started_at <= $2)";
+        let count: i64 = sqlx::query_scalar(query)
+            .bind(server.as_str())
+            .bind(to_millis(at))
+            .bind(to_millis(ended))
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|error| self.in_words(&error))?;
+        Ok(usize::try_from(count).unwrap_or_default())
     }
 }
 

@@ -20,6 +20,8 @@ pub struct GameMetric {
     pub theirs: bool,
     /// Whether the game's own commands tell it.
     pub native: bool,
+    /// Whether it is there where a mod's file tells of the game.
+    pub by_file: bool,
 }
 
 macro_rules! game_metrics {
@@ -31,6 +33,7 @@ macro_rules! game_metrics {
             help: $help,
             theirs: game_metrics!(@theirs $from),
             native: game_metrics!(@native $native),
+            by_file: game_metrics!(@by_file $from $native),
         };)+
 
         /// All metrics of the games.
@@ -38,19 +41,23 @@ macro_rules! game_metrics {
     };
     (@theirs graftorio2) => { true };
     (@theirs ours) => { false };
+    (@native all) => { true };
     (@native native) => { true };
     (@native lua) => { false };
+    (@by_file $from:ident all) => { true };
+    (@by_file graftorio2 $native:ident) => { true };
+    (@by_file ours $native:ident) => { false };
 }
 
 game_metrics! {
-    UP: Gauge, "factorio_isr_game_up" ["server"], ours native, "1 while the game answers over RCON, else 0.";
-    SOURCE: Gauge, "factorio_isr_game_source" ["server", "source"], ours native, "1, with where the numbers of the game are from: native or lua.";
-    UPS: Gauge, "factorio_isr_game_ups" ["server"], ours native, "Updates of the map a second; absent while it stands or is not measured yet.";
-    UPS_TARGET: Gauge, "factorio_isr_game_ups_target" ["server"], ours native, "Updates a second the game aims at: 60 times its speed; 60 where only Lua could tell.";
-    UPS_ERROR: Gauge, "factorio_isr_game_ups_error" ["server"], ours native, "How far the updates a second may be off.";
-    PAUSED: Gauge, "factorio_isr_game_paused" ["server"], ours native, "1 while the map stands still, 0 while it moves.";
-    AGE: Gauge, "factorio_isr_game_age_seconds" ["server"], ours native, "Age of the map in seconds, at 60 updates a second.";
-    SAMPLE_AGE: Gauge, "factorio_isr_game_sample_age_seconds" ["server"], ours native, "Seconds since the numbers of the game are from.";
+    UP: Gauge, "factorio_isr_game_up" ["server"], ours native, "1 while the game answers over RCON, else 0; absent where it has no RCON. What a mod's file tells does not change it.";
+    SOURCE: Gauge, "factorio_isr_game_source" ["server", "source"], ours all, "1, with where the numbers of the game are from: lua, native, or files where the game cannot be asked and a mod's file tells.";
+    UPS: Gauge, "factorio_isr_game_ups" ["server"], ours all, "Updates of the map a second; absent while it stands or is not measured yet.";
+    UPS_TARGET: Gauge, "factorio_isr_game_ups_target" ["server"], ours all, "Updates a second the game aims at: 60 times its speed; 60 where only Lua could tell.";
+    UPS_ERROR: Gauge, "factorio_isr_game_ups_error" ["server"], ours all, "How far the updates a second may be off.";
+    PAUSED: Gauge, "factorio_isr_game_paused" ["server"], ours all, "1 while the map stands still, 0 while it moves; a file tells the latter alone.";
+    AGE: Gauge, "factorio_isr_game_age_seconds" ["server"], ours all, "Age of the map in seconds, at 60 updates a second.";
+    SAMPLE_AGE: Gauge, "factorio_isr_game_sample_age_seconds" ["server"], ours all, "Seconds since the numbers of the game are from.";
     SAMPLE_DURATION: Gauge, "factorio_isr_game_sample_duration_seconds" ["server"], ours native, "Seconds the answers to the last sample took.";
     SAMPLE_BYTES: Gauge, "factorio_isr_game_sample_bytes" ["server"], ours native, "Bytes the answers to the last sample had.";
     ROCKETS: Gauge, "factorio_isr_game_rockets_launched" ["server", "force"], ours lua, "Rockets launched, ever.";
@@ -89,11 +96,11 @@ pub fn table() -> String {
             labels.join(" "),
             mark(metric.theirs),
             mark(metric.native),
-            mark(metric.theirs),
+            mark(metric.by_file),
             metric.help
         )
     };
-    let head = "| metric | labels | graftorio2's | source 1: native | source 2: Lua | source 3: graftorio2's file | meaning |\n\
+    let head = "| metric | labels | graftorio2's | source 1: native | source 2: Lua | source 3: files | meaning |\n\
                 |---|---|---|---|---|---|---|\n";
     GAME_METRICS.iter().map(row).fold(head.to_owned(), |table, row| table + &row)
 }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use crate::config::Settings;
 use crate::config::settings::{AlertSettings, CommandSettings, Level, PermissionSettings, ServerSettings};
 use crate::domain::{ChannelId, Route, ServerTag};
+use crate::game::{GameBoard, GameView};
 use crate::health::HealthRegistry;
 use crate::rcon::{CommandLine, LinkState, PlayerName, Priority, RconClient, RconError};
 use crate::store::Store;
@@ -128,6 +129,7 @@ impl Failure {
 pub(super) struct Desk {
     pub(super) servers: Vec<Server>,
     pub(super) settings: CommandSettings,
+    pub(super) board: GameBoard,
     pub(super) store: Store,
     pub(super) health: HealthRegistry,
     pub(super) suggestions: Cache,
@@ -135,7 +137,13 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(settings: &Settings, rcon: &[RconClient], store: Store, health: HealthRegistry) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        rcon: &[RconClient],
+        board: GameBoard,
+        store: Store,
+        health: HealthRegistry,
+    ) -> Self {
         let servers = settings.servers.iter().map(|server| Server {
             tag: server.tag.clone(),
             name: server.name.clone(),
@@ -151,10 +159,27 @@ impl Desk {
             servers: servers.collect(),
             settings: settings.commands.clone(),
             permissions: settings.permissions.clone(),
+            board,
             store,
             health,
             suggestions: Cache::default(),
         }
+    }
+
+    /// How a game is as far as is known.
+    pub(super) fn view(&self, server: &Server) -> GameView {
+        self.board.view(&server.tag).unwrap_or_default()
+    }
+
+    /// Whether a mod's file tells what `command` asks for.
+    pub(super) fn is_told_by_file(&self, command: &dyn SlashCommand, server: &Server) -> bool {
+        command.may_be_told_by_file() && self.view(server).files_tell
+    }
+
+    /// What a mod's file tells of a game that did not answer for this reason; the reason where it tells nothing.
+    pub(super) fn told_by_file(&self, server: &Server, failure: Failure) -> Result<GameView, Failure> {
+        let unanswered = matches!(failure, Failure::NoRcon(_) | Failure::Rcon(_));
+        Some(self.view(server)).filter(|view| unanswered && view.files_tell).ok_or(failure)
     }
 
     pub(super) fn server(&self, tag: &str) -> Option<&Server> {
@@ -201,6 +226,7 @@ impl Desk {
         }
         match command.scope() {
             Scope::Program | Scope::Server => None,
+            Scope::Game if self.is_told_by_file(command, server) && server.rcon.is_none() => None,
             Scope::Game if server.rcon.is_none() => Some(texts::without_rcon()),
             Scope::Game if server.allow_lua || !command.may_need_lua() => None,
             Scope::Game if command.needs_lua(&Options::default()) => Some(texts::without_lua()),

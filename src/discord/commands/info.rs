@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::game::GameView;
 use crate::rcon::{
     Command, Evolution as Enemies, SurfaceName, parse_admins, parse_evolution, parse_players, parse_version,
 };
@@ -10,6 +11,7 @@ use crate::rcon::{
 use super::SlashCommand;
 use super::desk::{Failure, Order, Server};
 use super::options::{Kind, Names, OptionSpec};
+use super::records::spoken;
 use super::texts;
 use super::view::Shown;
 
@@ -27,6 +29,18 @@ pub(super) async fn online(order: &Order<'_>, server: &Server) -> Result<(String
     Ok((answer, names))
 }
 
+/// Who is in a game that cannot be asked, by its log and a mod's file.
+pub(super) fn online_by_file(view: &GameView) -> String {
+    let names: Vec<&str> = view.players.iter().flatten().map(|player| player.name.as_str()).collect();
+    match (view.headcount(), view.unnamed) {
+        (None, _) => "not known".to_owned(),
+        (Some(0), _) => "nobody".to_owned(),
+        (Some(count), 0) => format!("{} ({count})", names.join(", ")),
+        (Some(count), _) if names.is_empty() => format!("{count}, whose names are not known"),
+        (Some(count), more) => format!("{} and {more} whose names are not known ({count})", names.join(", ")),
+    }
+}
+
 /// `/players online`, `/time`, `/version` and `/evolution` at once.
 pub(super) struct Status;
 
@@ -40,8 +54,16 @@ impl SlashCommand for Status {
         "How the game is: players, age of the map, version, evolution"
     }
 
+    fn may_be_told_by_file(&self) -> bool {
+        true
+    }
+
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let (answer, names) = online(order, order.server()?).await?;
+        let server = order.server()?;
+        let (answer, names) = match online(order, server).await {
+            Ok(told) => told,
+            Err(failure) => return order.desk.told_by_file(server, failure).map(|view| status_by_file(&view)),
+        };
         let players = names.map_or(answer, |names| names.len().to_string());
         let (age, version) = (order.ask(Command::Time).await?, order.ask(Command::Version).await?);
         let evolution = order.ask(Command::Evolution { surface: None }).await?;
@@ -55,6 +77,20 @@ impl SlashCommand for Status {
             None => status.field("Evolution", &evolution),
         })
     }
+}
+
+/// The same of a game that cannot be asked.
+fn status_by_file(view: &GameView) -> Shown {
+    let status = Shown::note("Status", texts::by_file()).field("Players online", &online_by_file(view));
+    let age = view.age.map(spoken);
+    let ups = view.ups.map(|ups| format!("{:.1} ± {:.1} of {:.0}", ups.ups, ups.error, ups.target));
+    let research = view.research.as_ref().map(|research| research.technology.clone());
+    let fields = [("Age of the map", age), ("UPS", ups), ("Research", research)];
+    let told = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let status = told.fold(status, |status, (name, value)| status.field(name, &value));
+    view.evolution.iter().fold(status, |status, surface| {
+        status.field(format!("Evolution{}", of_surface(surface)), &percent(surface.factor))
+    })
 }
 
 /// The surface's name is the game's: it is cut down to what a heading may hold.
@@ -81,8 +117,19 @@ impl SlashCommand for Players {
         "Who is in the game"
     }
 
+    fn may_be_told_by_file(&self) -> bool {
+        true
+    }
+
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let (answer, names) = online(order, order.server()?).await?;
+        let server = order.server()?;
+        let (answer, names) = match online(order, server).await {
+            Ok(told) => told,
+            Err(failure) => {
+                let view = order.desk.told_by_file(server, failure)?;
+                return Ok(Shown::note("Players online", texts::by_file()).field("Who", &online_by_file(&view)));
+            }
+        };
         Ok(match names {
             Some(names) if names.is_empty() => Shown::note("Players online", texts::nobody_online()),
             Some(names) => Shown::list(format!("Players online: {}", names.len()), &names),
@@ -147,6 +194,10 @@ impl SlashCommand for Evolution {
         "How far the enemies have evolved, and by what"
     }
 
+    fn may_be_told_by_file(&self) -> bool {
+        true
+    }
+
     fn options(&self) -> &'static [OptionSpec] {
         &[SURFACE]
     }
@@ -156,14 +207,39 @@ impl SlashCommand for Evolution {
     }
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let answer = order.ask(Command::Evolution { surface: surface(order)? }).await?;
+        let wanted = surface(order)?;
+        let answer = match order.ask(Command::Evolution { surface: wanted.clone() }).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let view = order.desk.told_by_file(order.server()?, failure)?;
+                return Ok(evolution_by_file(&view, wanted.as_ref()));
+            }
+        };
         let Some(surfaces) = parse_evolution(&answer) else { return Ok(Shown::answer("Evolution", &answer)) };
-        Ok(surfaces.iter().fold(Shown::note("Evolution", ""), |shown, enemies| {
-            let Enemies { factor, time, pollution, spawner_kills, .. } = enemies;
-            let by = format!("time {time} %, pollution {pollution} %, spawner kills {spawner_kills} %");
-            shown.field(format!("Factor{}", of_surface(enemies)), &format!("{} ({by})", percent(*factor)))
-        }))
+        Ok(factors(Shown::note("Evolution", ""), surfaces.iter()))
     }
+}
+
+fn factors<'a>(shown: Shown, surfaces: impl Iterator<Item = &'a Enemies>) -> Shown {
+    surfaces.fold(shown, |shown, enemies| {
+        let Enemies { factor, time, pollution, spawner_kills, .. } = enemies;
+        let by = format!(" (time {time} %, pollution {pollution} %, spawner kills {spawner_kills} %)");
+        // Who tells no parts tells zeros.
+        let by = if time + pollution + spawner_kills > 0 { by } else { String::new() };
+        shown.field(format!("Factor{}", of_surface(enemies)), &format!("{}{by}", percent(*factor)))
+    })
+}
+
+fn evolution_by_file(view: &GameView, wanted: Option<&SurfaceName>) -> Shown {
+    let is_wanted = |one: &&Enemies| {
+        let name = one.surface.as_deref().unwrap_or_default();
+        wanted.is_none_or(|wanted| name.eq_ignore_ascii_case(wanted.as_str()))
+    };
+    let told: Vec<&Enemies> = view.evolution.iter().filter(is_wanted).collect();
+    if told.is_empty() {
+        return Shown::note("Evolution", texts::not_in_file());
+    }
+    factors(Shown::note("Evolution", texts::by_file()), told.into_iter())
 }
 
 fn surface(order: &Order<'_>) -> Result<Option<SurfaceName>, Failure> {

@@ -92,6 +92,11 @@ trait SlashCommand: Send + Sync {
         false
     }
 
+    /// Whether a mod's file tells it, too, where the game cannot be asked.
+    fn may_be_told_by_file(&self) -> bool {
+        false
+    }
+
     /// Whether only Lua can do it, which disables achievements.
     fn needs_lua(&self, _: &Options) -> bool {
         false

@@ -29,7 +29,8 @@ impl SlashCommand for Servers {
     }
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let line = |server: &Server| format!("{} - {}: {}", server.tag, server.name, link(server));
+        let line =
+            |server: &Server| format!("{} - {}: {}{}", server.tag, server.name, link(server), by_file(order, server));
         let lines: Vec<String> = servers(order).map(line).collect();
         Ok(Shown::list(format!("Servers: {}", lines.len()), &lines))
     }
@@ -49,6 +50,18 @@ fn link(server: &Server) -> &'static str {
         Some(LinkState::Down(_)) => "down",
         Some(LinkState::Stopping) => "stopping",
     }
+}
+
+/// `, a mod's file tells: 3 players, 59 of 60 UPS`
+fn by_file(order: &Order<'_>, server: &Server) -> String {
+    let view = order.desk.view(server);
+    if !view.files_tell {
+        return String::new();
+    }
+    let players = view.headcount().map(|count| format!("{count} {}", if count == 1 { "player" } else { "players" }));
+    let ups = view.ups.map(|ups| format!("{:.0} of {:.0} UPS", ups.ups, ups.target));
+    let told: Vec<String> = players.into_iter().chain(ups).collect();
+    format!(", a mod's file tells: {}", if told.is_empty() { "it runs".to_owned() } else { told.join(", ") })
 }
 
 /// Chooses the server that commands without `server:` mean.
@@ -126,7 +139,8 @@ fn parts(order: &Order<'_>, server: &Server) -> Vec<String> {
     let states = order.desk.health.snapshot();
     let of_server = |part: &str| Some(part.strip_prefix(server.tag.as_str())?.strip_prefix('/')?.to_owned());
     let parts = states.iter().filter_map(|((_, part), status)| Some((of_server(part)?, &status.state)));
-    parts.map(|(part, state)| format!("{part}: {}", state.as_str())).collect()
+    let source = order.desk.view(server).source.map(|source| format!("numbers of the game: {}", source.as_str()));
+    parts.map(|(part, state)| format!("{part}: {}", state.as_str())).chain(source).collect()
 }
 
 /// What there is, and what of it works on a server.
@@ -223,8 +237,11 @@ async fn report(order: &Order<'_>, server: &Server) -> String {
         Ok((_, Some(names))) if names.is_empty() => "nobody".to_owned(),
         Ok((_, Some(names))) => format!("{} ({})", names.join(", "), names.len()),
         Ok((answer, None)) => answer,
-        Err(Failure::NoRcon(_)) => "no RCON".to_owned(),
-        Err(failure) => failure.text(),
+        Err(failure) => match (order.desk.told_by_file(server, failure), server.rcon.is_some()) {
+            (Ok(view), _) => info::online_by_file(&view),
+            (Err(_), false) => "no RCON".to_owned(),
+            (Err(failure), true) => failure.text(),
+        },
     };
     format!("{}: {said}", server.name)
 }

@@ -152,7 +152,7 @@ fn span(order: &Order<'_>) -> Result<(&'static str, Option<u64>), Failure> {
 }
 
 /// `2 d 3 h`, `3 h 4 min`, `4 min`, `50 s`
-fn spoken(time: Duration) -> String {
+pub(super) fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

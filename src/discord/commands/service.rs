@@ -17,6 +17,7 @@ use tracing::{Instrument as _, Span, error, field, info_span, warn};
 
 use crate::config::Settings;
 use crate::config::settings::Level;
+use crate::game::GameBoard;
 use crate::health::{Component, HealthRegistry, worst_part};
 use crate::rcon::RconClient;
 use crate::store::Store;
@@ -72,11 +73,18 @@ struct Service {
 }
 
 impl Commands {
-    /// Commands for `settings`, which ask the games by `rcon` and keep what they must in `store`.
+    /// Commands for `settings`, which ask the games by `rcon`, know by `board` what is told of those that cannot be asked,
+    /// and keep what they must in `store`.
     ///
     /// # Errors
     /// When the token or `discord.api_base` cannot be used at all.
-    pub fn new(settings: &Settings, rcon: &[RconClient], store: Store, health: HealthRegistry) -> anyhow::Result<Self> {
+    pub fn new(
+        settings: &Settings,
+        rcon: &[RconClient],
+        board: GameBoard,
+        store: Store,
+        health: HealthRegistry,
+    ) -> anyhow::Result<Self> {
         for command in COMMANDS {
             for outcome in SLASH_OUTCOMES {
                 counter!(SLASH_COMMANDS, "command" => command.name(), "outcome" => outcome).increment(0);
@@ -86,7 +94,7 @@ impl Commands {
         let (queries, actions) = (settings.commands.queries, settings.commands.actions);
         let service = Service {
             interactions: Interactions::new(&settings.discord)?,
-            desk: Desk::new(settings, rcon, store, health),
+            desk: Desk::new(settings, rcon, board, store, health),
             guilds: settings.discord.guild_ids.clone(),
             keep_audit: settings.database.keep_audit,
             rates: Mutex::new(Rates::new(queries, actions)),
@@ -245,7 +253,7 @@ impl Service {
             return Err(Failure::Forbidden(texts::denied(&super::typed(command), level)));
         }
         if let Some(server) = server.filter(|_| command.scope() == Scope::Game) {
-            if server.rcon.is_none() {
+            if server.rcon.is_none() && !self.desk.is_told_by_file(command, server) {
                 return Err(Failure::NoRcon(server.name.clone()));
             }
             if command.needs_lua(options) && !server.allow_lua {

@@ -68,6 +68,14 @@ pub(super) fn no_rcon(server: &str) -> String {
     format!("{} has no RCON in my configuration, so I cannot ask the game.", code(server))
 }
 
+pub(super) fn by_file() -> String {
+    "The game cannot be asked now. This is what a mod's file and the log tell.".to_owned()
+}
+
+pub(super) fn not_in_file() -> String {
+    "The game cannot be asked now, and the mod's file does not tell this.".to_owned()
+}
+
 pub(super) fn needs_lua() -> String {
     "Only Lua can do this, and Lua disables achievements on the save for ever. It is not allowed for this server. \
      Its operator allows it with `allow_lua = true` in the server's table `rcon`."

@@ -19,7 +19,7 @@ pub struct Presence {
 /// Of all games; `None` while no game has been asked.
 #[must_use]
 pub fn presence<'a>(views: impl IntoIterator<Item = &'a GameView>) -> Option<Presence> {
-    // A server without RCON counts as up when its log tells who is there, and not at all when nobody knows.
+    // A server without RCON counts as up when a mod's file or its log tells who is there, and not at all when nobody knows.
     let counts = |view: &&GameView| State::of(view) != State::LogOnly || view.players.is_some();
     let views: Vec<&GameView> = views.into_iter().filter(counts).collect();
     if views.iter().all(|view| State::of(view) == State::Unknown) {

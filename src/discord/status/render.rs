@@ -8,7 +8,7 @@ use super::embed::{Embed, Field, Footer, MOST_IN_FIELD, fitting, length};
 use super::words::{State, age, percent, players, ups};
 use crate::domain::ServerTag;
 use crate::events::markup::to_discord;
-use crate::game::{Achievements, GameView, OnlinePlayer, Research, SampleSource};
+use crate::game::{Achievements, GameLink, GameView, OnlinePlayer, Research, SampleSource};
 use crate::rcon::Evolution;
 
 /// Characters of a name, and of whatever else the game words. Names are short unless somebody is up to something.
@@ -50,24 +50,45 @@ pub(super) fn mark(tag: &ServerTag) -> String {
 
 fn footer(tag: &ServerTag, state: State, view: &GameView) -> String {
     let source = match view.source {
+        _ if state == State::LogOnly => "from the log alone",
         Some(SampleSource::Native) => "from the game's own commands",
         Some(SampleSource::Lua) => "from Lua",
-        None if state == State::LogOnly => "from the log alone",
+        Some(SampleSource::Files) => "from files that a mod writes",
         None => "the game has told nothing yet",
     };
-    format!("{} {source}", mark(tag))
+    let beside = match &view.told_by_mods[..] {
+        [] => String::new(),
+        told => format!("; {} from mods", told.join(", ")),
+    };
+    format!("{} {source}{beside}", mark(tag))
+}
+
+/// Why the game's own word is missing, where a file stands in.
+fn rcon(view: &GameView) -> Option<&'static str> {
+    match view.link {
+        _ if !view.files_tell => None,
+        GameLink::Silent(_) => Some("does not answer"),
+        GameLink::Down(_) => Some("cannot be reached"),
+        _ => None,
+    }
 }
 
 fn fields(state: State, view: &GameView) -> Vec<Field> {
     let fresh = state.is_fresh();
     let last_answer = view.sampled_at.filter(|_| !fresh).map(relative);
+    // It stands, or is gone: a file does not tell which.
+    let stands = (view.files_tell && view.paused.is_none()) || state == State::LogOnly;
+    let written = view.sampled_at.filter(|_| stands).map(relative);
     let measured = view.ups.as_ref().filter(|_| state == State::Online).map(ups);
     let inline = [
+        ("RCON", rcon(view).map(ToOwned::to_owned)),
         ("Last answer", last_answer),
+        ("File last written", written),
         ("UPS", measured),
         ("Map age", view.age.map(age)),
         ("Evolution", evolution(&view.evolution)),
         ("Research", view.research.as_ref().filter(|_| fresh).map(research)),
+        ("Rockets", view.rockets.filter(|_| fresh).map(|rockets| rockets.to_string())),
         ("Version", view.version.as_deref().map(shown)),
         ("Achievements", view.sampled_at.map(|_| achievements(view.achievements).to_owned())),
     ];
@@ -90,7 +111,12 @@ fn who(state: State, view: &GameView) -> Option<Field> {
     };
     let mut online: Vec<&OnlinePlayer> = view.players.iter().flatten().collect();
     online.sort_by(|a, b| longest_first(a, b));
-    let value = if count == 0 { "nobody".to_owned() } else { names(&online) };
+    let value = match (count, view.unnamed) {
+        (0, _) => "nobody".to_owned(),
+        (_, 0) => names(&online),
+        (_, unnamed) if online.is_empty() => format!("{unnamed} whose names are not known"),
+        (_, unnamed) => format!("{}\nand {unnamed} whose names are not known", names(&online)),
+    };
     Some(field(format!("Players ({count})"), value, false))
 }
 

@@ -109,6 +109,48 @@ fn what_nobody_knows_is_not_made_up() {
     assert_eq!(embed(&without_rcon).footer.text, "Status of prod · from the log alone");
 }
 
+/// A game whose file tells, of which the log knows two players.
+fn by_file(link: GameLink) -> GameView {
+    let players = Some(vec![player("Bob", Some(2_000)), player("Zoe", Some(5_000))]);
+    GameView { link, files_tell: true, source: Some(SampleSource::Files), players, unnamed: 1, ..busy() }
+}
+
+#[test]
+fn a_game_of_which_a_mods_file_tells_says_so() {
+    let embed = embed(&GameView { rockets: Some(12), ..by_file(GameLink::None) });
+    assert_eq!(embed.description, "🟢 **Online** since <t:1000:R>");
+    assert_eq!(embed.footer.text, "Status of prod · from files that a mod writes");
+    assert_eq!(value(&embed, "UPS").as_deref(), Some("59 of 60"));
+    assert_eq!(value(&embed, "Rockets").as_deref(), Some("12"));
+    let who = "Bob · <t:2000:R>\nZoe · <t:5000:R>\nand 1 whose names are not known";
+    assert_eq!(value(&embed, "Players (3)").as_deref(), Some(who));
+    assert_eq!((value(&embed, "RCON"), value(&embed, "File last written")), (None, None));
+}
+
+#[test]
+fn what_is_wrong_with_rcon_is_said_where_a_file_stands_in_for_it() {
+    let down = embed(&by_file(GameLink::Down("10.0.0.7:27015 refused".into())));
+    assert_eq!(value(&down, "RCON").as_deref(), Some("cannot be reached"));
+    assert_eq!(value(&embed(&by_file(GameLink::Silent("saves".into()))), "RCON").as_deref(), Some("does not answer"));
+    assert!(!serde_json::to_string(&down).unwrap().contains("10.0.0.7"));
+}
+
+#[test]
+fn a_file_that_is_not_rewritten_is_said_to_be_old() {
+    let standing = embed(&GameView { ups: None, paused: None, ..by_file(GameLink::None) });
+    assert_eq!(value(&standing, "File last written").as_deref(), Some("<t:9000:R>"));
+    let old = embed(&GameView { files_tell: false, ups: None, paused: None, unnamed: 0, ..by_file(GameLink::None) });
+    assert_eq!(old.description, "⚪ **Without RCON** since <t:1000:R>");
+    assert_eq!(value(&old, "File last written").as_deref(), Some("<t:9000:R>"));
+    assert_eq!(old.footer.text, "Status of prod · from the log alone");
+}
+
+#[test]
+fn what_mods_tell_beside_the_game_is_told_apart() {
+    let embed = embed(&GameView { told_by_mods: vec!["research", "rockets"], ..busy() });
+    assert_eq!(embed.footer.text, "Status of prod · from the game's own commands; research, rockets from mods");
+}
+
 #[test]
 fn lost_achievements_are_said_to_be_lost() {
     let lost = embed(&GameView { achievements: Achievements::Lost, source: Some(SampleSource::Lua), ..busy() });

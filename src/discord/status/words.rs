@@ -26,9 +26,10 @@ pub(super) enum State {
 }
 
 impl State {
-    /// Of a game.
+    /// Of a game. One that cannot be asked is online while a mod's file tells that it is.
     pub(super) fn of(view: &GameView) -> Self {
         match &view.link {
+            _ if view.files_tell => Self::Online,
             GameLink::Up if view.paused == Some(true) => Self::Paused,
             GameLink::Up => Self::Online,
             GameLink::Silent(_) => Self::Silent,
@@ -80,8 +81,7 @@ impl State {
 
 /// How many are in the game now, where that is known.
 pub(super) fn players(view: &GameView) -> Option<usize> {
-    let online = view.players.as_ref().filter(|_| State::of(view).is_fresh());
-    online.map(Vec::len)
+    view.headcount().filter(|_| State::of(view).is_fresh())
 }
 
 /// `59 of 60`, in whole updates a second: what is measured by the game's clock is no finer.
@@ -135,6 +135,15 @@ mod tests {
         assert_eq!(players_in(GameLink::None), Some(1));
         assert_eq!(players_in(GameLink::Silent("saves".into())), None);
         assert_eq!(players_in(GameLink::Down("refused".into())), None);
+    }
+
+    #[test]
+    fn a_game_of_which_a_file_tells_is_online_with_all_that_it_counts() {
+        for link in [GameLink::None, GameLink::Silent("saves".into()), GameLink::Down("refused".into())] {
+            let bob = OnlinePlayer { name: "Bob".into(), since: None };
+            let view = GameView { link, files_tell: true, players: Some(vec![bob]), unnamed: 2, ..GameView::default() };
+            assert_eq!((State::of(&view), players(&view)), (State::Online, Some(3)));
+        }
     }
 
     #[test]

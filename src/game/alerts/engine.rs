@@ -10,6 +10,7 @@ use super::memory::Memory;
 use super::rules::{Facts, Finding, Input, Verdict, at_least, judge};
 use crate::config::settings::{AlertRule, AlertSettings};
 use crate::domain::AlertKind;
+use crate::game::FileNews;
 
 /// The least time between two edits of an alert's message.
 const GROWTH_FLOOR: Duration = Duration::from_secs(15);
@@ -155,6 +156,11 @@ impl Engine {
         self.states.iter().filter(|((other, _), state)| *other == kind && state.phase == Phase::Firing).count()
     }
 
+    /// Forgets what a file told: whether it still does, or is configured at all, is not known after a restart.
+    pub fn forget_file(&mut self) {
+        self.memory.forget_file();
+    }
+
     /// Takes in what was seen by `now`, and says what is to be told.
     pub fn take(&mut self, input: &Input<'_>, silences: &Silences, now: Timestamp) -> Vec<Changed> {
         let input = &input.known_by(now);
@@ -247,8 +253,9 @@ impl Engine {
 fn moment(input: &Input<'_>, now: Timestamp) -> Timestamp {
     match input {
         Input::Sample(sample) => sample.at,
+        Input::File(FileNews::Tells(reading, _)) => reading.at,
         Input::Happening(happening) => happening.at,
-        Input::Tick(_) => now,
+        Input::File(FileNews::Ended { .. }) | Input::Tick(_) => now,
     }
 }
 

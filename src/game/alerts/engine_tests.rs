@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::config::settings::{AlertLimits, AlertRule, AlertSettings};
 use crate::domain::{AlertKind, EventKind, Happening, ServerTag};
-use crate::game::{Absence, Reading, Sample, SampleSource, Ups};
+use crate::game::{Absence, FileNews, Reading, Sample, SampleSource, Ups};
 use crate::rcon::Evolution;
 
 const START: i64 = 1_800_000_000;
@@ -58,6 +58,8 @@ pub(super) fn settings() -> AlertSettings {
 #[derive(Debug, Clone)]
 pub(super) enum Seen {
     Sample(Box<Result<Reading, Absence>>),
+    /// What a file that was written now tells.
+    File(FileNews),
     Happening(EventKind, Option<&'static str>),
     /// Seconds since the last line was read, and since the oldest notice was.
     Tick(u64, Option<u64>),
@@ -117,6 +119,13 @@ impl Seen {
             Self::Sample(outcome) => {
                 let sample = Sample { at: now, outcome: (**outcome).clone() };
                 engine.take(&Input::Sample(&sample), silences, now)
+            }
+            Self::File(news) => {
+                let mut news = news.clone();
+                if let FileNews::Tells(reading, _) = &mut news {
+                    reading.at = now;
+                }
+                engine.take(&Input::File(&news), silences, now)
             }
             Self::Happening(kind, player) => {
                 let (player, detail) = (player.map(ToOwned::to_owned), Some("why".to_owned()));

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::rules::{Input, at_least};
 use crate::config::settings::AlertLimits;
 use crate::domain::{EventKind, Happening};
-use crate::game::{Reading, Sample};
+use crate::game::{FileNews, FileReading, Reading, Sample};
+use crate::rcon::Evolution;
 
 /// Names of refused players that are counted at a time: the last ones.
 const MOST_REFUSED: usize = 64;
@@ -33,6 +34,10 @@ const READ: Duration = Duration::from_mins(1);
 pub struct Memory {
     /// Who was in the game by the last sample; `None` where nobody knows.
     pub(super) online: Option<BTreeSet<String>>,
+    /// How many were in the game by its file, where that tells.
+    pub(super) counted: usize,
+    /// Whether its file tells how the game is, which cannot be asked.
+    pub(super) by_file: bool,
     /// Since when somebody is in the game.
     pub(super) online_since: Option<Timestamp>,
     /// When the last sample was taken that told who is in the game.
@@ -93,6 +98,9 @@ pub(super) struct Step {
     pub(super) factor: f64,
     /// When a step was reached with it; `None` where it was met as it is.
     pub(super) reached: Option<Timestamp>,
+    /// Whether a file told it, which may be of another force: what different sources tell is not compared.
+    #[serde(default)]
+    pub(super) by_file: bool,
 }
 
 /// Refusals of one name.
@@ -150,6 +158,8 @@ impl Memory {
     pub(super) fn take(&mut self, input: &Input<'_>, limits: &AlertLimits, now: Timestamp) {
         match input {
             Input::Sample(sample) => self.sampled(sample, limits),
+            Input::File(FileNews::Tells(reading, headcount)) => self.told(reading, *headcount, limits),
+            Input::File(FileNews::Ended { .. }) => self.forget_file(),
             Input::Happening(happening) => self.happened(happening, limits),
             Input::Tick(around) => {
                 if self.unheard.as_ref().is_some_and(|unheard| around.last_read > Some(unheard.after)) {
@@ -163,17 +173,36 @@ impl Memory {
     fn sampled(&mut self, sample: &Sample, limits: &AlertLimits) {
         match &sample.outcome {
             Ok(reading) => {
-                self.unreachable = None;
+                (self.unreachable, self.by_file, self.counted) = (None, false, 0);
                 self.runs_at(sample.at);
                 self.read(reading, sample.at, limits);
             }
             Err(absence) => {
                 let since = self.unreachable.take().map_or(sample.at, |(since, _)| since);
                 self.unreachable = Some((since, absence.is_connected()));
-                // What happens meanwhile is not seen.
-                (self.online, self.online_since, self.unheard) = (None, None, None);
+                // What happens meanwhile is not seen, but for how many the file counts.
+                (self.online, self.unheard) = (None, None);
+                self.online_since = self.online_since.filter(|_| self.by_file);
             }
         }
+    }
+
+    /// Whether somebody is there, nobody tells any more.
+    pub(super) fn forget_file(&mut self) {
+        if std::mem::take(&mut self.by_file) {
+            (self.counted, self.online_since) = (0, None);
+        }
+    }
+
+    /// A file tells that the game runs, and how many are there: not who, and not whether RCON works.
+    fn told(&mut self, reading: &FileReading, headcount: Option<usize>, limits: &AlertLimits) {
+        (self.by_file, self.online, self.unheard) = (true, None, None);
+        self.counted = headcount.unwrap_or_default();
+        self.online_since = if self.counted == 0 { None } else { self.online_since.or(Some(reading.at)) };
+        if reading.moves {
+            self.runs_at(reading.at);
+        }
+        self.evolved(&reading.numbers.evolution, reading.at, limits, true);
     }
 
     /// The game answers: a crash before that is over.
@@ -189,14 +218,18 @@ impl Memory {
         if let Some(players) = &reading.players {
             self.see_players(players.iter().cloned().collect(), at, reading.took, limits);
         }
-        for surface in &reading.evolution {
+        self.evolved(&reading.evolution, at, limits, false);
+    }
+
+    fn evolved(&mut self, surfaces: &[Evolution], at: Timestamp, limits: &AlertLimits, by_file: bool) {
+        for surface in surfaces {
             let name = surface.surface.clone().unwrap_or_default();
             // A factor that is printed as 0.5 may be a little less in binary. Both are counted now: the step may be
             // another one since.
             let steps = |factor: f64| (factor / limits.evolution_step.max(0.01) + 1e-6).floor();
-            let before = self.evolution.get(&name);
+            let before = self.evolution.get(&name).filter(|before| before.by_file == by_file);
             let reached = before.filter(|before| steps(surface.factor) > steps(before.factor)).map(|_| at);
-            self.evolution.insert(name, Step { factor: surface.factor, reached });
+            self.evolution.insert(name, Step { factor: surface.factor, reached, by_file });
         }
         self.bound_evolution(reading);
     }

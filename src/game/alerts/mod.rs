@@ -18,6 +18,8 @@ pub use rules::{Facts, Finding, Input, Surroundings, Verdict};
 #[cfg(test)]
 mod adversity_tests;
 #[cfg(test)]
+mod by_file_tests;
+#[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
 mod growth_tests;

@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::{Memory, Refused, Trouble};
 use crate::config::settings::AlertLimits;
-use crate::domain::{AlertKind, Happening};
-use crate::game::{Sample, SampleSource, Ups};
+use crate::domain::{AlertKind, EventKind, Happening};
+use crate::game::{FileNews, Sample, SampleSource, Ups};
 
 /// What there is to judge.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     /// A look at the game.
     Sample(&'a Sample),
+    /// What a mod's file tells of a game that cannot be asked.
+    File(&'a FileNews),
     /// Something that happened.
     Happening(&'a Happening),
     /// Time has passed.
@@ -155,7 +157,7 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Vec<Verdict> {
     match kind {
-        AlertKind::LowUps => low_ups(limits, input).into_iter().collect(),
+        AlertKind::LowUps => low_ups(limits, memory, input).into_iter().collect(),
         AlertKind::RconDown => vec![rcon_down(memory)],
         AlertKind::LogSilent => log_silent(limits, memory, input, now).into_iter().collect(),
         AlertKind::Autosave => autosave(limits, memory, now),
@@ -178,33 +180,53 @@ fn good() -> Verdict {
     of_server(Finding::Good, Facts::None)
 }
 
-/// Only samples count. A map that stands still with nobody in it is not slow, nor is a game that does not run; of one
-/// that stands with players in it, or hangs, nobody knows.
-///
-/// What the map did at most is compared with both thresholds, for a reading may be too low: by its error, as it comes of a
-/// coarse clock. So a map at `below` or more never makes it fire, and one at `recovered` or more always ends it.
-fn low_ups(limits: &AlertLimits, input: &Input<'_>) -> Option<Verdict> {
-    let Input::Sample(sample) = input else { return None };
+/// Only samples and files count. A map that stands still with nobody in it is not slow, nor is a game that does not run; of
+/// one that stands with players in it, or hangs, nobody knows. What cannot be asked, and is told of by its file, is judged
+/// by the file alone.
+fn low_ups(limits: &AlertLimits, memory: &Memory, input: &Input<'_>) -> Option<Verdict> {
+    match input {
+        Input::Sample(sample) => low_ups_of_sample(limits, memory, sample),
+        Input::File(FileNews::Tells(reading, _)) => Some(slow(limits, &reading.ups?, true, reading.at)),
+        Input::File(FileNews::Ended { empty }) => empty.then(good),
+        // A game without RCON: nobody else will tell that it is gone.
+        Input::Happening(happening) if memory.by_file && memory.unreachable.is_none() => {
+            ends(happening.kind).then(good)
+        }
+        Input::Happening(_) | Input::Tick(_) => None,
+    }
+}
+
+/// Whether it tells that the game does not run any more.
+fn ends(kind: EventKind) -> bool {
+    matches!(kind, EventKind::ServerOffline | EventKind::Stopped | EventKind::Crash | EventKind::ServerCrashed)
+}
+
+fn low_ups_of_sample(limits: &AlertLimits, memory: &Memory, sample: &Sample) -> Option<Verdict> {
     let reading = match &sample.outcome {
         Ok(reading) if reading.paused == Some(true) => {
             let empty = reading.players.as_ref().is_some_and(Vec::is_empty);
             return Some(if empty { good() } else { of_server(Finding::Between, Facts::None) });
         }
         Ok(reading) => reading,
-        Err(absence) => return (!absence.is_connected()).then(good),
+        Err(absence) => return (!absence.is_connected() && !memory.by_file).then(good),
     };
-    let Ups { ups, target, error, .. } = reading.ups?;
+    Some(slow(limits, &reading.ups?, reading.source != SampleSource::Lua, sample.at))
+}
+
+/// What the map did at most is compared with both thresholds, for a reading may be too low: by its error, as it comes of a
+/// coarse clock. So a map at `below` or more never makes it fire, and one at `recovered` or more always ends it.
+fn slow(limits: &AlertLimits, measured: &Ups, assumed: bool, at: Timestamp) -> Verdict {
+    let Ups { ups, target, error, .. } = *measured;
     // The thresholds are of 60.
     let at_most = (ups + error) / target.max(f64::MIN_POSITIVE) * 60.0;
     let finding = if at_most < limits.ups_below {
-        Finding::Bad(sample.at)
+        Finding::Bad(at)
     } else if at_most >= limits.ups_recovered {
         Finding::Good
     } else {
         Finding::Between
     };
-    let assumed = reading.source != SampleSource::Lua;
-    Some(of_server(finding, Facts::Ups { ups, target, error, assumed }))
+    of_server(finding, Facts::Ups { ups, target, error, assumed })
 }
 
 fn rcon_down(memory: &Memory) -> Verdict {
@@ -217,7 +239,7 @@ fn rcon_down(memory: &Memory) -> Verdict {
 /// Somebody came or went, or plays on and on, and no line was read. Judged when it is known what was read.
 fn log_silent(limits: &AlertLimits, memory: &Memory, input: &Input<'_>, now: Timestamp) -> Option<Verdict> {
     let Input::Tick(around) = input else { return None };
-    let players = memory.online.as_ref().map_or(0, std::collections::BTreeSet::len);
+    let players = memory.online.as_ref().map_or(memory.counted, std::collections::BTreeSet::len);
     let facts = Facts::Silent { players, last_read: around.last_read };
     if let Some(unheard) = &memory.unheard {
         return Some(of_server(Finding::Bad(unheard.seen), facts));
@@ -272,10 +294,14 @@ fn until_calm(trouble: Option<&Trouble>) -> Verdict {
 
 /// A step is new in the sample that shows it first.
 fn evolution(memory: &Memory, input: &Input<'_>) -> Vec<Verdict> {
-    let Input::Sample(sample) = input else { return Vec::new() };
+    let at = match input {
+        Input::Sample(sample) => sample.at,
+        Input::File(FileNews::Tells(reading, _)) => reading.at,
+        _ => return Vec::new(),
+    };
     let verdict = |(surface, step): (&String, &super::memory::Step)| Verdict {
         subject: surface.clone(),
-        finding: if step.reached == Some(sample.at) { Finding::Bad(sample.at) } else { Finding::Good },
+        finding: if step.reached == Some(at) { Finding::Bad(at) } else { Finding::Good },
         facts: Facts::Evolution { factor: step.factor },
     };
     memory.evolution.iter().map(verdict).collect()

@@ -299,7 +299,9 @@ mod tests {
         };
         assert_eq!(
             said(Change::Fired, true),
-            format!("🐌 Low UPS on prod, since 2027-01-15 08:00:00Z: 29.8 ± 1.0 updates per second of 60\n{SPEED_IS_ASSUMED}")
+            format!(
+                "🐌 Low UPS on prod, since 2027-01-15 08:00:00Z: 29.8 ± 1.0 updates per second of 60\n{SPEED_IS_ASSUMED}"
+            )
         );
         assert!(said(Change::Reminded, true).ends_with(SPEED_IS_ASSUMED));
         assert!(!said(Change::Recovered, true).contains("assumed"));

@@ -1,9 +1,10 @@
 //! The file in which a mod writes the game's metrics, as graftorio2's `game.prom`: read leniently, shown again with a
-//! `server` label. Pure; [`PrometheusFiles`] does the reading.
+//! `server` label, and read for what the games' view can tell. Pure; [`PrometheusFiles`] does the reading.
 //!
 //! Names and labels stay what they are, so that the dashboards people have go on to work; what the text format does not
 //! allow, what would be too much and what has the name of a metric of the program's own is left out and counted.
 
+mod numbers;
 mod sample;
 mod watch;
 mod weave;
@@ -11,8 +12,10 @@ mod weave;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
+pub use numbers::FileNumbers;
 use sample::{Sample, help, valid_name};
-pub use watch::{PrometheusFile, PrometheusFiles};
+pub(super) use watch::SEEN_LATE;
+pub use watch::{FileTold, FileUpdates, PrometheusFile, PrometheusFiles};
 pub(super) use weave::weave;
 
 use crate::domain::ServerTag;

@@ -36,6 +36,11 @@ impl Sample {
         self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
     }
 
+    /// Its number.
+    pub(super) fn number(&self) -> f64 {
+        self.value.parse().unwrap_or(f64::NAN)
+    }
+
     /// What no two samples of a file may share.
     pub(super) fn identity(&self) -> String {
         format!("{}{}", self.name, self.written_labels(None, None))

@@ -7,10 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::numbers::{FileNumbers, numbers};
 use super::{Dropped, Exposition, read, weave};
 use crate::config::settings::PrometheusFileSettings;
 use crate::domain::ServerTag;
@@ -20,8 +23,34 @@ use crate::telemetry::metrics::{PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED};
 const POLL: Duration = Duration::from_secs(1);
 /// The mod writes the file in place: what was written to just now may be half a file.
 const SETTLED: Duration = Duration::from_millis(50);
+/// What file systems tell of time at most, whose times have fractions: the kernel's tick.
+const FINE: Duration = Duration::from_millis(10);
 /// A larger file is not read.
 const MAX_BYTES: u64 = 4 << 20;
+
+/// A file that is seen to be rewritten was so within this time: one look may find it being written, and the next reads it.
+pub(in crate::game) const SEEN_LATE: Duration = Duration::from_millis(2500);
+
+/// What a file told when it was last read, and when that was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileTold {
+    /// Its numbers.
+    pub numbers: FileNumbers,
+    /// When it was written, by the clock of the machine its file system is on: as the game's own log tells time.
+    pub written: Timestamp,
+    /// The same on this machine's clock, as far as that can be known.
+    pub written_at: Instant,
+    /// How finely the file system tells time.
+    pub resolution: Duration,
+    /// When it was seen to have been written, two seconds behind it at most; of one that is older than the relay, when it was
+    /// written.
+    pub seen: Timestamp,
+    /// The same for measuring.
+    pub seen_at: Instant,
+}
+
+/// What a file tells, now and as it is rewritten; `None` until it is read.
+pub type FileUpdates = watch::Receiver<Option<Arc<FileTold>>>;
 
 /// The files of all servers, as last read. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -33,15 +62,23 @@ struct Kept {
     /// When the file was last rewritten; before that, when the relay began to look.
     written: Instant,
     said: Option<Arc<Exposition>>,
+    told: watch::Sender<Option<Arc<FileTold>>>,
 }
 
 impl PrometheusFiles {
     /// The file of a server among these.
     #[must_use]
     pub fn file(&self, server: ServerTag, settings: PrometheusFileSettings) -> PrometheusFile {
-        let kept = Kept { max_age: settings.max_age, written: Instant::now(), said: None };
+        let told = watch::Sender::new(None);
+        let kept = Kept { max_age: settings.max_age, written: Instant::now(), said: None, told };
         self.lock().insert(server.clone(), kept);
         PrometheusFile { server, settings, files: self.clone() }
+    }
+
+    /// What the file of `server` tells; `None` where it has none.
+    #[must_use]
+    pub fn updates(&self, server: &ServerTag) -> Option<FileUpdates> {
+        Some(self.lock().get(server)?.told.subscribe())
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ServerTag, Kept>> {
@@ -84,8 +121,40 @@ enum Look {
     Unchanged,
     /// It is being written.
     Unsettled(Stamp),
-    /// All of it, and how long ago it was written by the clocks.
-    Whole { text: String, stamp: Stamp, age: Duration },
+    /// All of it, and when it was written by the clocks.
+    Whole { text: String, stamp: Stamp, dated: Dated },
+}
+
+/// When a file was written, by its own time and by this machine's.
+#[derive(Debug, Clone, Copy)]
+struct Dated {
+    written: SystemTime,
+    written_at: Instant,
+    looked_at: Instant,
+}
+
+impl Dated {
+    /// Of a file that is looked at now. One without a time was written now.
+    fn now(written: Option<SystemTime>) -> Self {
+        let (now, looked_at) = (SystemTime::now(), Instant::now());
+        let written = written.unwrap_or(now);
+        let written_at = match now.duration_since(written) {
+            Ok(age) => looked_at.checked_sub(age).unwrap_or(looked_at),
+            // Its clock is ahead of ours.
+            Err(ahead) => looked_at + ahead.duration(),
+        };
+        Self { written, written_at, looked_at }
+    }
+
+    fn age(&self) -> Duration {
+        self.looked_at - self.written_at
+    }
+
+    /// A file system whose times have no fraction has whole seconds.
+    fn resolution(&self) -> Duration {
+        let since = self.written.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if since.subsec_nanos() == 0 { Duration::from_secs(1) } else { FINE }
+    }
 }
 
 impl PrometheusFile {
@@ -102,8 +171,8 @@ impl PrometheusFile {
             match look? {
                 Ok(Look::Unchanged) => {}
                 Ok(Look::Unsettled(stamp)) => seen_before = Some(stamp),
-                Ok(Look::Whole { text, stamp, age }) => {
-                    self.take(&text, if read_before.is_none() { age } else { Duration::ZERO });
+                Ok(Look::Whole { text, stamp, dated }) => {
+                    self.take(&text, dated, read_before.is_none());
                     read_before = Some(stamp);
                     if trouble.take().is_some() {
                         info!(server = %self.server, "The file of metrics is read again");
@@ -116,16 +185,27 @@ impl PrometheusFile {
         Ok(())
     }
 
-    fn take(&self, text: &str, age: Duration) {
+    /// Takes in a file that was rewritten; the first one may be older than the relay.
+    fn take(&self, text: &str, dated: Dated, first: bool) {
         let (said, dropped) = read(text, &self.server, self.settings.max_series);
         let Dropped { invalid, capped, collided } = dropped;
         for (reason, number) in [("invalid", invalid), ("cap", capped), ("collision", collided)] {
             count(&self.server, reason, number);
         }
-        let now = Instant::now();
+        let age = if first { dated.age() } else { Duration::ZERO };
+        let now = Timestamp::now();
+        let told = FileTold {
+            numbers: numbers(text),
+            written: Timestamp::try_from(dated.written).unwrap_or(now),
+            written_at: dated.written_at,
+            resolution: dated.resolution(),
+            seen: now.checked_sub(age).unwrap_or(now),
+            seen_at: dated.looked_at.checked_sub(age).unwrap_or(dated.looked_at),
+        };
         if let Some(kept) = self.files.lock().get_mut(&self.server) {
             kept.said = Some(Arc::new(said));
-            kept.written = now.checked_sub(age).unwrap_or(now);
+            kept.written = told.seen_at;
+            kept.told.send_replace(Some(Arc::new(told)));
         }
     }
 
@@ -164,15 +244,15 @@ fn look(path: &Path, read_before: Option<Stamp>, seen_before: Option<Stamp>) -> 
     if before.len() > MAX_BYTES {
         return Err(io::Error::other(format!("it is larger than {} MiB", MAX_BYTES >> 20)));
     }
-    let age = stamp.0.and_then(|written| written.elapsed().ok()).unwrap_or_default();
-    if age < SETTLED && Some(stamp) != seen_before {
+    let dated = Dated::now(stamp.0);
+    if dated.age() < SETTLED && Some(stamp) != seen_before {
         return Ok(Look::Unsettled(stamp));
     }
     let mut bytes = Vec::new();
     file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let whole = text.ends_with('\n') && bytes.len() as u64 == before.len() && self::stamp(&file.metadata()?) == stamp;
-    Ok(if whole { Look::Whole { text, stamp, age } } else { Look::Unsettled(stamp) })
+    Ok(if whole { Look::Whole { text, stamp, dated } } else { Look::Unsettled(stamp) })
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {

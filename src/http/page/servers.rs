@@ -121,14 +121,15 @@ fn word(state: &ComponentState) -> String {
 fn told(game: &GameFacts, times: Times) -> String {
     let mut said = Vec::new();
     match game.link {
+        GameAnswers::Never if game.by_files => said.push("no RCON".to_owned()),
         GameAnswers::NotYet => said.push("the game was not asked yet".to_owned()),
         GameAnswers::Never => said.push("only its log tells: no RCON".to_owned()),
         GameAnswers::NotNow => said.push("<strong>the game does not answer now</strong>".to_owned()),
         GameAnswers::No => said.push("<strong>the game cannot be asked</strong>".to_owned()),
         GameAnswers::Yes => {}
     }
-    let answers = game.link == GameAnswers::Yes;
-    if let Some(players) = game.players.filter(|_| matches!(game.link, GameAnswers::Yes | GameAnswers::Never)) {
+    let answers = game.link == GameAnswers::Yes || game.by_files;
+    if let Some(players) = game.players.filter(|_| answers || game.link == GameAnswers::Never) {
         said.push(players_in_words(players));
     }
     if game.paused && answers {
@@ -156,6 +157,7 @@ fn source_in_words(source: &str) -> &str {
     match source {
         "native" => "its own commands",
         "lua" => "Lua",
+        "files" => "files that a mod writes",
         other => other,
     }
 }

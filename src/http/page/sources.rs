@@ -58,8 +58,10 @@ pub struct GameFacts {
     pub paused: bool,
     /// The game's version.
     pub version: Option<String>,
-    /// Where the numbers are from: `native` or `lua`.
+    /// Where the numbers are from: `native`, `lua` or `files`.
     pub source: Option<&'static str>,
+    /// Whether a mod's file tells how the game is, which cannot be asked.
+    pub by_files: bool,
     /// When they are from.
     pub sampled_at: Option<Timestamp>,
 }

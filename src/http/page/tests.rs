@@ -144,6 +144,28 @@ fn a_game_tells_how_it_is_while_it_answers() {
 }
 
 #[test]
+fn a_game_that_cannot_be_asked_is_told_by_its_file() {
+    let mut sources = sources(&["prod"]);
+    let facts = GameFacts {
+        link: GameAnswers::Never,
+        players: Some(3),
+        ups: Some((59.84, 60.0)),
+        source: Some("files"),
+        by_files: true,
+        ..GameFacts::default()
+    };
+    sources.games = Arc::new(Told(facts.clone()));
+    let server = part(&sources, "s-prod");
+    for said in ["no RCON", ">3</span> players", ">59.8</span> of 60 UPS", "by files that a mod writes"] {
+        assert!(server.contains(said), "{said}: {server}");
+    }
+    assert!(!server.contains("only its log tells"), "{server}");
+    sources.games = Arc::new(Told(GameFacts { link: GameAnswers::No, ..facts }));
+    let server = part(&sources, "s-prod");
+    assert!(server.contains("the game cannot be asked") && server.contains(">3</span> players"), "{server}");
+}
+
+#[test]
 fn every_part_that_does_not_work_is_named() {
     let sources = sources(&["prod", "test"]);
     for server in ["prod", "test"] {

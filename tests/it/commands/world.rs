@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use factorio_isr::config::{Environment, Settings, load};
 use factorio_isr::discord::{Commands, Dispatches, GatewayTimes, run_gateway_with};
+use factorio_isr::game::GameBoard;
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
 use factorio_isr::sim::discord::{RateLimits, SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
@@ -29,6 +30,7 @@ pub const ROLES: &str = "[permissions]\nmoderator = [501]\nadmin = [\"502\"]";
 pub struct World {
     pub discord: SimDiscord,
     pub rcon: SimRcon,
+    pub board: GameBoard,
     pub store: Store,
     pub settings: Settings,
     pub health: HealthRegistry,
@@ -108,7 +110,8 @@ impl World {
         }
         let mut dispatches = Dispatches::default();
         let events = dispatches.interactions();
-        let commands = Commands::new(&settings, &links, store.clone(), health.clone()).unwrap();
+        let board = GameBoard::new(settings.servers.iter().map(|server| server.tag.clone()));
+        let commands = Commands::new(&settings, &links, board.clone(), store.clone(), health.clone()).unwrap();
         tokio::spawn(commands.run(events, cancel.clone()));
         let times = GatewayTimes { poll: Duration::from_millis(50), ..GatewayTimes::default() };
         let part = health.component(Component::Discord);
@@ -121,6 +124,7 @@ impl World {
         Self {
             discord,
             rcon,
+            board,
             store,
             settings,
             health,
@@ -264,7 +268,8 @@ impl World {
     pub fn restarted(&self, guilds: &[u64]) -> DropGuard {
         let mut settings = self.settings.clone();
         settings.discord.guild_ids = guilds.to_vec();
-        let commands = Commands::new(&settings, &[], self.store.clone(), self.health.clone()).unwrap();
+        let commands = Commands::new(&settings, &[], self.board.clone(), self.store.clone(), self.health.clone());
+        let commands = commands.unwrap();
         let (cancel, (_, none)) = (CancellationToken::new(), tokio::sync::mpsc::channel(1));
         tokio::spawn(commands.run(none, cancel.clone()));
         cancel.drop_guard()
