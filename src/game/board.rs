@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::lua::LuaReading;
+use super::lua::{LuaPlayer, LuaReading};
 use super::sample::{Achievements, Research, SampleSource, Ups};
 use crate::domain::ServerTag;
 use crate::rcon::Evolution;
@@ -87,6 +87,14 @@ impl GameView {
     #[must_use]
     pub fn headcount(&self) -> Option<usize> {
         Some(self.players.as_ref()?.len() + self.unnamed)
+    }
+
+    /// How long somebody who is in the game was there, ever, on this save, as the game itself counts it; `None` where Lua
+    /// does not tell.
+    #[must_use]
+    pub fn online_time(&self, player: &str) -> Option<Duration> {
+        let players = self.lua.as_ref().filter(|_| self.link == GameLink::Up)?.players.as_ref()?;
+        players.iter().find(|one| one.name.eq_ignore_ascii_case(player)).map(LuaPlayer::online_time)
     }
 }
 

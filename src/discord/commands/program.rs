@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
+use crate::game::GameView;
 use crate::health::Component;
 use crate::rcon::LinkState;
 
 use super::desk::{Failure, Order, Server};
 use super::options::{Kind, Names, OptionSpec, server};
+use super::records::spoken;
 use super::view::Shown;
 use super::{COMMANDS, Scope, SlashCommand, find, info, options_of, texts, typed};
 
@@ -232,10 +234,20 @@ impl SlashCommand for Online {
     }
 }
 
+/// A name, with the time the game itself has counted, where Lua tells it: `Ann (12 h 3 min on this save)`.
+fn with_time(view: &GameView, name: &str) -> String {
+    let time = view.online_time(name).map(|time| format!(" ({} on this save)", spoken(time)));
+    format!("{name}{}", time.unwrap_or_default())
+}
+
 async fn report(order: &Order<'_>, server: &Server) -> String {
     let said = match info::online(order, server).await {
         Ok((_, Some(names))) if names.is_empty() => "nobody".to_owned(),
-        Ok((_, Some(names))) => format!("{} ({})", names.join(", "), names.len()),
+        Ok((_, Some(names))) => {
+            let view = order.desk.view(server);
+            let shown: Vec<String> = names.iter().map(|name| with_time(&view, name)).collect();
+            format!("{} ({})", shown.join(", "), names.len())
+        }
         Ok((answer, None)) => answer,
         Err(failure) => match (order.desk.told_by_file(server, failure), server.rcon.is_some()) {
             (Ok(view), _) => info::online_by_file(&view),

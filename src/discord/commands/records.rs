@@ -76,10 +76,24 @@ impl SlashCommand for Player {
         let place = place(order, &servers);
         let record = order.desk.store.player_record(&servers, name, Timestamp::now()).await;
         Ok(match record.map_err(|error| unreadable(&error))? {
-            Some(record) => show(&record).at(place),
+            Some(record) => {
+                let counted = counted(order, &servers, &record.name);
+                let shown = show(&record);
+                let shown = if counted.is_empty() { shown } else { shown.field("In the game's own count", &counted) };
+                shown.at(place)
+            }
             None => Shown::note("Player", texts::never_seen(name)).at(place),
         })
     }
+}
+
+/// The time the games themselves have counted of one who is there, where Lua tells it: `12 h 3 min on prod`.
+fn counted(order: &Order<'_>, servers: &[ServerTag], name: &str) -> String {
+    let time = |tag: &ServerTag| {
+        let time = order.desk.board.view(tag)?.online_time(name)?;
+        Some(format!("{} on {tag}", spoken(time)))
+    };
+    servers.iter().filter_map(time).collect::<Vec<_>>().join(", ")
 }
 
 fn show(record: &PlayerRecord) -> Shown {

@@ -1,6 +1,9 @@
 //! `/player` and `/top`: what the sessions tell.
 
+use std::sync::Arc;
+
 use factorio_isr::domain::{EventKind, FileId, Happening, LogSource, Position, ServerTag};
+use factorio_isr::game::{GameLink, LuaPlayer, LuaReading};
 use factorio_isr::store::IngestedBatch;
 use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
@@ -98,4 +101,25 @@ async fn players_with_a_record_are_suggested() {
     let world = world().await;
     assert_eq!(world.choices("Ann", "player", "player", "b").await, ["Bob_1"]);
     assert_eq!(world.choices("Ann", "top", "server", "o").await, ["other", "prod"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_games_own_count_of_somebody_who_is_there_is_shown_where_lua_tells_it() {
+    let world = world().await;
+    let own = async || world.call("Ann", "player", &[("player", json!("alice"))]).await;
+    assert!(!own().await.contains("own count"), "nobody has told it");
+    let online = vec![LuaPlayer { name: "Alice".to_owned(), ticks: 60 * 3600 * 12 }];
+    world.board.handle(&ServerTag::new("prod").unwrap()).unwrap().update(|view| {
+        let lua = LuaReading { players: Some(online), ..LuaReading::default() };
+        (view.link, view.lua) = (GameLink::Up, Some(Arc::new(lua)));
+    });
+    let told = own().await;
+    assert!(told.contains("<In the game's own count: `12 h 0 min on prod`>"), "{told}");
+    world.rcon.game().join("Alice");
+    let online = world.call("Ann", "online", &[]).await;
+    assert!(online.contains("Alice (12 h 0 min on this save)"), "{online}");
+    world.board.handle(&ServerTag::new("prod").unwrap()).unwrap().update(|view| {
+        view.link = GameLink::Down("refused".to_owned());
+    });
+    assert!(!own().await.contains("own count"), "it is of a game that is away");
 }
