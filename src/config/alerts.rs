@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_value_out_of_range_is_told_where_it_stands() {
-        let alerts = "[alerts]\nremind_after = \"8d\"\n\
+        let alerts = "[alerts]\nremind_after = \"8d\"\nping = [7, \"@moderators\"]\n\
             [alerts.low_ups]\nbelow = 61\nsamples = 0\ncooldown = \"2d\"\n\
             [alerts.evolution]\nstep = 0\n\
             [alerts.crash_loop]\ncrashes = 1\n\
@@ -344,6 +344,7 @@ mod tests {
         let told: Vec<&str> = errors.lines().map(|line| line.split_once(": ").unwrap().1).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
         alerts.remind_after: out of range: 1s to 7d
+        alerts.ping: expected the id of a role or a list of them, found a list of the number 7, the text "@moderators"
         alerts.low_ups.recovered: must not be less than `below`
         alerts.low_ups.below: out of range: 1 to 60
         alerts.low_ups.samples: out of range: 1 to 1000

@@ -220,6 +220,12 @@ impl<'a> Summary<'a> {
         for (route, channel) in &server.channels.routes {
             write!(f, ", {} {channel}", route.as_str())?;
         }
+        let status = &self.settings.status;
+        for (name, channels) in [("status", &status.messages), ("topic", &status.topics)] {
+            if let Some(channel) = channels.get(&server.tag) {
+                write!(f, ", {name} {channel}")?;
+            }
+        }
         match &server.rcon {
             None => writeln!(f, "\n  rcon         none")?,
             Some(rcon) => {

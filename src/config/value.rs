@@ -24,6 +24,9 @@ pub(super) trait Scalar: Sized {
     fn parse(value: &Value) -> Option<Self>;
 }
 
+/// A list of more is not shown.
+const MOST_ELEMENTS: usize = 5;
+
 /// What an error says it found. Long texts, and any text where `visible` is false, are not shown.
 pub(super) fn shown(value: &Value, visible: bool) -> String {
     match value {
@@ -38,6 +41,10 @@ pub(super) fn shown(value: &Value, visible: bool) -> String {
         Value::Bool(..) | Value::Num(..) => "another value".to_owned(),
         Value::Empty(..) => "nothing".to_owned(),
         Value::Dict(..) => "a table".to_owned(),
+        Value::Array(_, elements) if visible && (1..=MOST_ELEMENTS).contains(&elements.len()) => {
+            let elements: Vec<String> = elements.iter().map(|element| shown(element, visible)).collect();
+            format!("a list of {}", elements.join(", "))
+        }
         Value::Array(..) => "a list".to_owned(),
     }
 }

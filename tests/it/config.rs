@@ -82,8 +82,9 @@ impl Place {
 
 #[test]
 fn a_good_configuration_is_summed_up() {
+    let shown = GOOD.replace("\"112\"", "112, status = 116, topic = 111");
     let place = Place::with(&format!(
-        r#"{GOOD}
+        r#"{shown}
         engine_log = "/nowhere/factorio-current.log"
         timezone = "Europe/Berlin"
         rcon = {{ password = "hush", allow_lua = true }}
@@ -114,7 +115,7 @@ fn a_good_configuration_is_summed_up() {
       console log  logs/console.log (readable, 5 bytes)
       engine log   /nowhere/factorio-current.log (not there yet)
       time zone    Europe/Berlin
-      channels     default 111, joins 112
+      channels     default 111, joins 112, status 116, topic 111
       rcon         127.0.0.1:27015, Lua allowed
       alerts       to channel 114, repeated after 1h
         low_ups      below 50.5 of 60 in 3 samples, over at 58; cooldown 5m; pings 7, 8
