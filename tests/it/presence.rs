@@ -80,7 +80,7 @@ fn topics(world: &World) -> ChannelTopics {
     );
     let settings = world.load(&text);
     let (store, board, health) = (world.store.clone(), world.board.clone(), world.health.clone());
-    ChannelTopics::new(&settings, store, board, health).unwrap()
+    ChannelTopics::new(&settings, store, board, health).unwrap().with_gathering(Duration::ZERO)
 }
 
 fn channel(discord: &SimDiscord) -> (String, String) {
@@ -122,6 +122,27 @@ async fn a_topic_changes_once_in_its_floor_also_across_restarts() {
     again.await.unwrap().unwrap();
     assert_eq!(world.discord.stats().requested(RETITLE), 1);
     assert_eq!(channel(&world.discord).1, "Nauvis: Online, 1 online, ? UPS");
+}
+
+#[tokio::test]
+async fn players_who_come_one_by_one_are_in_the_first_topic() {
+    let mut world = World::new(config()).await;
+    world.players(&[]);
+    let task = topics(&world).with_gathering(Duration::from_secs(10));
+    let cancel = CancellationToken::new();
+    tokio::spawn(task.run(cancel.clone()));
+    let _running = cancel.drop_guard();
+    // Beside it runs what shows every change at once.
+    world.start_one();
+    for names in [&["Bob"][..], &["Bob", "Ann"]] {
+        world.players(names);
+        world.shows(&format!("Players ({})", names.len())).await;
+    }
+    let named = |state: &factorio_isr::sim::discord::SimState| {
+        state.channels().any(|channel| channel.topic.as_deref().is_some_and(|topic| topic.starts_with("Nauvis")))
+    };
+    assert!(world.discord.wait_for(DEADLINE, named).await);
+    assert_eq!(channel(&world.discord).1, "Nauvis: Online, 2 online, ? UPS");
 }
 
 #[tokio::test]

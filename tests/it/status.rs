@@ -110,7 +110,7 @@ impl World {
         end(self.running.take()).await;
     }
 
-    fn start_one(&mut self) {
+    pub fn start_one(&mut self) {
         let settings = self.settings(&[("prod", STATUS)], "[status]\nfloor = \"1s\"");
         self.start(&settings, brisk());
     }

@@ -27,6 +27,8 @@ const LONGEST_TOPIC: usize = 1024;
 const LONGEST_NAME: usize = 100;
 /// Discord lets two changes of a channel through in this time, and counts those that fail.
 const WINDOW: Duration = Duration::from_mins(10);
+/// A change is so rare that it waits for what else changes with it: players who come to a fresh game come one by one.
+const GATHERING: Duration = Duration::from_secs(30);
 /// The least wait after a failure: what is rare need not be hurried.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -40,6 +42,7 @@ pub struct ChannelTopics {
     names: Vec<(ServerTag, String)>,
     /// Keeps the games' senders alive.
     board: GameBoard,
+    gathering: Duration,
 }
 
 /// One server's channel.
@@ -48,6 +51,8 @@ struct Place {
     channel: ChannelId,
     view: watch::Receiver<GameView>,
     last: Option<ChannelEdit>,
+    /// Since when it should be called otherwise.
+    wanted_since: Option<Instant>,
     turn: Turn,
 }
 
@@ -71,7 +76,14 @@ impl ChannelTopics {
             settings: settings.status.clone(),
             names: settings.servers.iter().map(|server| (server.tag.clone(), server.name.clone())).collect(),
             board,
+            gathering: GATHERING,
         })
+    }
+
+    /// The same, with another wait between the first change of a game and that of its topic than 30 s.
+    #[must_use]
+    pub fn with_gathering(self, gathering: Duration) -> Self {
+        Self { gathering, ..self }
     }
 
     /// Runs until `cancel`.
@@ -86,13 +98,15 @@ impl ChannelTopics {
         let mut places = self.places().await?;
         loop {
             let now = Instant::now();
-            let due = places.iter_mut().find(|place| place.turn.not_before <= now && self.wants(place));
-            if let Some(place) = due {
-                self.change(place).await?;
-                continue;
-            }
-            let waiting = places.iter().filter(|place| self.wants(place)).map(|place| place.turn.not_before);
-            let earliest = waiting.min().unwrap_or(now + self.settings.channel_floor);
+            let dues = places.iter_mut().filter_map(|place| Some((self.due(place, now)?, place)));
+            let next = dues.min_by_key(|(due, _)| *due);
+            let earliest = match next {
+                Some((due, place)) if due <= now => {
+                    self.change(place).await?;
+                    continue;
+                }
+                next => next.map_or(now + self.settings.channel_floor, |(due, _)| due),
+            };
             tokio::select! {
                 () = sleep_until(earliest) => {}
                 () = any_change(places.iter_mut().map(|place| &mut place.view)) => {}
@@ -115,10 +129,21 @@ impl ChannelTopics {
                 channel: *channel,
                 view,
                 last,
+                wanted_since: None,
                 turn: turn.not_before(Instant::now() + rest.unwrap_or_default()),
             });
         }
         Ok(places)
+    }
+
+    /// When the channel is to be called otherwise; `None` where it is called as it should be.
+    fn due(&self, place: &mut Place, now: Instant) -> Option<Instant> {
+        if !self.wants(place) {
+            place.wanted_since = None;
+            return None;
+        }
+        let since = *place.wanted_since.get_or_insert(now);
+        Some(place.turn.not_before.max(since + self.gathering))
     }
 
     /// Whether the channel should be called otherwise. A game that was not asked yet changes nothing.
@@ -157,7 +182,7 @@ impl ChannelTopics {
             self.store.channel_edited(place.channel, &edit).await?;
         }
         let window = Instant::now() + window_left(&edit, Timestamp::now());
-        place.last = Some(edit);
+        (place.last, place.wanted_since) = (Some(edit), None);
         place.turn.settle(&said, &self.waits());
         place.turn.not_before = place.turn.not_before.max(window);
         Ok(())
