@@ -153,7 +153,7 @@ impl Present {
 }
 
 /// As many of the lines as an answer holds, with how many more there are.
-fn listed(all: Vec<String>) -> Vec<String> {
+fn listed(all: &[String]) -> Vec<String> {
     let most = if all.len() > 1 { MOST_OF_ONE } else { MOST_LISTED };
     let mut room = MOST_LISTED;
     let fits = |line: &String| {
@@ -175,7 +175,8 @@ fn shortened(line: &str, most: usize) -> String {
 
 async fn list(order: &Order<'_>, server: &Server) -> Result<Shown, StoreError> {
     let present = Present::of(order, server).await?;
-    let mut lines = listed(present.engine.states().iter().filter_map(|state| present.line(state)).collect());
+    let all: Vec<String> = present.engine.states().iter().filter_map(|state| present.line(state)).collect();
+    let mut lines = listed(&all);
     if lines.is_empty() {
         lines.push(texts::no_alerts());
     }
@@ -189,7 +190,8 @@ async fn why(order: &Order<'_>, server: &Server, kind: AlertKind) -> Result<Show
         return Ok(Shown::note(said::title(kind), texts::alert_is_off(kind.as_str())));
     };
     let of_kind = present.engine.states().iter().filter(|((other, _), _)| *other == kind);
-    let mut lines = listed(of_kind.filter_map(|state| present.line(state)).collect());
+    let all: Vec<String> = of_kind.filter_map(|state| present.line(state)).collect();
+    let mut lines = listed(&all);
     if lines.is_empty() {
         lines.push(texts::does_not_fire());
     }
@@ -225,7 +227,7 @@ mod tests {
     #[test]
     fn as_many_alerts_are_listed_as_fit_and_the_others_counted() {
         let lines: Vec<String> = (0..40).map(|number| format!("alert {number} {}", "words ".repeat(200))).collect();
-        let shown = listed(lines);
+        let shown = listed(&lines);
         assert!(shown[0].starts_with("alert 0 words") && shown[0].ends_with("words…"), "{}", shown[0]);
         assert_eq!(shown.last().map(String::as_str), Some("… and 31 more"));
         assert!(shown.join("\n").chars().count() < MOST_LISTED + 50, "{}", shown.len());
@@ -234,10 +236,10 @@ mod tests {
     #[test]
     fn one_alert_is_shown_whole_as_far_as_an_answer_holds_it() {
         let whole = "x ".repeat(1000).trim_end().to_owned();
-        assert_eq!(listed(vec![whole.clone()]), [whole]);
-        let long = listed(vec!["x ".repeat(5000)]);
+        assert_eq!(listed(std::slice::from_ref(&whole)), [whole]);
+        let long = listed(&["x ".repeat(5000)]);
         assert_eq!(long.len(), 1);
         assert!(long[0].ends_with('…') && long[0].chars().count() <= MOST_LISTED, "{}", long[0].len());
-        assert_eq!(listed(Vec::new()), Vec::<String>::new());
+        assert_eq!(listed(&[]), Vec::<String>::new());
     }
 }

@@ -72,9 +72,9 @@ fn another_script_error_is_told_beside_those_before_and_the_same_one_is_counted(
         text(&said[1].1),
         "🚨 Script error on prod, since T: Exception at tick 13: A failed (2 times, the last at T)"
     );
-    let of_script = said.iter().filter(|(_, changed)| changed.key.0 == AlertKind::ScriptError);
+    let mut of_script = said.iter().filter(|(_, changed)| changed.key.0 == AlertKind::ScriptError);
     assert_eq!(
-        text(&of_script.last().unwrap().1),
+        text(&of_script.next_back().unwrap().1),
         "🚨 Script error on prod, since T: B failed (3 times, the last at T)\nBefore: Exception at tick 13: A failed"
     );
 }

@@ -116,7 +116,7 @@ proptest! {
     /// Of a save with any number of surfaces, the most evolved are followed, and no alert stays behind.
     #[test]
     fn evolution_is_followed_on_a_bounded_number_of_surfaces(
-        samples in prop::collection::vec(prop::collection::btree_map("[a-z]{1,3}", 0.0..1.0_f64, 0..400), 1..6),
+        samples in prop::collection::vec(prop::collection::btree_map("[a-z]{1,3}", 0.0..1.0_f64, 0..250), 1..4),
     ) {
         let mut engine = Engine::new(settings(), Memory::default(), BTreeMap::new());
         for (sample, surfaces) in (0..).zip(&samples) {
