@@ -189,7 +189,7 @@ impl Engine {
         let mut verdicts = judge(kind, &self.settings.limits, &self.memory, input, now);
         let judges_all = match kind {
             AlertKind::JoinRefused => true,
-            AlertKind::Evolution => matches!(input, Input::Sample(_)),
+            AlertKind::Evolution => matches!(input, Input::Sample(_) | Input::File(FileNews::Tells(..))),
             _ => false,
         };
         if judges_all {

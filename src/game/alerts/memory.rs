@@ -231,16 +231,16 @@ impl Memory {
             let reached = before.filter(|before| steps(surface.factor) > steps(before.factor)).map(|_| at);
             self.evolution.insert(name, Step { factor: surface.factor, reached, by_file });
         }
-        self.bound_evolution(reading);
+        self.bound_evolution(surfaces);
     }
 
-    /// Of too many surfaces those go first that the reading does not name, and then those where the enemies have evolved
+    /// Of too many surfaces those go first that are not named, and then those where the enemies have evolved
     /// least, as on platforms, which have none. One that comes back is met as it then is.
-    fn bound_evolution(&mut self, reading: &Reading) {
+    fn bound_evolution(&mut self, surfaces: &[Evolution]) {
         if self.evolution.len() <= MOST_SURFACES {
             return;
         }
-        let named: BTreeSet<_> = reading.evolution.iter().map(|one| one.surface.as_deref().unwrap_or("")).collect();
+        let named: BTreeSet<_> = surfaces.iter().map(|one| one.surface.as_deref().unwrap_or("")).collect();
         let mut all: Vec<_> = std::mem::take(&mut self.evolution).into_iter().collect();
         let rank = |(name, step): &(String, Step)| (named.contains(name.as_str()), step.factor);
         all.sort_by(|one, other| {
