@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use factorio_isr::config::{self, Environment};
@@ -147,4 +147,42 @@ fn what_compose_mounts_is_there() {
     for host in all(&sources, r"url: http://(\w+):") {
         assert!(compose.contains(&format!("\n  {host}:\n")), "{host}");
     }
+}
+
+/// The sources up to their tests, with the folders they lie in.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let files = files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let mut sources: Vec<_> = files
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (folder.to_owned(), text.split("#[cfg(test)]").next().unwrap().to_owned())
+        })
+        .collect();
+    sources.extend(folders.iter().flat_map(|folder| self::sources(folder)));
+    sources
+}
+
+/// What only a module of tests is compiled with.
+const FOR_TESTS: &str = "docs/commands.md";
+
+#[test]
+fn all_that_is_compiled_into_the_program_is_handed_to_the_build_of_the_image() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let handed = all(&shipped(".dockerignore"), "^!(.*)$");
+    let mut included = 0;
+    for (folder, text) in sources(&root.join("src")) {
+        for file in all(&text, r#"include_(?:bytes|str)!\("([^"]+)"\)"#) {
+            let file = folder.join(&file).canonicalize().unwrap_or_else(|error| panic!("{file}: {error}"));
+            let file = file.strip_prefix(root).unwrap();
+            assert!(
+                file == Path::new(FOR_TESTS) || handed.iter().any(|handed| file.starts_with(handed)),
+                ".dockerignore leaves out {}",
+                file.display()
+            );
+            included += 1;
+        }
+    }
+    assert!(included > 0, "nothing is included any more");
 }
