@@ -33,6 +33,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+#[path = "relay/records.rs"]
+mod records;
 #[path = "relay/scrapes.rs"]
 mod scrapes;
 #[path = "relay/taps.rs"]
@@ -50,6 +52,7 @@ fn main() {
         let mut criterion = Criterion::default().configure_from_args();
         parse_rate(&mut criterion);
         commit_rate(&mut criterion, &runtime);
+        records::rates(&mut criterion, &runtime);
         taps::cost(&mut criterion);
         criterion.final_summary();
     }
