@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -161,16 +161,22 @@ impl PrometheusFile {
     /// Looks at the file until cancelled. A file that is missing, torn or too large is no error: the last good reading
     /// is shown until it is too old.
     pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
-        let mut ticks = tokio::time::interval(POLL);
         let (mut read_before, mut seen_before, mut trouble) = (None, None, None);
-        while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
+        let mut pause = Duration::ZERO;
+        while cancel.run_until_cancelled(sleep(pause)).await.is_some() {
+            pause = POLL;
             let path = self.settings.path.clone();
             // A dead mount then blocks that thread and no worker of the runtime.
             let looking = tokio::task::spawn_blocking(move || look(&path, read_before, seen_before));
             let Some(look) = cancel.run_until_cancelled(looking).await else { break };
             match look? {
                 Ok(Look::Unchanged) => {}
-                Ok(Look::Unsettled(stamp)) => seen_before = Some(stamp),
+                Ok(Look::Unsettled(stamp)) => {
+                    // A mod that writes in step with the looks would else be met at it each time.
+                    if seen_before.replace(stamp) != Some(stamp) {
+                        pause = SETTLED;
+                    }
+                }
                 Ok(Look::Whole { text, stamp, dated }) => {
                     self.take(&text, dated, read_before.is_none());
                     read_before = Some(stamp);
@@ -257,4 +263,51 @@ fn look(path: &Path, read_before: Option<Stamp>, seen_before: Option<Stamp>) -> 
 
 fn stamp(metadata: &Metadata) -> Stamp {
     (metadata.modified().ok(), metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio::time::{interval_at, timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_rewritten_in_step_with_the_looks_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = PrometheusFileSettings {
+            path: dir.path().join("game.prom"),
+            max_age: Duration::from_mins(2),
+            max_series: 100,
+        };
+        let prod = ServerTag::new("prod").unwrap();
+        let files = PrometheusFiles::default();
+        let file = files.file(prod.clone(), settings.clone());
+        let mut updates = files.updates(&prod).unwrap();
+        // Each look comes a moment after a writing.
+        let begin = Instant::now() + SETTLED / 2;
+        let writing = async {
+            let mut seconds = interval_at(begin, POLL);
+            for tick in 1.. {
+                seconds.tick().await;
+                fs::write(&settings.path, format!("factorio_tick {tick}\n")).unwrap();
+            }
+        };
+        let looking = async {
+            tokio::time::sleep_until(begin + SETTLED / 3).await;
+            file.run(CancellationToken::new()).await
+        };
+        let ticks = async {
+            for _ in 0..4 {
+                updates.changed().await.unwrap();
+                assert!(updates.borrow_and_update().as_ref().unwrap().numbers.tick.is_some());
+            }
+        };
+        tokio::select! {
+            () = writing => {}
+            ended = looking => panic!("{ended:?}"),
+            read = timeout(Duration::from_secs(20), ticks) => read.expect("it is read"),
+        }
+    }
 }
