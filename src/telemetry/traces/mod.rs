@@ -46,7 +46,7 @@ const QUEUE: usize = 2048;
 const BATCH: usize = 512;
 /// How long a span waits for others before they leave together.
 const DELAY: Duration = Duration::from_secs(1);
-/// How long one export may take, its retries included.
+/// How long one export may go on trying. A last request may begin just before, and take as long again.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The tracer of this program, once set up. Flush it before the program ends.

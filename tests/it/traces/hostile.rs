@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use factorio_isr::sim::discord::SimDiscord;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
@@ -155,16 +156,23 @@ async fn a_collector_that_lies_by_grpc_delays_nothing() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_dies_in_mid_flight_loses_spans_and_gets_the_next_when_it_is_back() {
-    let collector = Collector::http().await;
-    let (address, traces) = (collector.address, format!("[traces]\nenabled = true\n{}", to(&collector, "http")));
+/// A relay of which the collector has been told what became of a line.
+async fn one_line_to(collector: &Collector, protocol: &str) -> (SimDiscord, Site, Relay) {
+    let traces = format!("[traces]\nenabled = true\n{}", to(collector, protocol));
     let sim = discord().await;
     let site = Site::new(&sim.base_url()).server("prod", CHAT).extra(&traces);
     let relay = site.start();
     relay.wait_until_ready().await;
     site.append("prod", &line(0));
     collector.find(|span| span.name == "discord.send").await;
+    (sim, site, relay)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_dies_in_mid_flight_loses_spans_and_gets_the_next_when_it_is_back() {
+    let collector = Collector::http().await;
+    let address = collector.address;
+    let (sim, site, relay) = one_line_to(&collector, "http").await;
     drop(collector);
     site.append("prod", &line(1));
     assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() == 2).await);
@@ -179,13 +187,7 @@ async fn a_collector_that_dies_in_mid_flight_loses_spans_and_gets_the_next_when_
 /// Works, hangs, works again: lines go on all the while, and what the collector did not take is counted.
 async fn hangs_in_mid_flight(protocol: &str) {
     let collector = Collector::speaking(protocol).await;
-    let traces = format!("[traces]\nenabled = true\n{}", to(&collector, protocol));
-    let sim = discord().await;
-    let site = Site::new(&sim.base_url()).server("prod", CHAT).extra(&traces);
-    let relay = site.start();
-    relay.wait_until_ready().await;
-    site.append("prod", &line(0));
-    collector.find(|span| span.name == "discord.send").await;
+    let (sim, site, relay) = one_line_to(&collector, protocol).await;
     collector.hang(true);
     for n in 1..4 {
         let begun = Instant::now();
