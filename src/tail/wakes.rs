@@ -54,8 +54,8 @@ struct Watched {
 /// Who waits for what.
 #[derive(Debug, Default)]
 struct Bells {
-    /// By directory: the file, and whom to wake.
-    waiting: HashMap<PathBuf, Vec<(PathBuf, Arc<Notify>)>>,
+    /// By directory, and there by file: a directory may have a thousand logs, each of which makes events.
+    waiting: HashMap<PathBuf, HashMap<PathBuf, Vec<Arc<Notify>>>>,
     /// Directories that were removed or renamed; one made anew may have the inode of the old one.
     gone: HashSet<PathBuf>,
 }
@@ -121,7 +121,7 @@ impl Wake {
             self.unsubscribe(&shared);
             let mut bells = lock(&shared.bells);
             for path in &paths {
-                bells.waiting.entry(parent(path).to_owned()).or_default().push((path.clone(), self.bell.clone()));
+                bells.add(path, &self.bell);
             }
             self.paths = paths;
         }
@@ -221,13 +221,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Bells {
+    fn add(&mut self, path: &Path, bell: &Arc<Notify>) {
+        let beside = self.waiting.entry(parent(path).to_owned()).or_default();
+        beside.entry(path.to_owned()).or_default().push(bell.clone());
+    }
+
     /// Takes a bell away; returns the directories nobody waits for any more.
     fn remove(&mut self, paths: &[PathBuf], bell: &Arc<Notify>) -> Vec<PathBuf> {
         let mut deserted = Vec::new();
-        for directory in paths.iter().map(|path| parent(path)) {
-            let Some(waiting) = self.waiting.get_mut(directory) else { continue };
-            waiting.retain(|(_, other)| !Arc::ptr_eq(bell, other));
-            if waiting.is_empty() {
+        for path in paths {
+            let directory = parent(path);
+            let Some(beside) = self.waiting.get_mut(directory) else { continue };
+            let shared = beside.get_mut(path).is_some_and(|bells| {
+                bells.retain(|other| !Arc::ptr_eq(bell, other));
+                !bells.is_empty()
+            });
+            if !shared {
+                beside.remove(path);
+            }
+            if beside.is_empty() {
                 self.waiting.remove(directory);
                 deserted.push(directory.to_owned());
             }
@@ -241,19 +253,21 @@ impl Bells {
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => return,
             Ok(event) if !event.need_rescan() && !event.paths.is_empty() => event,
             // Events were lost, or the watcher failed: anything may have happened.
-            _ => return self.waiting.values().flatten().for_each(|(_, bell)| bell.notify_one()),
+            _ => return self.waiting.values().for_each(ring_all),
         };
         for path in &event.paths {
-            let beside = self.waiting.get(parent(path)).into_iter().flatten().filter(|(log, _)| log == path);
-            beside.for_each(|(_, bell)| bell.notify_one());
-            if let Some(waiting) = self.waiting.get(path).filter(|_| makes_or_ends(event.kind)) {
-                for (_, bell) in waiting {
-                    bell.notify_one();
-                }
+            let concerned = self.waiting.get(parent(path)).and_then(|beside| beside.get(path));
+            concerned.into_iter().flatten().for_each(|bell| bell.notify_one());
+            if let Some(within) = self.waiting.get(path).filter(|_| makes_or_ends(event.kind)) {
+                ring_all(within);
                 self.gone.insert(path.clone());
             }
         }
     }
+}
+
+fn ring_all(within: &HashMap<PathBuf, Vec<Arc<Notify>>>) {
+    within.values().flatten().for_each(|bell| bell.notify_one());
 }
 
 fn makes_or_ends(kind: EventKind) -> bool {
@@ -349,8 +363,8 @@ mod tests {
     #[test]
     fn lost_events_wake_everybody() {
         let bell = Arc::new(Notify::new());
-        let waiting = HashMap::from([(PathBuf::from("/logs"), vec![(PathBuf::from("/logs/a.log"), bell.clone())])]);
-        let mut bells = Bells { waiting, ..Bells::default() };
+        let mut bells = Bells::default();
+        bells.add(Path::new("/logs/a.log"), &bell);
         bells.ring(Ok(Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan)));
         assert!(bell.notified().now_or_never().is_some());
     }
