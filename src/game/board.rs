@@ -127,7 +127,12 @@ impl GameBoard {
     /// How a game is now; `None` for a server that is not configured.
     #[must_use]
     pub fn view(&self, server: &ServerTag) -> Option<GameView> {
-        Some(self.games.get(server)?.borrow().clone())
+        self.look(server, GameView::clone)
+    }
+
+    /// The same without a copy. Who writes the view waits until `at` is through with it.
+    pub fn look<T>(&self, server: &ServerTag, at: impl FnOnce(&GameView) -> T) -> Option<T> {
+        Some(at(&self.games.get(server)?.borrow()))
     }
 
     /// The same, now and as it changes.

@@ -45,11 +45,12 @@ impl BoardSeries {
     pub fn families_at(&self, now: Timestamp) -> Vec<Family> {
         let mut all = BTreeMap::<&'static str, Family>::new();
         for server in self.board.servers() {
-            let Some(view) = self.board.view(server) else { continue };
             let mut game = Collected::of(server);
             let settings = self.settings.of(server);
-            let interval = if is_idle(&view) { settings.idle_interval } else { settings.interval };
-            game.view(&view, now, interval * 2);
+            self.board.look(server, |view| {
+                let interval = if is_idle(view) { settings.idle_interval } else { settings.interval };
+                game.view(view, now, interval * 2);
+            });
             for (name, mut family) in game.families {
                 let cut = limit(&mut family, &self.settings.series) + game.cut.remove(name).unwrap_or(0);
                 if cut > 0 {
@@ -85,7 +86,7 @@ pub fn limit(family: &mut Family, limits: &SeriesSettings) -> u64 {
         };
         (limits.allow.is_empty() || named(&limits.allow)) && !named(&limits.deny)
     };
-    family.series.retain(|series| series.labels.iter().all(|(label, value)| label != "name" || may(value)));
+    family.series.retain(|series| series.labels.iter().all(|(label, value)| *label != "name" || may(value)));
     let cut = family.series.len().saturating_sub(limits.cap);
     if cut > 0 {
         family.series.sort_by(|a, b| b.value.total_cmp(&a.value));
@@ -111,13 +112,8 @@ impl<'a> Collected<'a> {
     fn add(&mut self, metric: &GameMetric, labels: &[&str], value: f64) {
         debug_assert_eq!(labels.len() + 1, metric.labels.len(), "{}", metric.name);
         let values = std::iter::once(self.server.as_str()).chain(labels.iter().copied());
-        let labels = metric.labels.iter().map(|name| (*name).to_owned()).zip(values.map(ToOwned::to_owned)).collect();
-        let new = || Family {
-            name: metric.name.to_owned(),
-            kind: metric.kind,
-            help: metric.help.to_owned(),
-            series: Vec::new(),
-        };
+        let labels = metric.labels.iter().copied().zip(values.map(ToOwned::to_owned)).collect();
+        let new = || Family { name: metric.name, kind: metric.kind, help: metric.help, series: Vec::new() };
         self.families.entry(metric.name).or_insert_with(new).series.push(Series { labels, value });
     }
 

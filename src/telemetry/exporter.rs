@@ -6,11 +6,12 @@ use anyhow::Context;
 use metrics::{Label, with_local_recorder};
 use metrics_process::Collector;
 
+use super::exposition::write_family;
 use super::metrics::{BUILD_INFO, COMPONENT_STATUS, Kind, METRICS, READY, UPTIME};
 use super::pulse::{Pulse, Tapped};
 use super::recorder::Recorder;
+use super::runtime;
 use super::series::{ServerSeries, preregister};
-use super::{exposition, runtime};
 use crate::health::{Component, LifecycleFacts, Readiness, States, worst_part};
 
 /// More than the runtime's few metrics take.
@@ -100,7 +101,9 @@ impl MetricsExporter {
             None => games,
         };
         self.0.recorder.inner().render(text, games.len() + ROOM_FOR_RUNTIME);
-        text.extend(runtime::families().iter().map(exposition::written));
+        for family in runtime::families() {
+            write_family(text, &family);
+        }
         text.push_str(&games);
     }
 

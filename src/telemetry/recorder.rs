@@ -6,7 +6,6 @@
 //! test, and the lines before a family are of its making.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -30,6 +29,8 @@ pub(super) struct Recorder {
 struct Family {
     kind: Kind,
     help: String,
+    /// What stands behind the labels of each bucket of a histogram: `le="0.1"} `.
+    bounds: Vec<String>,
     series: RwLock<Known>,
 }
 
@@ -70,8 +71,7 @@ impl Recorder {
         let known = self.families.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         known.unwrap_or_else(|| {
             let mut families = self.families.write().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Family { kind, help: help.to_owned(), series: RwLock::default() });
-            Arc::clone(families.entry(name.to_owned()).or_insert_with(new))
+            Arc::clone(families.entry(name.to_owned()).or_insert_with(|| Arc::new(Family::new(kind, help))))
         })
     }
 
@@ -100,6 +100,11 @@ impl Recorder {
 }
 
 impl Family {
+    fn new(kind: Kind, help: &str) -> Self {
+        let bounds = if let Kind::Histogram(bounds) = kind { written_bounds(bounds) } else { Vec::new() };
+        Self { kind, help: help.to_owned(), bounds, series: RwLock::default() }
+    }
+
     fn value(&self, key: &Key, kind: Kind) -> Option<Value> {
         if std::mem::discriminant(&kind) != std::mem::discriminant(&self.kind) {
             return None;
@@ -118,7 +123,20 @@ impl Family {
         }
         write_type_line(text, name, None, None, self.kind.as_str());
         for row in &series.rows {
-            row.write(name, self.kind, text);
+            self.write_row(name, row, text);
+        }
+        text.push('\n');
+    }
+
+    fn write_row(&self, name: &str, row: &Row, text: &mut String) {
+        let number = match &row.value {
+            Value::Histogram(histogram) => return histogram.write(name, &row.labels, &self.bounds, text),
+            Value::Number(number) => number.load(Ordering::Acquire),
+        };
+        head(text, name, "", &row.labels);
+        match self.kind {
+            Kind::Counter => push_count(text, number),
+            _ => push_value(text, f64::from_bits(number)),
         }
         text.push('\n');
     }
@@ -144,40 +162,26 @@ impl Known {
     }
 }
 
-impl Row {
-    fn write(&self, name: &str, kind: Kind, text: &mut String) {
-        let number = match &self.value {
-            Value::Histogram(histogram) => return histogram.write(name, &self.labels, text),
-            Value::Number(number) => number.load(Ordering::Acquire),
-        };
-        head(text, name, "", &self.labels);
-        match kind {
-            Kind::Counter => put(text, format_args!("{number}")),
-            _ => push_value(text, f64::from_bits(number)),
-        }
-        text.push('\n');
-    }
-}
-
 impl Buckets {
     fn new(bounds: &'static [f64]) -> Self {
         let counts = std::iter::repeat_with(AtomicU64::default).take(bounds.len() + 1).collect();
         Self { bounds, counts, sum: AtomicU64::new(0.0_f64.to_bits()) }
     }
 
-    fn write(&self, name: &str, labels: &str, text: &mut String) {
-        let mut total = 0;
-        for (at, count) in self.counts.iter().enumerate() {
+    fn write(&self, name: &str, labels: &str, bounds: &[String], text: &mut String) {
+        let (mut total, comma) = (0, if labels.is_empty() { "" } else { "," });
+        for (count, bound) in self.counts.iter().zip(bounds) {
             total += count.load(Ordering::Acquire);
-            put(text, format_args!("{name}_bucket{{{labels}{}le=\"", if labels.is_empty() { "" } else { "," }));
-            push_value(text, self.bounds.get(at).copied().unwrap_or(f64::INFINITY));
-            put(text, format_args!("\"}} {total}\n"));
+            text.extend([name, "_bucket{", labels, comma, bound]);
+            push_count(text, total);
+            text.push('\n');
         }
         head(text, name, "_sum", labels);
         push_value(text, f64::from_bits(self.sum.load(Ordering::Acquire)));
         text.push('\n');
         head(text, name, "_count", labels);
-        put(text, format_args!("{total}\n"));
+        push_count(text, total);
+        text.push('\n');
     }
 }
 
@@ -237,20 +241,23 @@ fn labels<'a>(labels: impl Iterator<Item = &'a Label>) -> Box<str> {
     pairs.join(",").into()
 }
 
-/// `name_suffix{labels} `
-fn head(text: &mut String, name: &str, suffix: &str, labels: &str) {
-    text.push_str(name);
-    text.push_str(suffix);
-    if !labels.is_empty() {
-        text.push('{');
-        text.push_str(labels);
-        text.push('}');
-    }
-    text.push(' ');
+fn written_bounds(bounds: &[f64]) -> Vec<String> {
+    let written = |bound: &f64| {
+        let mut text = "le=\"".to_owned();
+        push_value(&mut text, *bound);
+        text + "\"} "
+    };
+    bounds.iter().chain([&f64::INFINITY]).map(written).collect()
 }
 
-fn put(text: &mut String, what: std::fmt::Arguments<'_>) {
-    text.write_fmt(what).expect("a String takes every text");
+/// `name_suffix{labels} `
+fn head(text: &mut String, name: &str, suffix: &str, labels: &str) {
+    let braces = if labels.is_empty() { ["", " "] } else { ["{", "} "] };
+    text.extend([name, suffix, braces[0], labels, braces[1]]);
+}
+
+fn push_count(text: &mut String, count: u64) {
+    text.push_str(itoa::Buffer::new().format(count));
 }
 
 #[cfg(test)]

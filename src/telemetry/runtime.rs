@@ -30,9 +30,9 @@ fn row(name: &str) -> Option<&'static Metric> {
 
 fn family(metric: &Metric, value: f64) -> Family {
     Family {
-        name: metric.name.to_owned(),
+        name: metric.name,
         kind: metric.kind,
-        help: metric.help.to_owned(),
+        help: metric.help,
         series: vec![Series { labels: Vec::new(), value }],
     }
 }

@@ -31,12 +31,11 @@ impl GameSeries for ManySeries {
     fn families(&self) -> Vec<Family> {
         let long = "item".repeat(2000);
         let series = |number: usize| {
-            let labels =
-                vec![("server".to_owned(), "prod".to_owned()), ("name".to_owned(), format!("{long}-{number}"))];
+            let labels = vec![("server", "prod".to_owned()), ("name", format!("{long}-{number}"))];
             Series { labels, value: 1.0 }
         };
         let series = (0..Self::NUMBER).map(series).collect();
-        vec![Family { name: "factorio_many".to_owned(), kind: Kind::Gauge, help: "Many.".to_owned(), series }]
+        vec![Family { name: "factorio_many", kind: Kind::Gauge, help: "Many.", series }]
     }
 }
 
