@@ -22,6 +22,8 @@ pub(super) struct Patience {
     pub(super) first: Duration,
     /// From the first byte of a request to its answer, however the bytes drip in.
     pub(super) request: Duration,
+    /// In place of the first two while all connections are taken: an idle one shall not keep a probe waiting.
+    pub(super) crowded: Duration,
 }
 
 /// Accepts at most so many connections at a time and closes those that take too long. Further ones wait in the
@@ -48,8 +50,10 @@ impl Listener for LimitedListener {
         let slot = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
         // The one of axum, which waits out errors like a lack of file descriptors.
         let (stream, from) = Listener::accept(&mut self.inner).await;
-        let (patience, timer) = (self.patience, Box::pin(sleep(self.patience.first)));
-        (Connection { stream, patience, timer, asking: false, _slot: slot }, from)
+        let patience = self.patience;
+        let timer = Box::pin(sleep(patience.crowded.min(patience.first)));
+        let (slots, deadline) = (Arc::clone(&self.slots), Instant::now() + patience.first);
+        (Connection { stream, patience, slots, deadline, timer, asking: false, _slot: slot }, from)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -62,6 +66,11 @@ impl Listener for LimitedListener {
 pub(super) struct Connection {
     stream: TcpStream,
     patience: Patience,
+    /// All there are: whether one is left tells whether it is crowded.
+    slots: Arc<Semaphore>,
+    /// When patience ends where it is not crowded.
+    deadline: Instant,
+    /// The next look at both.
     timer: Pin<Box<Sleep>>,
     /// Whether bytes came since the last answer.
     asking: bool,
@@ -70,12 +79,24 @@ pub(super) struct Connection {
 
 impl Connection {
     fn wait_at_most(&mut self, patience: Duration) {
-        self.timer.as_mut().reset(Instant::now() + patience);
+        self.deadline = Instant::now() + patience;
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
+        let next = if self.asking { self.deadline } else { self.deadline.min(Instant::now() + self.patience.crowded) };
+        self.timer.as_mut().reset(next);
     }
 
     fn poll_overdue<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        ready!(self.timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let crowded = !self.asking && self.slots.available_permits() == 0;
+            if crowded || Instant::now() >= self.deadline {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.look_again();
+        }
     }
 }
 
@@ -143,7 +164,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_client_is_put_out() {
-        let (mut listener, address) = limited(1, Patience { idle: LATE, first: SOON, request: LATE }).await;
+        let (mut listener, address) =
+            limited(1, Patience { idle: LATE, first: SOON, request: LATE, crowded: LATE }).await;
         let _client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         assert_eq!(put_out(&mut connection).await, io::ErrorKind::TimedOut);
@@ -151,7 +173,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_drips_its_request_is_put_out() {
-        let (mut listener, address) = limited(1, Patience { idle: LATE, first: LATE, request: SOON }).await;
+        let (mut listener, address) =
+            limited(1, Patience { idle: LATE, first: LATE, request: SOON, crowded: LATE }).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         let dripping = async {
@@ -168,7 +191,8 @@ mod tests {
 
     #[tokio::test]
     async fn after_an_answer_the_client_has_time_again() {
-        let (mut listener, address) = limited(1, Patience { idle: LATE, first: LATE, request: SOON }).await;
+        let (mut listener, address) =
+            limited(1, Patience { idle: LATE, first: LATE, request: SOON, crowded: LATE }).await;
         let mut client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         client.write_all(b"?").await.unwrap();
@@ -179,7 +203,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_takes_no_answer_is_put_out() {
-        let (mut listener, address) = limited(1, Patience { idle: SOON, first: LATE, request: LATE }).await;
+        let (mut listener, address) =
+            limited(1, Patience { idle: SOON, first: LATE, request: LATE, crowded: LATE }).await;
         let _client = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
         let more_than_any_buffer = vec![0; 64 * 1024 * 1024];
@@ -189,8 +214,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_idle_client_makes_room_when_another_waits() {
+        let patience = Patience { idle: LATE, first: LATE, request: LATE, crowded: SOON };
+        let (mut listener, address) = limited(2, patience).await;
+        let mut asking = TcpStream::connect(address).await.unwrap();
+        let (mut asked, _) = listener.accept().await;
+        asking.write_all(b"?").await.unwrap();
+        asked.read_u8().await.unwrap();
+        let _idle = TcpStream::connect(address).await.unwrap();
+        let (mut idle, _) = listener.accept().await;
+        assert_eq!(put_out(&mut idle).await, io::ErrorKind::TimedOut);
+        timeout(SOON * 5, asked.read_u8()).await.expect_err("who waits for an answer is not put out");
+        drop(idle);
+        let _probe = TcpStream::connect(address).await.unwrap();
+        timeout(Duration::from_secs(10), listener.accept()).await.expect("the idle one's slot is free");
+    }
+
+    #[tokio::test]
+    async fn an_idle_client_stays_while_there_is_room() {
+        let patience = Patience { idle: LATE, first: LATE, request: LATE, crowded: SOON };
+        let (mut listener, address) = limited(2, patience).await;
+        let _client = TcpStream::connect(address).await.unwrap();
+        let (mut connection, _) = listener.accept().await;
+        timeout(SOON * 5, connection.read_u8()).await.expect_err("nobody waits for its slot");
+    }
+
+    #[tokio::test]
     async fn one_too_many_waits_until_another_has_gone() {
-        let (mut listener, address) = limited(1, Patience { idle: LATE, first: LATE, request: LATE }).await;
+        let (mut listener, address) =
+            limited(1, Patience { idle: LATE, first: LATE, request: LATE, crowded: LATE }).await;
         let _first = TcpStream::connect(address).await.unwrap();
         let (connection, _) = listener.accept().await;
         let _second = TcpStream::connect(address).await.unwrap();

@@ -45,8 +45,13 @@ const CONNECTIONS: usize = 128;
 
 /// A connection is kept for the next request longer than scrapes are apart. A request has to be there, and answered,
 /// well before that: who sends it byte by byte, or not at all, is cut off.
-const PATIENCE: Patience =
-    Patience { idle: Duration::from_secs(75), first: Duration::from_secs(10), request: Duration::from_secs(10) };
+const PATIENCE: Patience = Patience {
+    idle: Duration::from_secs(75),
+    first: Duration::from_secs(10),
+    request: Duration::from_secs(10),
+    // Kubernetes gives a probe one second by default, and tries it three times.
+    crowded: Duration::from_secs(1),
+};
 
 /// So long open requests may take once the stop has come. Shorter than the deadline of the stage.
 const STOP_GRACE: Duration = Duration::from_millis(500);
