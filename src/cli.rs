@@ -308,9 +308,13 @@ mod tests {
         assert_eq!(url(&[]), "http://127.0.0.1:8080/healthz");
         assert_eq!(url(&[("HEALTH_CHECK_PORT", "1"), ("ISR_HTTP__PORT", "")]), "http://127.0.0.1:1/healthz");
         assert_eq!(url(&[("HEALTH_CHECK_PORT", "1"), ("ISR_HTTP__PORT", "2")]), "http://127.0.0.1:2/healthz");
-        for (host, asked) in
-            [("0.0.0.0", "127.0.0.1"), ("10.0.0.1", "10.0.0.1"), ("::", "[::1]"), ("fd00::1", "[fd00::1]")]
-        {
+        for (host, asked) in [
+            ("0.0.0.0", "127.0.0.1"),
+            ("localhost", "127.0.0.1"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("::", "[::1]"),
+            ("fd00::1", "[fd00::1]"),
+        ] {
             assert_eq!(url(&[("HEALTH_CHECK_HOST", host)]), format!("http://{asked}:8080/healthz"));
         }
         assert_eq!(url(&[("HEALTH_CHECK_HOST", "10.0.0.1"), ("ISR_HTTP__HOST", "::1")]), "http://[::1]:8080/healthz");

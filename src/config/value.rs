@@ -1,6 +1,6 @@
 //! How a single value is read: each kind accepts what TOML has for it, and the text an environment variable gives.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -139,10 +139,14 @@ impl Scalar for usize {
 }
 
 impl Scalar for IpAddr {
-    const EXPECTED: &'static str = "an IP address as `0.0.0.0` or `::1`";
+    const EXPECTED: &'static str = "an IP address as `0.0.0.0` or `::1`, or `localhost`";
 
     fn parse(value: &Value) -> Option<Self> {
-        word(value)?.parse().ok()
+        match word(value)? {
+            // The one name everybody writes, and which means the same everywhere.
+            "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+            address => address.parse().ok(),
+        }
     }
 }
 

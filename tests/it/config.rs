@@ -178,7 +178,7 @@ max_backlog_messages = -1
 
 [http]
 port = 70000
-host = "localhost"
+host = "relay.example"
 
 [events.joined]
 enabled = "perhaps"
@@ -228,7 +228,7 @@ enable = true
     config.toml:26: relay.max_replay_age: expected a duration as `250ms`, `15m` or `2h30m`, found the number 15
     config.toml:27: relay.max_backlog_messages: expected a whole number, found the number -1
     config.toml:30: http.port: expected a port from 0 to 65535, found the number 70000
-    config.toml:31: http.host: expected an IP address as `0.0.0.0` or `::1`, found the text "localhost"
+    config.toml:31: http.host: expected an IP address as `0.0.0.0` or `::1`, or `localhost`, found the text "relay.example"
     config.toml:33: events.joined: unknown event; did you mean `join`?
     config.toml:34: events.joined.enabled: expected `true` or `false`, found the text "perhaps"
     config.toml:37: events.leave.template: `{nobody}` is no placeholder here; there are `{player}` `{reason}` `{server}` `{time}` `{text}`
