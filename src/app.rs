@@ -165,6 +165,7 @@ fn series(settings: &Settings) -> Vec<ServerSeries> {
         tag: server.tag.clone(),
         logs: server.logs().map(|(source, _)| source).collect(),
         rcon: server.rcon.is_some(),
+        lua: server.rcon.as_ref().is_some_and(|rcon| rcon.allow_lua),
         prometheus_file: server.prometheus_file.is_some(),
         alerts: server.alerts.rules.keys().copied().collect(),
         events: pattern_events(settings, &server.tag),

@@ -221,6 +221,7 @@ mod tests {
             tag: ServerTag::new("prod").unwrap(),
             logs: vec![LogSource::Console],
             rcon: true,
+            lua: false,
             prometheus_file: false,
             alerts: Vec::new(),
             events: vec!["boss_fight".into()],

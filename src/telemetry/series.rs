@@ -27,6 +27,8 @@ pub struct ServerSeries {
     pub logs: Vec<LogSource>,
     /// Whether RCON is configured.
     pub rcon: bool,
+    /// Whether the game is asked by Lua: nothing else tells more than the caps let through.
+    pub lua: bool,
     /// Whether a file of metrics is configured.
     pub prometheus_file: bool,
     /// The alerts that are on.
@@ -83,6 +85,8 @@ fn of_server(server: &ServerSeries) {
             counter!(INBOUND_CHATS, vec![tag(), label("outcome", outcome)]).increment(0);
         }
         drop(histogram!(INBOUND_LATENCY));
+    }
+    if server.lua {
         for metric in GAME_METRICS.iter().filter(|metric| metric.labels.contains(&"name")) {
             counter!(GAME_SERIES_CUT, vec![tag(), label("family", metric.name)]).increment(0);
         }

@@ -466,6 +466,7 @@ fn commands_reconnects_and_failures_are_counted() {
         tag: ServerTag::new("prod").unwrap(),
         logs: Vec::new(),
         rcon: true,
+        lua: false,
         prometheus_file: false,
         alerts: Vec::new(),
         events: Vec::new(),
