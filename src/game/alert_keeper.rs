@@ -55,7 +55,7 @@ impl AlertKeeper {
         let found = store.alerts(&server.tag).await?;
         let cursor = found.as_ref().map_or(0, |found| found.cursor);
         let (mut engine, posted) = engine_of(settings.clone(), found.as_ref());
-        engine.forget_file();
+        engine.start(Timestamp::now(), server.rcon.is_some());
         let mut keeper = Self {
             server: server.tag.clone(),
             name: server.name.clone(),

@@ -2,6 +2,7 @@
 
 mod alert_kinds;
 mod alerts;
+mod alerts_anew;
 mod by_files;
 mod chat_lines;
 mod commands;

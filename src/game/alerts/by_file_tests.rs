@@ -123,7 +123,7 @@ fn a_game_whose_file_is_written_on_has_left_its_crash_behind() {
 fn after_a_restart_nobody_is_taken_to_be_there_until_the_file_tells_again() {
     let mut world = World::of(AlertKind::LogSilent, |_| {});
     world.see(&tells(None, 0.5, 2));
-    world.engine.forget_file();
+    world.engine.start(time(world.now), false);
     world.wait(7300);
     assert_eq!(world.see(&Seen::Tick(7300, None)), []);
     world.see(&tells(None, 0.5, 2));

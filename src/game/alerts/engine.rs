@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::memory::Memory;
-use super::rules::{Facts, Finding, Input, Verdict, at_least, judge};
+use super::memory::{Memory, READ};
+use super::rules::{Facts, Finding, Input, SAVE_FAILED, Verdict, at_least, judge};
 use crate::config::settings::{AlertRule, AlertSettings};
 use crate::domain::AlertKind;
 use crate::game::FileNews;
@@ -124,6 +124,17 @@ pub struct Engine {
     settings: AlertSettings,
     memory: Memory,
     states: BTreeMap<AlertKey, AlertState>,
+    /// Since the program was started; `None` where the time before is as well known.
+    fresh: Option<Fresh>,
+}
+
+/// What is known since the program was started.
+#[derive(Debug, Clone, Copy)]
+struct Fresh {
+    /// When that was.
+    since: Timestamp,
+    /// Whether the game was asked, if it can be.
+    asked: bool,
 }
 
 impl Engine {
@@ -135,7 +146,7 @@ impl Engine {
             settings.rules.contains_key(kind) && (*kind != AlertKind::Watchlist || watched(subject))
         };
         let states = states.into_iter().filter(|(key, _)| known(key)).collect();
-        Self { settings, memory, states }
+        Self { settings, memory, states, fresh: None }
     }
 
     /// What the rules have seen.
@@ -156,9 +167,20 @@ impl Engine {
         self.states.iter().filter(|((other, _), state)| *other == kind && state.phase == Phase::Firing).count()
     }
 
-    /// Forgets what a file told: whether it still does, or is configured at all, is not known after a restart.
-    pub fn forget_file(&mut self) {
+    /// The program was started at `now`. What was so before may not be so any more: nothing is told of it before the game
+    /// was asked and the logs were read; and what a file told, or a game that cannot be asked any more, is forgotten.
+    pub fn start(&mut self, now: Timestamp, can_be_asked: bool) {
         self.memory.forget_file();
+        if !can_be_asked {
+            self.memory.forget_samples();
+        }
+        self.fresh = Some(Fresh { since: now, asked: !can_be_asked });
+    }
+
+    /// Nobody tells of saves any more.
+    pub fn forget_saves(&mut self) {
+        self.memory.forget_saves();
+        self.states.retain(|(kind, _), _| *kind != AlertKind::Autosave);
     }
 
     /// Takes in what was seen by `now`, and says what is to be told.
@@ -166,6 +188,10 @@ impl Engine {
         let input = &input.known_by(now);
         self.memory.set_back(now);
         self.states.values_mut().for_each(|state| state.set_back(now));
+        if let Some(fresh) = &mut self.fresh {
+            fresh.since = fresh.since.min(now);
+            fresh.asked |= matches!(input, Input::Sample(_));
+        }
         self.memory.take(input, &self.settings.limits, now);
         let mut changes = Vec::new();
         for kind in AlertKind::ALL.iter().copied() {
@@ -184,9 +210,31 @@ impl Engine {
         changes
     }
 
+    /// Whether the start is so near that the logs need not have been read for something that takes `time`, or that the
+    /// game was not asked.
+    fn is_new(&self, time: Duration, now: Timestamp) -> bool {
+        self.fresh.is_some_and(|fresh| !fresh.asked || !at_least(now, fresh.since, time.min(READ)))
+    }
+
+    /// Whether it is not known yet if what `kind` is about is still as it was before the start.
+    fn waits(&self, kind: AlertKind, now: Timestamp) -> bool {
+        let limits = &self.settings.limits;
+        match kind {
+            AlertKind::RconDown => self.is_new(Duration::ZERO, now),
+            AlertKind::LogSilent => self.is_new(self.settings.rules.get(&kind).map_or(READ, |rule| rule.after), now),
+            AlertKind::Autosave => self.is_new(limits.save_overdue, now),
+            AlertKind::Backlog => self.is_new(limits.backlog_age, now),
+            _ => false,
+        }
+    }
+
     /// Those of the rule; and what fires though its rule has forgotten it, is over.
     fn verdicts(&self, kind: AlertKind, input: &Input<'_>, now: Timestamp) -> Vec<Verdict> {
         let mut verdicts = judge(kind, &self.settings.limits, &self.memory, input, now);
+        if self.waits(kind, now) {
+            // A line of this moment tells that a save failed.
+            verdicts.retain(|verdict| verdict.subject == SAVE_FAILED);
+        }
         let judges_all = match kind {
             AlertKind::JoinRefused => true,
             AlertKind::Evolution => matches!(input, Input::Sample(_) | Input::File(FileNews::Tells(..))),
@@ -236,7 +284,8 @@ impl Engine {
     }
 
     fn remind(&mut self, kind: AlertKind, now: Timestamp) -> Vec<Changed> {
-        let Some(after) = self.settings.remind_after else { return Vec::new() };
+        let after = self.settings.remind_after.filter(|after| !self.is_new(*after, now));
+        let Some(after) = after else { return Vec::new() };
         let due = |state: &AlertState| {
             state.phase == Phase::Firing && state.told_at.is_none_or(|told| at_least(now, told, after))
         };

@@ -25,8 +25,8 @@ const MOST_BEFORE_CHARS: usize = 100;
 const MOST_SURFACES: usize = 100;
 /// A line and the sample that shows the same are not of the same moment.
 const SLACK: Duration = Duration::from_secs(15);
-/// So long after a game answers again, its console log has been read.
-const READ: Duration = Duration::from_mins(1);
+/// So long after a game answers again, or the program was started, the logs have been read.
+pub(super) const READ: Duration = Duration::from_mins(1);
 
 /// What was seen so far. Absent keys have their default, so that a later version may add some.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -192,6 +192,17 @@ impl Memory {
         if std::mem::take(&mut self.by_file) {
             (self.counted, self.online_since) = (0, None);
         }
+    }
+
+    /// The game cannot be asked any more.
+    pub(super) fn forget_samples(&mut self) {
+        (self.online, self.online_since, self.sampled_at) = (None, None, None);
+        (self.unheard, self.unreachable) = (None, None);
+    }
+
+    /// No log tells of saves any more.
+    pub(super) fn forget_saves(&mut self) {
+        (self.saved_at, self.save_failed) = (None, None);
     }
 
     /// A file tells that the game runs, and how many are there: not who, and not whether RCON works.

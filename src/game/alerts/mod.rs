@@ -29,3 +29,5 @@ mod log_tests;
 mod low_ups_tests;
 #[cfg(test)]
 mod property_tests;
+#[cfg(test)]
+mod start_tests;

@@ -249,6 +249,9 @@ fn log_silent(limits: &AlertLimits, memory: &Memory, input: &Input<'_>, now: Tim
     Some(of_server(finding, facts))
 }
 
+/// The subject of a save that failed.
+pub(super) const SAVE_FAILED: &str = "failed";
+
 /// Two subjects: a save that failed, and one that did not come.
 fn autosave(limits: &AlertLimits, memory: &Memory, now: Timestamp) -> Vec<Verdict> {
     let failed = match &memory.save_failed {
@@ -261,7 +264,7 @@ fn autosave(limits: &AlertLimits, memory: &Memory, now: Timestamp) -> Vec<Verdic
         Some((saved_at, since)) => of_server(Finding::Bad(since), Facts::Overdue { saved_at }),
         None => good(),
     };
-    vec![Verdict { subject: "failed".to_owned(), ..failed }, Verdict { subject: "overdue".to_owned(), ..overdue }]
+    vec![Verdict { subject: SAVE_FAILED.to_owned(), ..failed }, Verdict { subject: "overdue".to_owned(), ..overdue }]
 }
 
 fn trouble_facts(trouble: &Trouble) -> Facts {

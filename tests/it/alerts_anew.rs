@@ -1,0 +1,99 @@
+//! Alerts after a stop: what was so before it says nothing of now. A database of a relay that stopped long ago, and the
+//! real program on it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic where it is")]
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use factorio_isr::domain::ServerTag;
+use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
+use factorio_isr::sim::rcon::{Game, SimRcon};
+use factorio_isr::store::{AlertCommit, Store, StoredAlerts};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::harness::{DEADLINE, Site, TOKEN};
+
+const CHAT: u64 = 1001;
+const ALERTS: u64 = 1003;
+const PASSWORD: &str = "rcon-secret-43";
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn discord() -> SimDiscord {
+    let channels = [(CHAT, "chat"), (ALERTS, "alerts")];
+    let config = SimDiscordConfig {
+        token: TOKEN.to_owned(),
+        channels: channels.map(|(id, name)| SimChannel::new(id, name)).to_vec(),
+        ..SimDiscordConfig::default()
+    };
+    SimDiscord::start(config).await.unwrap()
+}
+
+fn ago(hours: u32) -> Timestamp {
+    Timestamp::now() - HOUR * hours
+}
+
+/// A game in which Bob plays.
+async fn game() -> SimRcon {
+    let mut game = Game::default();
+    game.join("Bob");
+    SimRcon::start(PASSWORD, game, |_| {}).await.unwrap()
+}
+
+fn with_server(site: Site, tag: &str, game: Option<&SimRcon>) -> Site {
+    let port = game.map(|game| game.address().port());
+    let rcon = port.map(|port| format!("rcon = {{ port = {port}, password = \"{PASSWORD}\" }}\n")).unwrap_or_default();
+    let engine_log = site.dir.path().join(format!("{tag}-current.log"));
+    let keys = format!("engine_log = \"{}\"\n{rcon}", engine_log.display());
+    // It was saved a minute ago.
+    let begun = (Timestamp::now() - HOUR).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let saved = format!(
+        "   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)\n3540.000 Info AppManager.cpp:1: Saving finished\n"
+    );
+    if !engine_log.exists() {
+        fs::write(engine_log, saved).unwrap();
+    }
+    site.server_with(tag, &format!("default = {CHAT}, alerts = {ALERTS}"), &keys)
+}
+
+/// The database as a relay left it whose rules had seen this.
+async fn remember(site: &Site, tag: &str, memory: &Value) {
+    let store = Store::open(&site.dir.path().join("isr.db")).await.unwrap();
+    let server = ServerTag::new(tag).unwrap();
+    let alerts = StoredAlerts { cursor: 0, memory: memory.to_string(), rows: Vec::new() };
+    store.commit_alerts(&AlertCommit { server, alerts, notices: Vec::new(), at: ago(8) }).await.unwrap();
+    store.close().await;
+}
+
+async fn messages(sim: &SimDiscord, suits: impl Fn(&[Arc<SimMessage>]) -> bool) -> Vec<String> {
+    let arrived = sim.wait_for(DEADLINE, |state| suits(&state.messages(ALERTS).cloned().collect::<Vec<_>>())).await;
+    let contents = sim.messages(ALERTS).iter().map(|message| message.content.clone()).collect();
+    assert!(arrived, "never came; the channel holds {contents:#?}");
+    contents
+}
+
+/// A line by which a watched player comes, and the alert that tells of it: whatever was to be told before has been.
+async fn griefer_comes(site: &Site, tag: &str) {
+    site.append(tag, &format!("{} [JOIN] Griefer joined the game\n", Timestamp::now().strftime("%F %T")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_so_before_a_long_stop_raises_no_alarm() {
+    let sim = discord().await;
+    let (played, gone) = (game().await, game().await);
+    let site = Site::new(&sim.base_url()).extra("[alerts.watchlist]\nplayers = [\"Griefer\"]");
+    let site = with_server(with_server(site, "played", Some(&played)), "gone", Some(&gone));
+    let in_it = json!({ "online": ["Bob"], "online_since": ago(9), "sampled_at": ago(8), "saved_at": ago(8) });
+    remember(&site, "played", &in_it).await;
+    remember(&site, "gone", &json!({ "unreachable": [ago(8), false] })).await;
+    let relay = site.start();
+    for tag in ["played", "gone"] {
+        let seen = format!("factorio_connected_player_count{{server=\"{tag}\"}} 1\n");
+        relay.wait_for("/metrics", |_, body| body.contains(&seen)).await;
+        griefer_comes(&site, tag).await;
+    }
+    let told = messages(&sim, |all| all.iter().filter(|one| one.content.contains("Watch-list")).count() == 2).await;
+    assert_eq!(told.len(), 2, "{told:#?}");
+}
