@@ -7,10 +7,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factorio_isr::domain::ServerTag;
+use factorio_isr::domain::{ChannelId, Lane, Mentions, Notice, ServerTag};
 use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
 use factorio_isr::sim::rcon::{Game, SimRcon};
-use factorio_isr::store::{AlertCommit, Store, StoredAlerts};
+use factorio_isr::store::{AlertCommit, AlertNotice, AlertRow, NoticeRole, Store, StoredAlerts};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -96,4 +96,85 @@ async fn what_was_so_before_a_long_stop_raises_no_alarm() {
     }
     let told = messages(&sim, |all| all.iter().filter(|one| one.content.contains("Watch-list")).count() == 2).await;
     assert_eq!(told.len(), 2, "{told:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_loses_its_rcon_is_not_told_to_be_down_for_ever() {
+    let sim = discord().await;
+    let rcon = game().await;
+    rcon.stop();
+    let rules = "[alerts]\nremind_after = \"1s\"\n[alerts.rcon_down]\nafter = \"1s\"";
+    let site = with_server(Site::new(&sim.base_url()).extra(rules), "prod", Some(&rcon));
+    let mut relay = site.start();
+    let fired = messages(&sim, |all| !all.is_empty()).await;
+    assert!(fired[0].contains("**RCON down** on prod, since"), "{fired:?}");
+    relay.terminate().await;
+    let told = messages(&sim, |_| true).await.len();
+
+    let mut without = Site::new(&sim.base_url()).extra(rules).extra("[alerts.watchlist]\nplayers = [\"Griefer\"]");
+    std::mem::swap(&mut without.dir, &mut { site }.dir);
+    let without = with_server(without, "prod", None);
+    let relay = without.start();
+    relay.wait_until_ready().await;
+    griefer_comes(&without, "prod").await;
+    let all = messages(&sim, |all| all.iter().any(|one| one.content.contains("Watch-list"))).await;
+    assert!(all[0].starts_with("⏹️ **RCON down** on prod") && all[0].contains("not watched any more"), "{all:#?}");
+    assert_eq!(all.len(), told + 1, "it is reminded of no more: {all:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saves_that_no_log_tells_of_any_more_are_not_waited_for() {
+    let sim = discord().await;
+    let site = with_server(Site::new(&sim.base_url()), "prod", None);
+    let mut relay = site.start();
+    relay.wait_until_ready().await;
+    let engine_log = site.dir.path().join("prod-current.log");
+    let failed = "3541.000 Error ParallelScenarioSaver.cpp:1: Saving scenario failed: disk full\n";
+    let before = fs::read_to_string(&engine_log).unwrap();
+    fs::write(engine_log, before + failed).unwrap();
+    let fired = messages(&sim, |all| !all.is_empty()).await;
+    assert!(fired[0].contains("**Autosave** on prod, since"), "{fired:?}");
+    relay.terminate().await;
+
+    let mut without = Site::new(&sim.base_url());
+    std::mem::swap(&mut without.dir, &mut { site }.dir);
+    let without = without.server_with("prod", &format!("default = {CHAT}, alerts = {ALERTS}"), "");
+    let _relay = without.start();
+    let ended = messages(&sim, |all| all[0].edited.is_some()).await;
+    assert!(ended[0].starts_with("⏹️ **Autosave** on prod") && ended[0].contains("not watched any more"), "{ended:?}");
+}
+
+/// The database as a relay left it that told of a slow map.
+async fn fire_low_ups(site: &Site, tag: &str) {
+    let (server, alert) = (ServerTag::new(tag).unwrap(), "low_ups".to_owned());
+    let said = "🐌 **Low UPS** on prod".to_owned();
+    let notice = Notice {
+        server: server.clone(),
+        channel: ChannelId::new(ALERTS).unwrap(),
+        lane: Lane::Alert,
+        event: "alert_low_ups".into(),
+        content: said.clone(),
+        plain: said,
+        mentions: Mentions::default(),
+        occurred_at: Timestamp::now(),
+    };
+    let facts = json!({ "ups": { "ups": 40.0, "target": 60.0, "error": 1.0, "assumed": true } });
+    let at = Timestamp::now();
+    let state = json!({ "phase": "firing", "since": at, "bad": 3, "fired_at": at, "told_at": at, "facts": facts });
+    let row = AlertRow { alert: alert.clone(), subject: String::new(), state: state.to_string(), posted: None };
+    let alerts = StoredAlerts { cursor: 0, memory: "{}".to_owned(), rows: vec![row] };
+    let told = AlertNotice { notice, alert, subject: String::new(), role: NoticeRole::Tells };
+    let store = Store::open(&site.dir.path().join("isr.db")).await.unwrap();
+    store.commit_alerts(&AlertCommit { server, alerts, notices: vec![told], at }).await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_map_of_which_nobody_can_tell_any_more_is_not_told_to_be_slow_for_ever() {
+    let sim = discord().await;
+    let site = with_server(Site::new(&sim.base_url()), "prod", None);
+    fire_low_ups(&site, "prod").await;
+    let _relay = site.start();
+    let ended = messages(&sim, |all| all.iter().any(|one| one.edited.is_some())).await;
+    assert!(ended[0].starts_with("⏹️ **Low UPS** on prod") && ended[0].contains("not watched any more"), "{ended:?}");
 }
