@@ -47,6 +47,15 @@ fn a_game_that_stands_empty_or_is_stopped_is_not_slow() {
 }
 
 #[test]
+fn a_game_that_was_stopped_before_its_file_told_anew_is_not_slow() {
+    let mut world = World::of(AlertKind::LowUps, |_| {});
+    (0..3).for_each(|_| drop(world.see(&slow())));
+    world.wait(30);
+    world.engine.start(time(world.now), false);
+    assert_eq!(world.see(&happened(EventKind::ServerOffline)), [Change::Recovered]);
+}
+
+#[test]
 fn where_the_file_tells_a_broken_connection_does_not_end_a_low_ups() {
     let mut world = World::of(AlertKind::LowUps, |_| {});
     (0..3).for_each(|_| drop(world.see(&slow())));

@@ -188,8 +188,10 @@ fn low_ups(limits: &AlertLimits, memory: &Memory, input: &Input<'_>) -> Option<V
         Input::Sample(sample) => low_ups_of_sample(limits, memory, sample),
         Input::File(FileNews::Tells(reading, _)) => Some(slow(limits, &reading.ups?, true, reading.at)),
         Input::File(FileNews::Ended { empty }) => empty.then(good),
-        // A game without RCON: nobody else will tell that it is gone.
-        Input::Happening(happening) if memory.by_file && memory.unreachable.is_none() => {
+        // A game without RCON: nobody else will tell that it is gone. After a start its file may not have told yet.
+        Input::Happening(happening)
+            if memory.unreachable.is_none() && (memory.by_file || memory.sampled_at.is_none()) =>
+        {
             ends(happening.kind).then(good)
         }
         Input::Happening(_) | Input::Tick(_) => None,
