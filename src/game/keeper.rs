@@ -107,6 +107,7 @@ impl Keeper {
         self.seen = self.store.last_happening(&self.server).await.context("Cannot read what happened")?;
         if link.is_none() {
             self.board.update(|view| view.link = GameLink::None);
+            self.store.not_asked_any_more(&self.server).await.context("What is known of the game cannot be stored")?;
         }
         self.read_mod_lines().await;
         self.show_what_is_known().await;

@@ -60,6 +60,13 @@ impl Store {
         work.await.map_err(|error| self.in_words(&error))
     }
 
+    /// The game of `server` cannot be asked any more: who is there counts up to now, not up to its last answer.
+    pub async fn not_asked_any_more(&self, server: &ServerTag) -> Result<(), StoreError> {
+        let query = "UPDATE run_evidence SET answered_at = NULL WHERE server = $1";
+        let done = sqlx::query(query).bind(server.as_str()).execute(&self.writer).await;
+        done.map(drop).map_err(|error| self.in_words(&error))
+    }
+
     /// Who is in the game of `server` by its sessions, and since when, the longest first.
     pub async fn open_sessions(&self, server: &ServerTag) -> Result<Vec<(String, Timestamp)>, StoreError> {
         let work = async {

@@ -5,7 +5,9 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use factorio_isr::domain::ServerTag;
 use factorio_isr::sim::rcon::{Game, SimRcon};
+use factorio_isr::store::Store;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
@@ -106,6 +108,31 @@ async fn a_session_ends_with_the_game_that_is_killed_and_stays_so_behind_a_kille
     assert!(rows[0].ends_with(&ended.to_string()), "{rows:?} {all:?}");
     assert!(all[0].starts_with(&format!("Ann {} ", joined.as_second())), "{all:?}");
     assert!(all.iter().all(|row| !row.ends_with("open")), "a ghost: {all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_plays_counts_up_to_now_where_the_game_cannot_be_asked_any_more() {
+    let game = SimRcon::start("secret", Game::default(), |_| {}).await.unwrap();
+    let rcon = format!("rcon = {{ port = {}, password = \"secret\" }}", game.address().port());
+    let site = Site::new(NO_DISCORD).server_with("prod", "default = 1", &rcon);
+    let mut relay = site.start();
+    let asked = "SELECT CAST(answered_at AS TEXT) FROM run_evidence WHERE answered_at IS NOT NULL";
+    until(&site, asked, |rows| !rows.is_empty()).await;
+    relay.terminate().await;
+
+    let mut without = Site::new(NO_DISCORD);
+    std::mem::swap(&mut without.dir, &mut { site }.dir);
+    let without = without.server("prod", 1);
+    // In whole seconds that is before the end of the relay, too.
+    let joined = Timestamp::now() + Duration::from_secs(1);
+    without.append("prod", &line(joined, "[JOIN] Bob joined the game"));
+    let mut relay = without.start();
+    until(&without, SESSIONS, |sessions| !sessions.is_empty()).await;
+    relay.terminate().await;
+    let store = Store::open(&without.dir.path().join("isr.db")).await.unwrap();
+    let prod = [ServerTag::new("prod").unwrap()];
+    let record = store.player_record(&prod, "Bob", joined + Duration::from_hours(1)).await.unwrap().unwrap();
+    assert!(record.play_time >= Duration::from_mins(59), "{record:?}");
 }
 
 fn forget(site: &Site, arguments: &[&str]) -> Output {

@@ -142,6 +142,11 @@ pub enum Observation {
         /// Who is there; `None` where the answer was not understood.
         online: Option<Vec<String>>,
     },
+    /// Nobody is there, by a file: the game itself cannot be asked.
+    Nobody {
+        /// When the file was written.
+        at: Timestamp,
+    },
     /// The connection broke.
     LinkLost {
         /// When.
@@ -260,6 +265,7 @@ impl SessionBook {
     pub fn observed(&mut self, observation: &Observation) {
         match observation {
             Observation::Answered { at, online } => self.answered(*at, online.as_deref()),
+            Observation::Nobody { at } => self.players.values_mut().for_each(|player| player.absent(*at)),
             Observation::LinkLost { at } => self.link_lost(*at),
             Observation::Unreachable => self.players.values_mut().for_each(Timeline::unwatched),
         }

@@ -232,6 +232,14 @@ fn a_crash_of_the_engine_ends_all_to_the_second() {
 }
 
 #[test]
+fn a_file_that_counts_nobody_ends_sessions_and_is_no_answer_of_the_game() {
+    let mut kept = Kept::default();
+    kept.join("Ann", 10).step(|book| book.observed(&Observation::Nobody { at: at(200) }));
+    assert_eq!(kept.shown(), ["Ann 10..~10 missed"]);
+    assert_eq!(kept.evidence.answered_at, None);
+}
+
+#[test]
 fn a_clock_that_goes_back_makes_nothing_negative() {
     let mut kept = Kept::default();
     kept.join("Ann", 3600).leave("Ann", 60).join("Ann", 120).leave("Ann", 180);

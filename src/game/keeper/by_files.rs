@@ -284,8 +284,7 @@ impl Keeper {
         // Nobody was there then, nor has been since: whoever came later may just not have been counted yet.
         let Ok(at) = told.written.checked_sub(NOBODY_FOR) else { return };
         if at >= since && self.board.view().players.is_some_and(|players| !players.is_empty()) {
-            let nobody = Observation::Answered { at, online: Some(Vec::new()) };
-            self.observe(&nobody, None).await;
+            self.observe(&Observation::Nobody { at }, None).await;
             self.show_what_is_known().await;
         }
     }
