@@ -75,7 +75,7 @@ async fn messages(sim: &SimDiscord, suits: impl Fn(&[Arc<SimMessage>]) -> bool) 
 }
 
 /// A line by which a watched player comes, and the alert that tells of it: whatever was to be told before has been.
-async fn griefer_comes(site: &Site, tag: &str) {
+fn griefer_comes(site: &Site, tag: &str) {
     site.append(tag, &format!("{} [JOIN] Griefer joined the game\n", Timestamp::now().strftime("%F %T")));
 }
 
@@ -92,7 +92,7 @@ async fn what_was_so_before_a_long_stop_raises_no_alarm() {
     for tag in ["played", "gone"] {
         let seen = format!("factorio_connected_player_count{{server=\"{tag}\"}} 1\n");
         relay.wait_for("/metrics", |_, body| body.contains(&seen)).await;
-        griefer_comes(&site, tag).await;
+        griefer_comes(&site, tag);
     }
     let told = messages(&sim, |all| all.iter().filter(|one| one.content.contains("Watch-list")).count() == 2).await;
     assert_eq!(told.len(), 2, "{told:#?}");
@@ -116,7 +116,7 @@ async fn a_server_that_loses_its_rcon_is_not_told_to_be_down_for_ever() {
     let without = with_server(without, "prod", None);
     let relay = without.start();
     relay.wait_until_ready().await;
-    griefer_comes(&without, "prod").await;
+    griefer_comes(&without, "prod");
     let all = messages(&sim, |all| all.iter().any(|one| one.content.contains("Watch-list"))).await;
     assert!(all[0].starts_with("⏹️ **RCON down** on prod") && all[0].contains("not watched any more"), "{all:#?}");
     assert_eq!(all.len(), told + 1, "it is reminded of no more: {all:#?}");
