@@ -27,7 +27,7 @@ pub struct AlertSettings {
     pub ping: BTreeSet<u64>,
     /// `remind_after`; `None` = never.
     pub remind_after: Option<Duration>,
-    /// The alerts that are on.
+    /// The alerts that are on, and of which something of the server tells.
     pub rules: BTreeMap<AlertKind, AlertRule>,
     /// When they fire.
     pub limits: AlertLimits,
@@ -38,6 +38,19 @@ impl AlertSettings {
     #[must_use]
     pub fn tells(&self, event: EventKind) -> bool {
         AlertKind::instead_of(event).is_some_and(|alert| self.rules.contains_key(&alert))
+    }
+
+    /// Without those of which nothing of `server` tells: such an alert would never fire, or fire for ever.
+    pub(super) fn told_by(mut self, server: &ServerSettings) -> Self {
+        let (rcon, engine) = (server.rcon.is_some(), server.engine_log.is_some());
+        let counts = rcon || server.prometheus_file.is_some();
+        self.rules.retain(|kind, _| match kind {
+            AlertKind::RconDown => rcon,
+            AlertKind::LowUps | AlertKind::LogSilent => counts,
+            AlertKind::Autosave => engine,
+            _ => true,
+        });
+        self
     }
 
     /// Without any alert.
@@ -276,7 +289,9 @@ mod tests {
 
     const SERVERS: &str = "[discord]\ntoken = \"abc\"\n\
         [servers.prod]\nconsole_log = \"prod.log\"\nchannels = { default = 1 }\n\
-        [servers.test]\nconsole_log = \"test.log\"\nchannels = { default = 1 }\n";
+        engine_log = \"prod-current.log\"\nrcon = { password = \"hush\" }\n\
+        [servers.test]\nconsole_log = \"test.log\"\nchannels = { default = 1 }\n\
+        engine_log = \"test-current.log\"\nrcon = { port = 27016, password = \"hush\" }\n";
 
     fn loaded(alerts: &str) -> Result<Loaded, ConfigErrors> {
         let dir = tempfile::tempdir().unwrap();
@@ -312,6 +327,20 @@ mod tests {
         defaults.limits.watchlist.clone_from(&shown.limits.watchlist);
         assert_eq!(shown, defaults);
         assert_eq!(shown.rules.len(), AlertKind::ALL.len(), "all are on");
+    }
+
+    #[test]
+    fn what_nothing_of_a_server_tells_is_no_alert_of_it() {
+        let off = |keys: &str| -> Vec<&str> {
+            let server = format!("[servers.bare]\nconsole_log = \"bare.log\"\nchannels = {{ default = 1 }}\n{keys}");
+            let bare = of(&loaded(&server).unwrap_or_else(|errors| panic!("{errors}")), "bare");
+            let kinds = AlertKind::ALL.iter().filter(|kind| !bare.rules.contains_key(*kind));
+            kinds.map(|kind| kind.as_str()).collect()
+        };
+        assert_eq!(off(""), ["low_ups", "rcon_down", "log_silent", "autosave"]);
+        assert_eq!(off("prometheus_file = { path = \"game.prom\" }"), ["rcon_down", "autosave"]);
+        assert_eq!(off("engine_log = \"bare-current.log\""), ["low_ups", "rcon_down", "log_silent"]);
+        assert_eq!(off("rcon = { port = 27017, password = \"hush\" }"), ["autosave"]);
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn settings(
     let mut servers = servers.map(|sections| resolver.servers(sections, problems))?;
     for server in &mut servers {
         if let Some(own) = alerts.as_ref().and_then(|alerts| alerts.get(&server.tag)) {
-            server.alerts = own.clone();
+            server.alerts = own.clone().told_by(server);
         }
     }
     let chat = file.chat.and_then(|section| chat::resolve(section, &servers, &chat_from, ttl?, problems));

@@ -14,7 +14,7 @@ use super::keeper::FileNews;
 use super::sample::Sample;
 use super::unwatched::ending;
 use crate::config::settings::{AlertSettings, ServerSettings};
-use crate::domain::{AlertKind, ChannelId, Lane, LogSource, Mentions, Notice, ServerTag};
+use crate::domain::{AlertKind, ChannelId, Lane, Mentions, Notice, ServerTag};
 use crate::store::{AlertCommit, AlertNotice, AlertRow, NoticeRole, PostedNotice, Store, StoreError, StoredAlerts};
 use crate::telemetry::metrics::{ALERTS, ALERTS_FIRING};
 
@@ -50,15 +50,12 @@ impl AlertKeeper {
     /// # Errors
     /// When the database cannot be read.
     pub async fn load(server: &ServerSettings, store: Store) -> Result<Self, StoreError> {
-        let settings = told_of(server);
+        let settings = server.alerts.clone();
         store.begin_alerts(&server.tag).await?;
         let found = store.alerts(&server.tag).await?;
         let cursor = found.as_ref().map_or(0, |found| found.cursor);
         let (mut engine, posted) = engine_of(settings.clone(), found.as_ref());
         engine.start(Timestamp::now(), server.rcon.is_some());
-        if server.engine_log.is_none() && store.checkpoint(&server.tag, LogSource::Engine).await?.is_some() {
-            engine.forget_saves();
-        }
         let mut keeper = Self {
             server: server.tag.clone(),
             name: server.name.clone(),
@@ -273,18 +270,6 @@ impl AlertKeeper {
             ::metrics::gauge!(ALERTS_FIRING, &labels).set(self.engine.firing(*kind) as f64);
         }
     }
-}
-
-/// The alerts of a server that somebody tells of: of others, nobody would ever tell that they are over.
-fn told_of(server: &ServerSettings) -> AlertSettings {
-    let mut settings = server.alerts.clone();
-    if server.rcon.is_none() {
-        settings.rules.remove(&AlertKind::RconDown);
-    }
-    if server.rcon.is_none() && server.prometheus_file.is_none() {
-        settings.rules.retain(|kind, _| !matches!(kind, AlertKind::LowUps | AlertKind::LogSilent));
-    }
-    settings
 }
 
 /// The event of an alert's notices.

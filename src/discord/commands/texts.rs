@@ -174,7 +174,10 @@ pub(super) fn more_alerts(more: usize) -> String {
 }
 
 pub(super) fn alert_is_off(alert: &str) -> String {
-    format!("It is switched off for this server: `[alerts.{alert}]`, `enabled = false`.")
+    format!(
+        "It is not watched on this server: `[alerts.{alert}]` has `enabled = false`, or the server has nothing that would tell \
+         of it (`rcon`, `prometheus_file`, `engine_log`)."
+    )
 }
 
 pub(super) fn does_not_fire() -> String {

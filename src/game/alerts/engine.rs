@@ -177,12 +177,6 @@ impl Engine {
         self.fresh = Some(Fresh { since: now, asked: !can_be_asked });
     }
 
-    /// Nobody tells of saves any more.
-    pub fn forget_saves(&mut self) {
-        self.memory.forget_saves();
-        self.states.retain(|(kind, _), _| *kind != AlertKind::Autosave);
-    }
-
     /// Takes in what was seen by `now`, and says what is to be told.
     pub fn take(&mut self, input: &Input<'_>, silences: &Silences, now: Timestamp) -> Vec<Changed> {
         let input = &input.known_by(now);

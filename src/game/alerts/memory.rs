@@ -200,11 +200,6 @@ impl Memory {
         (self.unheard, self.unreachable) = (None, None);
     }
 
-    /// No log tells of saves any more.
-    pub(super) fn forget_saves(&mut self) {
-        (self.saved_at, self.save_failed) = (None, None);
-    }
-
     /// A file tells that the game runs, and how many are there: not who, and not whether RCON works.
     fn told(&mut self, reading: &FileReading, headcount: Option<usize>, limits: &AlertLimits) {
         (self.by_file, self.online, self.unheard) = (true, None, None);
