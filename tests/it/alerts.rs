@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factorio_isr::sim::discord::{Change, Ping, SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
+use factorio_isr::sim::discord::{Change, Ping, SimDiscord, SimMessage};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, Relay, Site, TOKEN, within};
+use crate::harness::{DEADLINE, Relay, Site, discord_with, within};
 
 const CHAT: u64 = 1001;
 const ALERTS: u64 = 1003;
@@ -20,13 +20,7 @@ const ROLE: u64 = 77;
 const MODERATORS: u64 = 501;
 
 async fn discord() -> SimDiscord {
-    let channels = [(CHAT, "chat"), (ALERTS, "alerts")];
-    let config = SimDiscordConfig {
-        token: TOKEN.to_owned(),
-        channels: channels.map(|(id, name)| SimChannel::new(id, name)).to_vec(),
-        ..SimDiscordConfig::default()
-    };
-    let sim = SimDiscord::start(config).await.unwrap();
+    let sim = discord_with(&[(CHAT, "chat"), (ALERTS, "alerts")]).await;
     sim.set_standing("Mod", &[MODERATORS], 0);
     sim
 }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factorio_isr::domain::{ChannelId, Lane, Mentions, Notice, ServerTag};
-use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
+use factorio_isr::sim::discord::{SimDiscord, SimMessage};
 use factorio_isr::sim::rcon::{Game, SimRcon};
 use factorio_isr::store::{AlertCommit, AlertNotice, AlertRow, NoticeRole, Store, StoredAlerts};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{DEADLINE, Site, TOKEN};
+use crate::harness::{DEADLINE, Site, discord_with};
 
 const CHAT: u64 = 1001;
 const ALERTS: u64 = 1003;
@@ -22,13 +22,7 @@ const PASSWORD: &str = "rcon-secret-43";
 const HOUR: Duration = Duration::from_hours(1);
 
 async fn discord() -> SimDiscord {
-    let channels = [(CHAT, "chat"), (ALERTS, "alerts")];
-    let config = SimDiscordConfig {
-        token: TOKEN.to_owned(),
-        channels: channels.map(|(id, name)| SimChannel::new(id, name)).to_vec(),
-        ..SimDiscordConfig::default()
-    };
-    SimDiscord::start(config).await.unwrap()
+    discord_with(&[(CHAT, "chat"), (ALERTS, "alerts")]).await
 }
 
 fn ago(hours: u32) -> Timestamp {
@@ -111,8 +105,7 @@ async fn a_server_that_loses_its_rcon_is_not_told_to_be_down_for_ever() {
     relay.terminate().await;
     let told = messages(&sim, |_| true).await.len();
 
-    let mut without = Site::new(&sim.base_url()).extra(rules).extra("[alerts.watchlist]\nplayers = [\"Griefer\"]");
-    std::mem::swap(&mut without.dir, &mut { site }.dir);
+    let without = site.reconfigured(&sim.base_url()).extra(rules).extra("[alerts.watchlist]\nplayers = [\"Griefer\"]");
     let without = with_server(without, "prod", None);
     let relay = without.start();
     relay.wait_until_ready().await;
@@ -136,9 +129,8 @@ async fn saves_that_no_log_tells_of_any_more_are_not_waited_for() {
     assert!(fired[0].contains("**Autosave** on prod, since"), "{fired:?}");
     relay.terminate().await;
 
-    let mut without = Site::new(&sim.base_url());
-    std::mem::swap(&mut without.dir, &mut { site }.dir);
-    let without = without.server_with("prod", &format!("default = {CHAT}, alerts = {ALERTS}"), "");
+    let without =
+        site.reconfigured(&sim.base_url()).server_with("prod", &format!("default = {CHAT}, alerts = {ALERTS}"), "");
     let _relay = without.start();
     let ended = messages(&sim, |all| all[0].edited.is_some()).await;
     assert!(ended[0].starts_with("⏹️ **Autosave** on prod") && ended[0].contains("not watched any more"), "{ended:?}");

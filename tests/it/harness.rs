@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use factorio_isr::sim::discord::SimMessage;
+use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::watch;
@@ -26,6 +26,13 @@ pub async fn within<T>(future: impl Future<Output = T>) -> T {
 /// The token the stand-in expects, unlike any other text in a log.
 pub const TOKEN: &str = "sim-token.secret-7f3a91";
 
+/// A Discord with these channels, by id and name.
+pub async fn discord_with(channels: &[(u64, &str)]) -> SimDiscord {
+    let channels = channels.iter().map(|(id, name)| SimChannel::new(*id, *name)).collect();
+    let config = SimDiscordConfig { token: TOKEN.to_owned(), channels, ..SimDiscordConfig::default() };
+    SimDiscord::start(config).await.unwrap()
+}
+
 /// A folder with a configuration, logs and a database; the program runs in it.
 pub struct Site {
     pub dir: tempfile::TempDir,
@@ -38,6 +45,11 @@ impl Site {
     pub fn new(api_base: &str) -> Self {
         let discord = format!("[discord]\napi_base = \"{api_base}\"\n");
         Self { dir: tempfile::tempdir().unwrap(), servers: String::new(), discord, extra: String::new() }
+    }
+
+    /// The same folder with its logs and its database, and a configuration that is begun anew.
+    pub fn reconfigured(self, api_base: &str) -> Self {
+        Self { dir: self.dir, ..Self::new(api_base) }
     }
 
     /// Adds `[servers.TAG]` with a console log in the site's folder and everything in one channel.

@@ -9,21 +9,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use factorio_isr::domain::SystemClock;
-use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimState};
+use factorio_isr::sim::discord::{SimDiscord, SimState};
 use factorio_isr::sim::factorio::{GameNumbers, MetricsFile, SimMod, SimServer, SimServerConfig};
 use jiff::tz::TimeZone;
 use regex::Regex;
 
-use crate::harness::{DEADLINE, Relay, Site, TOKEN, relayed_lines};
+use crate::harness::{DEADLINE, Relay, Site, discord_with, relayed_lines};
 
 const REST: u64 = 1001;
 const GAME: u64 = 1002;
 
 async fn discord() -> SimDiscord {
-    let channels = vec![SimChannel::new(REST, "rest"), SimChannel::new(GAME, "game")];
-    SimDiscord::start(SimDiscordConfig { token: TOKEN.to_owned(), channels, ..SimDiscordConfig::default() })
-        .await
-        .unwrap()
+    discord_with(&[(REST, "rest"), (GAME, "game")]).await
 }
 
 /// A site with the server `prod`, its engine log, and what else its table has.

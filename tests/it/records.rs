@@ -120,9 +120,7 @@ async fn who_plays_counts_up_to_now_where_the_game_cannot_be_asked_any_more() {
     until(&site, asked, |rows| !rows.is_empty()).await;
     relay.terminate().await;
 
-    let mut without = Site::new(NO_DISCORD);
-    std::mem::swap(&mut without.dir, &mut { site }.dir);
-    let without = without.server("prod", 1);
+    let without = site.reconfigured(NO_DISCORD).server("prod", 1);
     // In whole seconds that is before the end of the relay, too.
     let joined = Timestamp::now() + Duration::from_secs(1);
     without.append("prod", &line(joined, "[JOIN] Bob joined the game"));

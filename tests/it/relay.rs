@@ -5,29 +5,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use factorio_isr::sim::discord::{
-    ApiError, Fault, FaultKind, Ping, Scope, SimChannel, SimDiscord, SimDiscordConfig, SimMessage,
-};
+use factorio_isr::sim::discord::{ApiError, Fault, FaultKind, Ping, Scope, SimDiscord, SimMessage};
 use factorio_isr::sim::factorio::check_exactly_once;
 use factorio_isr::sim::rcon::{Game, SimRcon};
 use nix::sys::signal::Signal;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::harness::{DEADLINE, Site, TOKEN, lines_of, relayed_lines, within};
+use crate::harness::{DEADLINE, Site, TOKEN, discord_with, lines_of, relayed_lines, within};
 
 const CHAT: u64 = 1001;
 const JOINS: u64 = 1002;
 const ALERTS: u64 = 1003;
 
 async fn discord() -> SimDiscord {
-    let channels = [(CHAT, "chat"), (JOINS, "joins"), (ALERTS, "alerts")];
-    let config = SimDiscordConfig {
-        token: TOKEN.to_owned(),
-        channels: channels.map(|(id, name)| SimChannel::new(id, name)).to_vec(),
-        ..SimDiscordConfig::default()
-    };
-    SimDiscord::start(config).await.unwrap()
+    discord_with(&[(CHAT, "chat"), (JOINS, "joins"), (ALERTS, "alerts")]).await
 }
 
 /// Waits until the messages of a channel suit.
