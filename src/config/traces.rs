@@ -1,6 +1,7 @@
 //! `[traces]`, and what other tools call its keys.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use super::environment::Environment;
@@ -41,9 +42,16 @@ pub(super) fn resolve(
         check_standard_endpoint(standard, protocol, problems)?;
     }
     let agent = jaeger_agent(env, protocol).filter(|_| given.is_none());
+    let is_host = agent.as_ref().is_none_or(|agent| is_bare(agent));
+    if enabled && !is_host {
+        problems.add_of_variable(JAEGER, "traces.endpoint", "expected the name of a host, without a port");
+        return None;
+    }
+    let agent = agent.filter(|_| is_host);
+    let go = if enabled { "traces go" } else { "traces are off, and would go" };
     let warning = agent.as_ref().map(|agent| {
         format!(
-            "{JAEGER} speaks of the agent that Jaeger has retired: traces go to {agent} by OTLP; \
+            "{JAEGER} speaks of the agent that Jaeger has retired: {go} to {agent} by OTLP; \
              set traces.endpoint or {} instead",
             STANDARD[1]
         )
@@ -66,6 +74,7 @@ fn set<'a>(env: &'a Environment, name: &str) -> Option<&'a str> {
 /// Where Jaeger's own collector is on that host, unless a standard variable says it.
 fn jaeger_agent(env: &Environment, protocol: TraceProtocol) -> Option<String> {
     let host = set(env, JAEGER).filter(|_| STANDARD.iter().all(|name| set(env, name).is_none()))?;
+    let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() };
     Some(format!("http://{host}:{}", protocol.port()))
 }
 
@@ -136,15 +145,19 @@ fn check_standard_endpoint(env: &Environment, protocol: TraceProtocol, problems:
 
 /// The address without a path: both protocols have theirs.
 fn endpoint(text: &str, problems: &mut Problems<'_>) -> Option<String> {
-    let good = |url: &reqwest::Url| {
-        matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none()
-    };
-    if reqwest::Url::parse(text).is_ok_and(|url| good(&url)) {
+    if is_bare(text) {
         return Some(text.trim().trim_end_matches('/').to_owned());
     }
     let hint = "leave out `/v1/traces`: it is added";
     problems.add_with_hint("traces.endpoint", "expected `http://host:port`", hint);
     None
+}
+
+/// Whether it is the address of a server and names nothing on it.
+fn is_bare(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none()
+    })
 }
 
 /// What tells this relay from others that send to the same collector.
@@ -205,6 +218,29 @@ mod tests {
         assert_eq!((told.settings.traces.endpoint.as_deref(), warned(&told)), (Some("http://other:4318"), false));
         let standard = load("", &[agent, ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://standard:4318")]).unwrap();
         assert_eq!((standard.settings.traces.endpoint.as_deref(), warned(&standard)), (None, false));
+    }
+
+    #[test]
+    fn the_retired_agent_is_told_of_as_it_is_while_traces_are_off() {
+        let agent = ("JAEGER_AGENT_HOST", "jaeger");
+        let warning = |lines: &str| load(lines, &[agent]).unwrap().warnings.concat();
+        assert!(warning("enabled = true").contains("retired: traces go to http://jaeger:4318 by OTLP"));
+        assert!(warning("").contains("retired: traces are off, and would go to http://jaeger:4318 by OTLP"));
+    }
+
+    #[test]
+    fn the_retired_agent_is_a_host_and_nothing_else() {
+        let endpoint = |agent: &str| traces("enabled = true", &[("JAEGER_AGENT_HOST", agent)]).endpoint;
+        assert_eq!(endpoint("10.0.0.1").as_deref(), Some("http://10.0.0.1:4318"));
+        for address in ["::1", "[::1]"] {
+            assert_eq!(endpoint(address).as_deref(), Some("http://[::1]:4318"));
+        }
+        for wrong in ["jaeger:6831", "http://jaeger", "jaeger/", "two hosts"] {
+            let error = load("enabled = true", &[("JAEGER_AGENT_HOST", wrong)]).unwrap_err();
+            let said = "variable JAEGER_AGENT_HOST: traces.endpoint: expected the name of a host, without a port";
+            assert!(error.contains(said), "{wrong}: {error}");
+            assert!(load("", &[("JAEGER_AGENT_HOST", wrong)]).is_ok(), "nobody asks for it");
+        }
     }
 
     #[test]
