@@ -12,6 +12,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
+use super::client::Unanswered;
 use super::held::Held;
 use super::refused;
 use crate::telemetry::metrics::TRACE_SPANS;
@@ -105,11 +106,12 @@ fn sampled(context: &SpanContext) -> SpanContext {
 pub(super) struct Counting<E> {
     exporter: E,
     accounts: Accounts,
+    unanswered: Unanswered,
 }
 
 impl<E> Counting<E> {
-    pub(super) fn new(exporter: E, accounts: &Accounts) -> Self {
-        Self { exporter, accounts: accounts.clone() }
+    pub(super) fn new(exporter: E, accounts: &Accounts, unanswered: Unanswered) -> Self {
+        Self { exporter, accounts: accounts.clone(), unanswered }
     }
 }
 
@@ -125,8 +127,10 @@ impl<E: SpanExporter> SpanExporter for Counting<E> {
         let outcome = self.exporter.export(batch).await;
         // It may claim to have refused more than there were.
         let refused = refused::take().min(spans);
+        let why = self.unanswered.take();
         if let Err(error) = &outcome {
-            tracing::warn!(reason = %error, "The collector takes no traces; the spans are lost");
+            let reason = why.map_or_else(|| error.to_string(), |why| format!("{error}: {why}"));
+            tracing::warn!(reason, "The collector takes no traces; the spans are lost");
         } else if refused > 0 {
             tracing::warn!("The collector refuses some of the spans, which are lost; its own log may tell why");
         }

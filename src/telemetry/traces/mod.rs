@@ -31,7 +31,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
-use client::SharedClient;
+use client::{SharedClient, Unanswered};
 use gate::{Accounts, Counting, Gate};
 pub use recording::{LinkTo, MAX_LINKS, Recording, annotate, below, on, text, within};
 use sampler::ErrorsAlways;
@@ -62,7 +62,9 @@ impl Traces {
     /// When the endpoint is no address, or the exporter cannot be built.
     pub fn start(settings: &TraceSettings) -> anyhow::Result<Self> {
         let accounts = Accounts::new(QUEUE);
-        let exporter = Counting::new(exporter(settings).context("Cannot set up the export of traces")?, &accounts);
+        let unanswered = Unanswered::default();
+        let exporter = exporter(settings, &unanswered).context("Cannot set up the export of traces")?;
+        let exporter = Counting::new(exporter, &accounts, unanswered);
         let batch = BatchConfigBuilder::default()
             // One more than the gate lets through, so that nothing is dropped behind its back.
             .with_max_queue_size(QUEUE + 1)
@@ -130,12 +132,12 @@ fn resource(settings: &TraceSettings) -> Resource {
     named.into_iter().fold(builder, ResourceBuilder::with_service_name).build()
 }
 
-fn exporter(settings: &TraceSettings) -> Result<SpanExporter, ExporterBuildError> {
+fn exporter(settings: &TraceSettings, unanswered: &Unanswered) -> Result<SpanExporter, ExporterBuildError> {
     match settings.protocol {
         TraceProtocol::Http => {
             let builder = SpanExporter::builder()
                 .with_http()
-                .with_http_client(SharedClient::new(Handle::current()))
+                .with_http_client(SharedClient::new(Handle::current(), unanswered.clone()))
                 .with_protocol(Protocol::HttpBinary)
                 .with_timeout(EXPORT_TIMEOUT);
             match &settings.endpoint {

@@ -184,6 +184,25 @@ async fn a_collector_that_dies_in_mid_flight_loses_spans_and_gets_the_next_when_
     assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() == 3).await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_why_a_collector_cannot_be_reached() {
+    let (address, _liar) = liar(Lie::Garbage).await;
+    // Nothing listens there; what answers speaks no TLS.
+    for (endpoint, why) in
+        [("http://127.0.0.1:9".to_owned(), "refused"), (format!("https://{address}"), "InvalidContentType")]
+    {
+        let sim = discord().await;
+        let traces = format!("[traces]\nenabled = true\nendpoint = \"{endpoint}\"\n");
+        let site = Site::new(&sim.base_url()).server("prod", CHAT).extra(&traces);
+        let relay = site.start();
+        relay.wait_until_ready().await;
+        relay.wait_for("/metrics", |_, body| !body.contains("trace_spans_total{outcome=\"failed\"} 0\n")).await;
+        let told = |line: &str| line.contains("The collector takes no traces").then(|| line.to_owned());
+        let line = relay.output().find(told).await;
+        assert!(line.contains(why), "{endpoint}: {line}");
+    }
+}
+
 /// Works, hangs, works again: lines go on all the while, and what the collector did not take is counted.
 async fn hangs_in_mid_flight(protocol: &str) {
     let collector = Collector::speaking(protocol).await;
