@@ -115,7 +115,6 @@ impl<'a> Channel<'a> {
             Outcome::Rejected { refusal, error, reason } => {
                 self.shared.reachable(pass);
                 self.shared.count_failure(error);
-                ::metrics::counter!(DELIVERIES, "outcome" => "rejected").increment(1);
                 match refusal {
                     Refusal::Channel => self.park(message, first_attempt, &reason).await?,
                     Refusal::Payload => self.refused(message, &reason).await?,
@@ -298,6 +297,7 @@ impl<'a> Channel<'a> {
         reason: &str,
     ) -> anyhow::Result<Duration> {
         self.postpone(message, first_attempt, reason).await?;
+        ::metrics::counter!(DELIVERIES, "outcome" => "parked").increment(1);
         let rest = self.shared.relay.park_retry;
         if self.shared.park(self.id, true) {
             tracing::error!(
@@ -317,9 +317,12 @@ impl<'a> Channel<'a> {
         if message.rows > 1 {
             let limit = u32::try_from(message.rows.div_ceil(2)).unwrap_or(u32::MAX);
             self.shared.stored(|| store.dissolve(message, limit, reason, now)).await?;
+            ::metrics::counter!(DELIVERIES, "outcome" => "retry").increment(1);
+            ::metrics::counter!(RETRIES).increment(1);
             tracing::info!(channel = %self.id, rows = message.rows, reason, "A refused message is sent in parts");
         } else {
             self.shared.stored(|| store.bury(message, reason, now)).await?;
+            ::metrics::counter!(DELIVERIES, "outcome" => "rejected").increment(1);
             tracing::warn!(channel = %self.id, notice = message.id, reason, "Discord refuses a notice for good");
         }
         Ok(Duration::ZERO)

@@ -214,7 +214,7 @@ impl Shared {
 fn begin_series() {
     ::metrics::gauge!(PARKED_CHANNELS).set(0.0);
     ::metrics::counter!(RETRIES).increment(0);
-    for outcome in ["delivered", "retry", "rejected"] {
+    for outcome in ["delivered", "retry", "parked", "rejected"] {
         ::metrics::counter!(DELIVERIES, "outcome" => outcome).increment(0);
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use opentelemetry::KeyValue;
 
-use super::sink::Outcome;
+use super::sink::{Outcome, Refusal};
 use super::waits::{Cause, Waits};
 use crate::domain::Lane;
 use crate::store::{MessageOrigins, RowsOrigin, StoredMessage};
@@ -75,7 +75,10 @@ pub(super) fn attempted(span: &Recording, outcome: Option<&Outcome>) {
         }
         Some(Outcome::Gone { reason }) => failed(span, "gone", ErrorType::Other, reason),
         Some(Outcome::Retry { error, reason, .. }) => failed(span, "retry", *error, reason),
-        Some(Outcome::Rejected { error, reason, .. }) => failed(span, "rejected", *error, reason),
+        Some(Outcome::Rejected { refusal: Refusal::Channel, error, reason }) => failed(span, "parked", *error, reason),
+        Some(Outcome::Rejected { refusal: Refusal::Payload, error, reason }) => {
+            failed(span, "rejected", *error, reason);
+        }
     }
 }
 

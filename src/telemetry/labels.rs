@@ -155,7 +155,7 @@ fn of_one_metric(metric: &str, label: &str) -> Option<Values> {
         (metrics::RCON_COMMANDS, "outcome") => &RCON_OUTCOMES,
         (metrics::SLASH_COMMANDS, "outcome") => &SLASH_OUTCOMES,
         (metrics::INBOUND_CHATS, "outcome") => &["said", "doubt", "expired"],
-        (metrics::DELIVERIES, "outcome") => &["delivered", "retry", "rejected"],
+        (metrics::DELIVERIES, "outcome") => &["delivered", "retry", "parked", "rejected"],
         (metrics::TRACE_SPANS, "outcome") => &["exported", "failed", "dropped"],
         (metrics::STATUS_UPDATES, "outcome") => &["done", "gone", "retry", "refused"],
         (metrics::STATUS_UPDATES, "what") => &["message", "channel", "presence"],

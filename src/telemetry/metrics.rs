@@ -89,7 +89,7 @@ metrics! {
     DEAD_LETTERS: Kind::Gauge, "factorio_isr_dead_letters" [], "Notices that Discord refuses for good.";
     PARKED_CHANNELS: Kind::Gauge, "factorio_isr_parked_channels" [], "Channels that rest because Discord refuses them.";
 
-    DELIVERIES: Kind::Counter, "factorio_isr_deliveries_total" ["outcome"], "Attempts to send a message, by outcome: delivered, retry, rejected.";
+    DELIVERIES: Kind::Counter, "factorio_isr_deliveries_total" ["outcome"], "Attempts to send a message, by outcome: delivered, retry, parked (the channel is refused), rejected (the notice is, for good).";
     DISCORD_REQUESTS: Kind::Counter, "factorio_isr_discord_requests_total" ["route", "status"], "Requests to the Discord API by what they ask for and how they were answered; error is no answer at all. The gateway library's own question for the gateway's address is not among them.";
     RATE_LIMITED: Kind::Counter, "factorio_isr_discord_rate_limited_total" ["scope"], "429 answers by scope: user, global, shared, unknown.";
     RETRIES: Kind::Counter, "factorio_isr_delivery_retries_total" [], "Messages tried again.";

@@ -116,7 +116,7 @@ fn of_delivery() {
     for lane in Lane::ALL {
         gauge!(OUTBOX_DEPTH, "lane" => lane.as_str()).increment(0.0);
     }
-    for outcome in ["delivered", "retry", "rejected"] {
+    for outcome in ["delivered", "retry", "parked", "rejected"] {
         counter!(DELIVERIES, "outcome" => outcome).increment(0);
     }
     for outcome in ["exported", "failed", "dropped"] {

@@ -552,14 +552,37 @@ async fn an_operator_sees_the_outbox_in_metrics() {
         "factorio_isr_dead_letters 0",
         "factorio_isr_deliveries_total{outcome=\"delivered\"} 1",
         "factorio_isr_deliveries_total{outcome=\"retry\"} 0",
+        "factorio_isr_deliveries_total{outcome=\"rejected\"} 0",
         "factorio_isr_rows_per_message_sum 2",
         "factorio_isr_relay_latency_seconds_count 2",
         "factorio_isr_commit_latency_seconds_count 2",
     ] {
         assert!(shows(line), "{line} is not in\n{}", page.render());
     }
-    let refused = "factorio_isr_errors_total{component=\"delivery\",error_type=\"channel\"} ";
-    assert!(page.render().lines().any(|shown| shown.starts_with(refused)), "{}", page.render());
+    for moved in [
+        "factorio_isr_errors_total{component=\"delivery\",error_type=\"channel\"} ",
+        "factorio_isr_deliveries_total{outcome=\"parked\"} ",
+    ] {
+        assert!(page.render().lines().any(|shown| shown.starts_with(moved)), "{moved}\n{}", page.render());
+    }
+}
+
+#[tokio::test]
+async fn a_notice_that_is_refused_for_good_counts_once_however_often_its_message_was_halved() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let refuse_bad = |message: &OutgoingMessage| {
+        if message.content.contains("bad") { refuse_payload() } else { delivered() }
+    };
+    let mut relay = Relay::idle(Recorder::new(refuse_bad)).await;
+    relay.say(channel(1), Lane::Chat, &["a", "b", "c", "bad", "d", "e"]).await;
+    relay.start();
+    relay.drained().await;
+    relay.stop().await;
+    assert_eq!(relay.store.outbox_stats().await.unwrap().dead, 1);
+    let rejected = "factorio_isr_deliveries_total{outcome=\"rejected\"} 1";
+    assert!(page.render().lines().any(|shown| shown == rejected), "{}", page.render());
 }
 
 #[derive(Debug, Clone)]
