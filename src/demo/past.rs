@@ -182,7 +182,7 @@ impl Week {
         let ups = 60.0 - 0.12 * online.len() as f64 - trouble - rng.f64() * (0.3 + trouble / 8.0);
         let players = u32::try_from(online.len()).ok();
         self.samples.push(SampleRow { at, players, ups: Some(ups), evolution: Some(0.85 + 0.09 * passed) });
-        self.observations.push(Observation::Answered { at, online: Some(online) });
+        self.observations.push(Observation::Answered { at, since: Timestamp::MIN, online: Some(online) });
     }
 }
 

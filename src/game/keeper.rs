@@ -47,6 +47,8 @@ pub struct Keeper {
     watched: bool,
     /// Whether the game was seen to be there, and not to go since.
     was_up: bool,
+    /// Since when it answers; `None` while it does not.
+    answers_since: Option<Timestamp>,
     /// Whether its absence has been noted since.
     absence_noted: bool,
     /// How long the game is as it is.
@@ -74,6 +76,7 @@ impl Keeper {
             link: None,
             watched: false,
             was_up: false,
+            answers_since: None,
             absence_noted: false,
             spell: Spell::default(),
             facts: None,
@@ -155,7 +158,12 @@ impl Keeper {
                     self.observe(&Observation::Unreachable, None).await;
                 }
                 (self.was_up, self.absence_noted) = (true, false);
-                self.observe(&answered(at, reading), Some(&row(at, Some(reading)))).await;
+                let asked = asked_at(at, reading);
+                // The earlier one, for the clock may have been set back.
+                let since = self.answers_since.map_or(asked, |since| since.min(asked));
+                self.answers_since = Some(since);
+                let answered = Observation::Answered { at: asked, since, online: reading.players.clone() };
+                self.observe(&answered, Some(&row(at, Some(reading)))).await;
             }
             // A row of its own tells what the file says.
             Err(absence) if self.is_told_by_file() && absence.is_connected() => {}
@@ -190,6 +198,7 @@ impl Keeper {
 
     /// The game is gone since now where it was there before, else since nobody knows when.
     async fn gone(&mut self, at: Timestamp, row: Option<&SampleRow>) {
+        self.answers_since = None;
         if !self.absence_noted && self.was_up && self.waits_for_file(at) {
             (self.was_up, self.absence_noted) = (false, true);
         } else if !self.absence_noted {
@@ -329,9 +338,9 @@ async fn next_state(link: &mut Option<watch::Receiver<LinkState>>) -> Option<Lin
 }
 
 /// A sample is as old as its first question.
-fn answered(at: Timestamp, reading: &Reading) -> Observation {
+fn asked_at(at: Timestamp, reading: &Reading) -> Timestamp {
     let took = SignedDuration::try_from(reading.took).unwrap_or_default();
-    Observation::Answered { at: at.saturating_sub(took).unwrap_or(at), online: reading.players.clone() }
+    at.saturating_sub(took).unwrap_or(at)
 }
 
 fn row(at: Timestamp, reading: Option<&Reading>) -> SampleRow {

@@ -139,6 +139,9 @@ pub enum Observation {
     Answered {
         /// When it was asked who is there.
         at: Timestamp,
+        /// Since when it answers without a break that was seen. What is known of the time before may be of another run, the
+        /// log of which is still to be read.
+        since: Timestamp,
         /// Who is there; `None` where the answer was not understood.
         online: Option<Vec<String>>,
     },
@@ -264,20 +267,20 @@ impl SessionBook {
     /// Takes in what was seen of the game over its connection.
     pub fn observed(&mut self, observation: &Observation) {
         match observation {
-            Observation::Answered { at, online } => self.answered(*at, online.as_deref()),
+            Observation::Answered { at, since, online } => self.answered(*at, *since, online.as_deref()),
             Observation::Nobody { at } => self.players.values_mut().for_each(|player| player.absent(*at)),
             Observation::LinkLost { at } => self.link_lost(*at),
             Observation::Unreachable => self.players.values_mut().for_each(Timeline::unwatched),
         }
     }
 
-    fn answered(&mut self, at: Timestamp, online: Option<&[String]>) {
+    fn answered(&mut self, at: Timestamp, since: Timestamp, online: Option<&[String]>) {
         self.evidence.answered_at = self.evidence.answered_at.max(Some(at));
         self.evidence.lost_at = self.evidence.lost_at.filter(|lost| *lost > at);
         let Some(online) = online else { return };
         let listed: BTreeSet<String> = online.iter().map(|name| player_key(name)).collect();
         for name in online {
-            self.players.entry(player_key(name)).or_default().present(name, at);
+            self.players.entry(player_key(name)).or_default().present(name, at, since);
         }
         let missing = self.players.iter_mut().filter(|(name, _)| !listed.contains(*name));
         missing.for_each(|(_, player)| player.absent(at));

@@ -51,8 +51,13 @@ impl Kept {
     }
 
     fn sample(&mut self, online: &[&str], seconds: i64) -> &mut Self {
+        self.sample_since(online, seconds, -1_000_000)
+    }
+
+    /// By a game that answers without a break since then.
+    fn sample_since(&mut self, online: &[&str], seconds: i64, since: i64) -> &mut Self {
         let online = Some(online.iter().map(|name| (*name).to_owned()).collect());
-        self.step(|book| book.observed(&Observation::Answered { at: at(seconds), online }));
+        self.step(|book| book.observed(&Observation::Answered { at: at(seconds), since: at(since), online }));
         self
     }
 
@@ -237,6 +242,26 @@ fn a_file_that_counts_nobody_ends_sessions_and_is_no_answer_of_the_game() {
     kept.join("Ann", 10).step(|book| book.observed(&Observation::Nobody { at: at(200) }));
     assert_eq!(kept.shown(), ["Ann 10..~10 missed"]);
     assert_eq!(kept.evidence.answered_at, None);
+}
+
+#[test]
+fn a_sample_before_the_log_is_read_makes_no_session_of_the_run_before_longer() {
+    let mut kept = Kept::default();
+    // The game was killed after 11 and started at 15; the relay is there since 17, and its log is read slowly.
+    kept.sample_since(&[], 17, 17).join("Ann", 11).sample_since(&["Ann"], 18, 17).sample_since(&["Ann"], 19, 17);
+    kept.line(EventKind::ServerCrashed, None, 15).line(EventKind::ServerOnline, None, 15).join("Ann", 17);
+    assert_eq!(kept.shown(), ["Ann 11..~11 unwatched", "Ann 17.."]);
+    kept.sample_since(&["Ann"], 40, 17).leave("Ann", 50);
+    assert_eq!(kept.shown(), ["Ann 11..~11 unwatched", "Ann 17..50 leave"]);
+}
+
+#[test]
+fn who_stays_while_the_relay_is_away_has_one_session() {
+    let mut kept = Kept::default();
+    kept.join("Ann", 10).sample(&["Ann"], 30).sample_since(&["Ann"], 60, 60).sample_since(&["Ann"], 90, 60);
+    assert_eq!(kept.shown(), ["Ann 10..~30 unwatched", "Ann +~60.."]);
+    kept.leave("Ann", 100);
+    assert_eq!(kept.shown(), ["Ann 10..100 leave"]);
 }
 
 #[test]

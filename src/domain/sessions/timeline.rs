@@ -178,13 +178,14 @@ impl Timeline {
         }
     }
 
-    /// A sample has the player.
-    pub(super) fn present(&mut self, player: &str, at: Timestamp) {
+    /// A sample has the player, by a game that answers `since` then. A session that was seen last before that is not made
+    /// longer: whether it is of the same run, its log will tell.
+    pub(super) fn present(&mut self, player: &str, at: Timestamp, since: Timestamp) {
         let mut session = Session::begin(player, at, Start::Sample);
         if let Some(last) = self.0.last_mut() {
             match last.ended {
                 None if at <= last.seen_at => return,
-                None if at <= last.seen_at + REACH => return last.seen_at = at,
+                None if last.seen_at >= since && at <= last.seen_at + REACH => return last.seen_at = at,
                 None => {
                     last.end_at(last.seen_at, End::Unwatched);
                     session.joined_to = Some(last.until());
