@@ -145,6 +145,9 @@ impl SimDiscord {
             Ok(Err(error)) => tracing::warn!(%error, "The Discord stand-in did not stop in order"),
             Err(_) => abort.abort(),
         }
+        if !self.wait_for(STOP_LIMIT, |state| state.stats().open_sockets == 0).await {
+            tracing::warn!("The Discord stand-in has gateway connections that do not end");
+        }
     }
 
     /// The end of an outage, on the same port.

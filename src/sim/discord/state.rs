@@ -122,7 +122,11 @@ impl SimState {
     /// Counts until now.
     #[must_use]
     pub fn stats(&self) -> SimStats {
-        SimStats { open_sockets: self.sessions.open_sockets(), ..self.counts.clone() }
+        SimStats {
+            open_sockets: self.sessions.open_sockets(),
+            connected_sessions: self.sessions.connected(),
+            ..self.counts.clone()
+        }
     }
 
     /// The commands last registered, as an array.

@@ -27,6 +27,8 @@ pub struct SimStats {
     pub presences: u64,
     /// Gateway connections that are open now.
     pub open_sockets: usize,
+    /// Gateway sessions that have a connection now: what is dispatched reaches them at once.
+    pub connected_sessions: usize,
     /// Gateway connections that a fault kept from becoming one.
     pub upgrades_refused: u64,
     /// Per channel: most message creations that were under way at once.

@@ -241,7 +241,9 @@ impl World {
     /// What a slash command is answered with.
     pub async fn ask(&self, command: &str, options: &[(&str, &str)]) -> Arc<SimMessage> {
         self.relay.as_ref().unwrap().wait_until_ready().await;
-        assert!(self.discord.wait_for(DEADLINE, |state| state.commands() != &json!([])).await, "no commands");
+        // What is said to a bot that is not there is answered by nobody.
+        let listens = |state: &SimState| state.stats().connected_sessions > 0 && state.commands() != &json!([]);
+        assert!(self.discord.wait_for(DEADLINE, listens).await, "no commands, or no bot");
         let given: Vec<Value> =
             options.iter().map(|(name, value)| json!({ "name": name, "type": 3, "value": value })).collect();
         let call = self.discord.interact(CHAT, "Reader", command, &json!(given)).unwrap();
