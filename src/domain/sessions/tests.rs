@@ -150,7 +150,7 @@ fn a_sample_before_its_lines_are_read_makes_no_ghost_and_cuts_nothing() {
     // It saw Ann before her JOIN is read, Bob before his LEAVE is, and misses Cid, whose LEAVE is not read yet.
     kept.join("Bob", 0).join("Cid", 0).sample(&["Bob", "Cid"], 10);
     kept.sample(&["Ann", "Bob"], 40).leave("Cid", 37).join("Ann", 38).leave("Bob", 41);
-    assert_eq!(kept.shown(), ["Bob 0..41 leave", "Cid 0..37 leave", "Ann 38.."]);
+    assert_eq!(kept.shown(), ["Bob 0..41 leave", "Cid 0..37 leave", "Ann 38..~38 unwatched", "Ann +~40.."]);
     // Taken just before a JOIN and a LEAVE that are read first.
     kept.join("Dan", 60).leave("Ann", 60).sample(&["Ann"], 59);
     assert_eq!(kept.shown(), ["Bob 0..41 leave", "Cid 0..37 leave", "Ann 38..60 leave", "Dan 60.."]);
@@ -220,6 +220,16 @@ fn a_join_far_before_the_sample_that_saw_the_player_is_parted_by_the_run_between
     assert_eq!(kept.shown(), ["Ann 100..~100 unwatched", "Ann +~1000.."]);
     kept.line(EventKind::ServerCrashed, None, 500).join("Ann", 600).leave("Ann", 1100);
     assert_eq!(kept.shown(), ["Ann 100..~100 unwatched", "Ann 600..1100 leave"]);
+}
+
+#[test]
+fn a_join_just_before_the_sample_that_saw_the_player_may_be_of_the_run_before() {
+    let mut kept = Kept::default();
+    // The game was killed at 39 and started at 42, where Ann came back at 43; the relay is there since then.
+    kept.sample_since(&["Ann"], 44, 44).join("Ann", 39);
+    kept.line(EventKind::ServerCrashed, None, 42).line(EventKind::ServerOnline, None, 42).join("Ann", 43);
+    kept.leave("Ann", 60);
+    assert_eq!(kept.shown(), ["Ann 39..~39 unwatched", "Ann 43..60 leave"]);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Timeline {
     /// The JOIN of a session that a sample saw before its line was read.
     fn join_explains(&mut self, index: usize, player: &str, at: Timestamp) {
         self.cut(index, at);
-        if self.0[index].started_at > at + MARGIN {
+        if self.0[index].started_at > at {
             return self.join_before(index, player, at);
         }
         let before = index.checked_sub(1).and_then(|before| self.end_of(before));
@@ -62,7 +62,8 @@ impl Timeline {
         player.clone_into(&mut session.player);
     }
 
-    /// The JOIN of a session that a sample saw much later: what is not read yet may lie between.
+    /// The JOIN of a session that a sample saw later: what is not read yet may lie between, as another run, though only
+    /// seconds have passed.
     fn join_before(&mut self, index: usize, player: &str, at: Timestamp) {
         let before = index.checked_sub(1).and_then(|before| self.end_of(before));
         let at = before.map_or(at, |before| at.max(before));
