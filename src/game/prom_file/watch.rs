@@ -23,6 +23,8 @@ use crate::telemetry::metrics::{PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED};
 const POLL: Duration = Duration::from_secs(1);
 /// The mod writes the file in place: what was written to just now may be half a file.
 const SETTLED: Duration = Duration::from_millis(50);
+/// How long no whole file may be found before that is said: a mod writes it within moments.
+const TORN: Duration = Duration::from_secs(5);
 /// What file systems tell of time at most, whose times have fractions: the kernel's tick.
 const FINE: Duration = Duration::from_millis(10);
 /// A larger file is not read.
@@ -121,6 +123,8 @@ enum Look {
     Unchanged,
     /// It is being written.
     Unsettled(Stamp),
+    /// It is at rest, and is no whole file: why.
+    Torn(&'static str),
     /// All of it, and when it was written by the clocks.
     Whole { text: String, stamp: Stamp, dated: Dated },
 }
@@ -162,6 +166,7 @@ impl PrometheusFile {
     /// is shown until it is too old.
     pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
         let (mut read_before, mut seen_before, mut trouble) = (None, None, None);
+        let mut torn_since: Option<Instant> = None;
         let mut pause = Duration::ZERO;
         while cancel.run_until_cancelled(sleep(pause)).await.is_some() {
             pause = POLL;
@@ -177,9 +182,14 @@ impl PrometheusFile {
                         pause = SETTLED;
                     }
                 }
+                Ok(Look::Torn(reason)) => {
+                    if torn_since.get_or_insert_with(Instant::now).elapsed() >= TORN {
+                        self.complain(&io::Error::other(reason), &mut trouble);
+                    }
+                }
                 Ok(Look::Whole { text, stamp, dated }) => {
                     self.take(&text, dated, read_before.is_none());
-                    read_before = Some(stamp);
+                    (read_before, torn_since) = (Some(stamp), None);
                     if trouble.take().is_some() {
                         info!(server = %self.server, "The file of metrics is read again");
                     }
@@ -257,8 +267,16 @@ fn look(path: &Path, read_before: Option<Stamp>, seen_before: Option<Stamp>) -> 
     let mut bytes = Vec::new();
     file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let whole = text.ends_with('\n') && bytes.len() as u64 == before.len() && self::stamp(&file.metadata()?) == stamp;
-    Ok(if whole { Look::Whole { text, stamp, dated } } else { Look::Unsettled(stamp) })
+    if bytes.len() as u64 != before.len() || self::stamp(&file.metadata()?) != stamp {
+        return Ok(Look::Unsettled(stamp));
+    }
+    Ok(match text.chars().last() {
+        Some('\n') => Look::Whole { text, stamp, dated },
+        Some(_) => Look::Torn(
+            "its last line does not end, so it may be cut off: whoever writes it must end it with a line feed",
+        ),
+        None => Look::Torn("it is empty"),
+    })
 }
 
 fn stamp(metadata: &Metadata) -> Stamp {
