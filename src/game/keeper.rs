@@ -2,6 +2,7 @@
 //! ask the game, a mod's file may tell.
 
 mod by_files;
+mod lua_map;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::alert_keeper::AlertKeeper;
 use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
 use super::lua::LuaReading;
 use super::mod_lines::ModLines;
-use super::sample::{Absence, Achievements, Reading, Sample};
+use super::sample::{Absence, Reading, Sample};
 use super::spell::Spell;
 use crate::config::settings::ServerSettings;
 use crate::domain::sessions::{Observation, player_key};
@@ -55,6 +56,8 @@ pub struct Keeper {
     spell: Spell,
     /// What single lines told of it; `None` until it is read.
     facts: Option<GameFacts>,
+    /// How old the map was last.
+    aged: Option<lua_map::Aged>,
     /// What mods' lines told last.
     lines: ModLines,
     /// The last happening that was read.
@@ -80,6 +83,7 @@ impl Keeper {
             absence_noted: false,
             spell: Spell::default(),
             facts: None,
+            aged: None,
             lines: ModLines::default(),
             seen: 0,
             by_files: None,
@@ -176,6 +180,7 @@ impl Keeper {
         if !self.is_told_by_file() {
             self.spell.take(&sample);
         }
+        self.judge_map(&sample).await;
         self.notice_lua(&sample).await;
         self.read_facts().await;
         // One update: who looks in between would see the players without their sessions.
@@ -224,19 +229,6 @@ impl Keeper {
         }
     }
 
-    /// Any answer to Lua, an error as well, shows that it was run.
-    async fn notice_lua(&mut self, sample: &Sample) {
-        let answered = |reading: &Reading| reading.lua.is_some() || reading.fallback.is_some();
-        let known = self.facts.as_ref().is_some_and(|facts| facts.lua_at.is_some());
-        if known || !sample.outcome.as_ref().is_ok_and(answered) {
-            return;
-        }
-        match self.store.lua_ran(&self.server, sample.at).await {
-            Ok(()) => self.facts = None,
-            Err(error) => warn!(server = %self.server, %error, "That Lua ran cannot be stored"),
-        }
-    }
-
     /// Shows what lines that were read now may have told of.
     async fn show_what_is_known(&mut self) {
         self.read_facts().await;
@@ -259,7 +251,7 @@ impl Keeper {
         self.put_what_mods_tell(view);
         let Some(facts) = &self.facts else { return };
         view.since = self.spell.since(facts.started_at);
-        view.achievements = if facts.lua_at.is_some() { Achievements::Lost } else { Achievements::Possible };
+        view.achievements = lua_map::achievements(facts);
     }
 
     /// Who is in the game by its sessions, and since when; `None` where that cannot be read.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{EventKind, Happening, LogSource, Position};
-use crate::game::{GameBoard, Research, SampleSource};
+use crate::game::{Achievements, GameBoard, Research, SampleSource};
 use crate::store::IngestedBatch;
 
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -214,18 +214,81 @@ async fn a_pause_a_silence_and_an_absence_have_their_own_beginnings() {
     assert_eq!(world.since(), None);
 }
 
+const LUA: EventKind = EventKind::Command;
+
+fn lua_ran(second: i64) -> Achievements {
+    Achievements::Lost { lua_at: at(second) }
+}
+
 #[tokio::test]
-async fn lua_that_ran_is_known_for_ever_and_whoever_sent_it() {
+async fn lua_that_ran_is_known_also_after_a_restart_and_whoever_sent_it() {
     let mut world = World::new().await;
     let mut keeper = world.asking();
     keeper.take(sees(&[], 10)).await;
     assert_eq!(world.view().achievements, Achievements::Possible);
-    world.tell(&[(EventKind::Command, Some("game.player.cheat_mode = true"), 20)]).await;
+    world.tell(&[(LUA, Some("game.player.cheat_mode = true"), 20)]).await;
     keeper.catch_up().await;
-    assert_eq!(world.view().achievements, Achievements::Lost);
+    assert_eq!(world.view().achievements, lua_ran(20));
     let mut keeper = world.asking();
     keeper.take(sees(&[], 900)).await;
-    assert_eq!(world.view().achievements, Achievements::Lost);
+    assert_eq!(world.view().achievements, lua_ran(20));
+}
+
+/// A sample of a map that is so many seconds old.
+fn aged(age: u64, second: i64) -> Sample {
+    let sample = sees(&[], second);
+    let outcome = sample.outcome.map(|reading| Reading { age: Some(Duration::from_secs(age)), ..reading });
+    Sample { outcome, ..sample }
+}
+
+/// Lua ran at 120, in a map that was 1,000 seconds old at 100.
+async fn world_where_lua_ran() -> World {
+    let mut world = World::new().await;
+    world.tell(&[(EventKind::ServerOnline, None, 0)]).await;
+    let mut keeper = world.asking();
+    keeper.take(aged(1000, 100)).await;
+    world.tell(&[(LUA, None, 120)]).await;
+    keeper.catch_up().await;
+    keeper.take(aged(1030, 130)).await;
+    assert_eq!(world.view().achievements, lua_ran(120));
+    world
+}
+
+#[tokio::test]
+async fn an_older_save_or_a_new_map_has_its_achievements_again() {
+    for age in [0, 999] {
+        let mut world = world_where_lua_ran().await;
+        let mut keeper = world.asking();
+        world.tell(&[(EventKind::ServerOnline, None, 200)]).await;
+        keeper.take(aged(age, 210)).await;
+        assert_eq!(world.view().achievements, Achievements::Possible, "{age}");
+        keeper.take(aged(2000, 2300)).await;
+        assert_eq!(world.view().achievements, Achievements::Possible, "it grows old as well");
+        world.tell(&[(LUA, None, 2400)]).await;
+        keeper.catch_up().await;
+        assert_eq!(world.view().achievements, lua_ran(2400));
+    }
+}
+
+#[tokio::test]
+async fn the_same_map_in_a_later_run_has_lost_its_achievements() {
+    let mut world = world_where_lua_ran().await;
+    let mut keeper = world.asking();
+    world.tell(&[(EventKind::ServerOnline, None, 200)]).await;
+    keeper.take(aged(1020, 210)).await;
+    assert_eq!(world.view().achievements, lua_ran(120));
+}
+
+#[tokio::test]
+async fn a_younger_map_is_another_one_only_once_its_run_is_read() {
+    let mut world = world_where_lua_ran().await;
+    let mut keeper = world.asking();
+    keeper.take(aged(5, 210)).await;
+    assert_eq!(world.view().achievements, lua_ran(120));
+    world.tell(&[(EventKind::ServerOnline, None, 200), (LUA, None, 207)]).await;
+    keeper.catch_up().await;
+    keeper.take(aged(35, 240)).await;
+    assert_eq!(world.view().achievements, lua_ran(207), "there it ran at once");
 }
 
 #[tokio::test]
@@ -234,9 +297,9 @@ async fn lua_that_was_answered_by_an_error_ran_all_the_same() {
     let Sample { at, outcome } = sees(&[], 10);
     let failed = outcome.map(|reading| Reading { fallback: Some("an error".to_owned()), ..reading });
     world.asking().take(Sample { at, outcome: failed }).await;
-    assert_eq!(world.view().achievements, Achievements::Lost);
+    assert_eq!(world.view().achievements, lua_ran(10));
     world.asking().take(sees(&[], 900)).await;
-    assert_eq!(world.view().achievements, Achievements::Lost, "without Lua, after a restart");
+    assert_eq!(world.view().achievements, lua_ran(10), "without Lua, after a restart");
 }
 
 #[tokio::test]

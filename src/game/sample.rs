@@ -76,7 +76,10 @@ pub enum Achievements {
     #[default]
     Possible,
     /// A Lua command has run.
-    Lost,
+    Lost {
+        /// When the first one did that is known of.
+        lua_at: Timestamp,
+    },
 }
 
 /// What is researched.

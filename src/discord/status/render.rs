@@ -90,7 +90,7 @@ fn fields(state: State, view: &GameView) -> Vec<Field> {
         ("Research", view.research.as_ref().filter(|_| fresh).map(research)),
         ("Rockets", view.rockets.filter(|_| fresh).map(|rockets| rockets.to_string())),
         ("Version", view.version.as_deref().map(shown)),
-        ("Achievements", view.sampled_at.map(|_| achievements(view.achievements).to_owned())),
+        ("Achievements", view.sampled_at.map(|_| achievements(view.achievements))),
     ];
     let inline = inline.into_iter().filter_map(|(name, value)| Some(field(name, value?, true)));
     inline.chain(who(state, view)).collect()
@@ -153,10 +153,10 @@ fn research(research: &Research) -> String {
     shown(&research.technology) + &progress.unwrap_or_default()
 }
 
-fn achievements(achievements: Achievements) -> &'static str {
+fn achievements(achievements: Achievements) -> String {
     match achievements {
-        Achievements::Possible => "nothing known against them",
-        Achievements::Lost => "no longer possible",
+        Achievements::Possible => "nothing known against them".to_owned(),
+        Achievements::Lost { lua_at } => format!("no longer possible: Lua ran {}", relative(lua_at)),
     }
 }
 

@@ -153,8 +153,12 @@ fn what_mods_tell_beside_the_game_is_told_apart() {
 
 #[test]
 fn lost_achievements_are_said_to_be_lost() {
-    let lost = embed(&GameView { achievements: Achievements::Lost, source: Some(SampleSource::Lua), ..busy() });
-    assert_eq!(value(&lost, "Achievements").as_deref(), Some("no longer possible"));
+    let lost = embed(&GameView {
+        achievements: Achievements::Lost { lua_at: at(60) },
+        source: Some(SampleSource::Lua),
+        ..busy()
+    });
+    assert_eq!(value(&lost, "Achievements").as_deref(), Some("no longer possible: Lua ran <t:60:R>"));
     assert_eq!(lost.footer.text, "Status of prod · from Lua");
 }
 
