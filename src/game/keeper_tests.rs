@@ -190,6 +190,21 @@ async fn a_game_is_online_since_its_run_began() {
 }
 
 #[tokio::test]
+async fn a_crash_that_is_read_after_the_next_start_ends_only_the_run_before() {
+    let mut world = World::new().await;
+    let mut keeper = world.asking();
+    // The engine's log tells of the crash, the console's of the starts.
+    world.tell(&[(EventKind::ServerOnline, None, 5), (EventKind::ServerOnline, None, 60)]).await;
+    world.tell(&[(EventKind::Crash, None, 50)]).await;
+    keeper.take(stands(false, 70)).await;
+    assert_eq!(world.since(), Some(60));
+    world.tell(&[(EventKind::Crash, None, 90)]).await;
+    let mut keeper = world.asking();
+    keeper.take(stands(false, 95)).await;
+    assert_eq!(world.since(), None);
+}
+
+#[tokio::test]
 async fn a_pause_a_silence_and_an_absence_have_their_own_beginnings() {
     let world = World::new().await;
     let mut keeper = world.asking();

@@ -90,6 +90,8 @@ fn facts_of(row: &SqliteRow) -> sqlx::Result<GameFacts> {
 /// One thing to remember.
 enum Fact<'a> {
     Run(Option<Timestamp>),
+    /// By the engine's log, which may be read behind the start of the next run.
+    Crash(Timestamp),
     Lua(Timestamp),
     Research(Option<&'a str>),
 }
@@ -98,7 +100,8 @@ impl<'a> Fact<'a> {
     fn of(happening: &'a Happening) -> Option<Self> {
         match happening.kind {
             EventKind::ServerOnline | EventKind::ServerCrashed => Some(Self::Run(Some(happening.at))),
-            EventKind::ServerOffline | EventKind::Crash => Some(Self::Run(None)),
+            EventKind::ServerOffline => Some(Self::Run(None)),
+            EventKind::Crash => Some(Self::Crash(happening.at)),
             EventKind::Command => Some(Self::Lua(happening.at)),
             EventKind::ResearchStarted => Some(Self::Research(happening.detail.as_deref())),
             EventKind::ResearchFinished => Some(Self::Research(None)),
@@ -123,6 +126,7 @@ pub(super) async fn remember_facts(
 async fn remember(tx: &mut SqliteConnection, server: &ServerTag, fact: &Fact<'_>) -> sqlx::Result<()> {
     let (column, value) = match fact {
         Fact::Run(_) => ("started_at", "excluded.started_at"),
+        Fact::Crash(_) => ("started_at", "CASE WHEN started_at > $3 THEN started_at END"),
         // The age is that of the first.
         Fact::Lua(_) => (
             "lua_at",
@@ -137,6 +141,7 @@ async fn remember(tx: &mut SqliteConnection, server: &ServerTag, fact: &Fact<'_>
     let query = sqlx::query(query).bind(server.as_str());
     let query = match fact {
         Fact::Run(at) => query.bind(at.map(to_millis)),
+        Fact::Crash(at) => query.bind(None::<i64>).bind(to_millis(*at)),
         Fact::Lua(at) => query.bind(to_millis(*at)),
         Fact::Research(technology) => query.bind(*technology),
     };
