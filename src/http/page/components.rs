@@ -37,12 +37,17 @@ fn verdict(facts: &LifecycleFacts, readiness: &Readiness) -> (&'static str, &'st
     }
 }
 
-/// The components that work, but not as they should, while no reason says more.
+/// The components that are not as they should be, and of which no reason tells.
 fn to_look_at(readiness: &Readiness) -> Option<String> {
-    let wrong = |component: &Component| readiness.details.contains_key(component.as_str());
+    // While it starts or stops, that says enough.
+    if readiness.reasons.iter().any(|reason| matches!(*reason, "app_not_initialized" | "stopping")) {
+        return None;
+    }
+    let told = |component: Component| readiness.reasons.contains(&format!("{}_unhealthy", component.as_str()).as_str());
+    let wrong = |component: &Component| readiness.details.contains_key(component.as_str()) && !told(*component);
     let named = |component| format!("{} ({})", title(component), readiness.components[component.as_str()]);
     let all: Vec<String> = Component::ALL.into_iter().filter(wrong).map(named).collect();
-    (readiness.reasons.is_empty() && !all.is_empty()).then(|| all.join(", "))
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// A reason of the readiness answer in words.

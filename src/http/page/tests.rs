@@ -64,6 +64,10 @@ fn the_headline_says_how_it_is() {
     assert!(headline().contains("<h1>Working, with something to look at</h1><ul><li>Discord (degraded)</li>"));
     discord.unhealthy("refused");
     assert!(headline().contains("<h1>Not ready</h1>"));
+    discord.degraded("a channel is parked");
+    health.server_part(Component::Rcon, &tag("prod"), "rcon").unhealthy("refused");
+    let both = "<li>A server&#39;s RCON console cannot be reached.</li><li>Discord (degraded)</li>";
+    assert!(headline().contains(both), "{}", headline());
     life.mark_stopping();
     assert!(headline().contains("<h1>Stopping</h1>"));
     life.mark_fallen("pipeline");
