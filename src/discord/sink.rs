@@ -179,7 +179,10 @@ impl DiscordSink {
         let path = format!("/channels/{channel}/messages?after={after}&limit={PAGE}");
         let answer = self.rest.get(&path).await.map_err(|error| still_uncertain(unanswered(&error)))?;
         if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
-            self.cannot_read(channel);
+            // That there is no such channel, the delivery itself says.
+            if answer.status == StatusCode::FORBIDDEN {
+                self.cannot_read(channel);
+            }
             return Ok(None);
         }
         read(channel, &answer).map(Some)

@@ -101,8 +101,12 @@ impl Intake {
         let path = format!("/channels/{channel}/messages?{place}&limit={PAGE}");
         match self.shared.rest.get(&path).await {
             Ok(answer) if answer.status.is_success() => messages(&answer).map(ControlFlow::Continue),
-            Ok(answer) if matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) => {
+            Ok(answer) if answer.status == StatusCode::FORBIDDEN => {
                 warn!(%channel, "Cannot read what was written while away: grant View Channel and Read Message History");
+                Some(ControlFlow::Break(()))
+            }
+            Ok(answer) if answer.status == StatusCode::NOT_FOUND => {
+                warn!(%channel, "Cannot read what was written while away: Discord knows no such channel; look at its id");
                 Some(ControlFlow::Break(()))
             }
             Ok(_) | Err(_) => None,
