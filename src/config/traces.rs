@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
+use axum::http::HeaderName;
+
 use super::environment::Environment;
 use super::file::TracesSection;
 use super::problem::Problems;
@@ -15,6 +17,11 @@ const JAEGER: &str = "JAEGER_AGENT_HOST";
 const STANDARD: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const STANDARD_PROTOCOL: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
+const STANDARD_COMPRESSION: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
+const STANDARD_HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+/// By this they are told where traces go at all.
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+
 /// By these they are told which traces to send.
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
@@ -25,7 +32,7 @@ pub(super) fn resolve(
     env: &Environment,
     problems: &mut Problems<'_>,
 ) -> Option<(TraceSettings, Option<String>)> {
-    let enabled = section.enabled && !set(env, "OTEL_SDK_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true"));
+    let enabled = section.enabled && !is_off(env);
     // Who does not send traces is not held up by variables that are meant for other programs.
     let nothing = Environment { vars: BTreeMap::new(), secrets_dir: PathBuf::new() };
     let standard = if enabled { env } else { &nothing };
@@ -41,6 +48,7 @@ pub(super) fn resolve(
     if given.is_none() {
         check_standard_endpoint(standard, protocol, problems)?;
     }
+    check_exporter(standard, problems)?;
     let agent = jaeger_agent(env, protocol).filter(|_| given.is_none());
     let is_host = agent.as_ref().is_none_or(|agent| is_bare(agent));
     if enabled && !is_host {
@@ -69,6 +77,41 @@ pub(super) fn resolve(
 
 fn set<'a>(env: &'a Environment, name: &str) -> Option<&'a str> {
     env.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+/// Whether a standard variable switches traces off.
+fn is_off(env: &Environment) -> bool {
+    let is = |name, value: &str| set(env, name).is_some_and(|given| given.eq_ignore_ascii_case(value));
+    is("OTEL_SDK_DISABLED", "true") || is(EXPORTER, "none")
+}
+
+/// The exporter passes over what it cannot use of these. Which traces are sent in what form is not to be guessed.
+fn check_exporter(env: &Environment, problems: &mut Problems<'_>) -> Option<()> {
+    let mut refuse = |name: &'static str, key, message: String| {
+        problems.add_of_variable(name, key, message);
+        None
+    };
+    if let Some(other) = set(env, EXPORTER).filter(|exporter| !exporter.eq_ignore_ascii_case("otlp")) {
+        return refuse(EXPORTER, "traces.enabled", format!("expected `otlp` or `none`, found `{other}`"));
+    }
+    for name in STANDARD_COMPRESSION {
+        let known = |value: &str| value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("none");
+        if let Some(other) = set(env, name).filter(|value| !known(value)) {
+            return refuse(name, "traces", format!("expected `gzip` or `none`, found `{other}`"));
+        }
+    }
+    for name in STANDARD_HEADERS {
+        // The values are not shown: they may be secrets.
+        if set(env, name).is_some_and(|text| !text.split_terminator(',').all(is_header)) {
+            return refuse(name, "traces", "expected `name=value`, and more of them behind commas".to_owned());
+        }
+    }
+    Some(())
+}
+
+fn is_header(text: &str) -> bool {
+    let Some((name, value)) = text.split_once('=') else { return false };
+    HeaderName::from_bytes(name.trim().as_bytes()).is_ok() && !value.trim().is_empty()
 }
 
 /// Where Jaeger's own collector is on that host, unless a standard variable says it.
@@ -204,6 +247,8 @@ mod tests {
         for off in ["true", "TRUE"] {
             assert!(!traces("enabled = true", &[("OTEL_SDK_DISABLED", off)]).enabled);
         }
+        assert!(!traces("enabled = true", &[(EXPORTER, "none")]).enabled);
+        assert!(traces("enabled = true", &[(EXPORTER, "otlp")]).enabled);
     }
 
     #[test]
@@ -269,6 +314,9 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense"),
             (SAMPLER, "jaeger_remote"),
+            (EXPORTER, "zipkin"),
+            (STANDARD_COMPRESSION[1], "zstd"),
+            (STANDARD_HEADERS[1], "nonsense"),
         ] {
             assert!(load("", &[other]).is_ok(), "{other:?}");
             assert!(load("enabled = true", &[other]).is_err(), "{other:?}");
@@ -291,6 +339,32 @@ mod tests {
         }
         assert!(with("protocol = \"grpc\"", STANDARD[1], "host:4317").is_ok());
         assert!(with("endpoint = \"http://host:1\"", STANDARD[1], "nonsense").is_ok(), "nobody asks for it");
+    }
+
+    #[test]
+    fn what_the_exporter_would_pass_over_is_named() {
+        let with = |name: &str, value: &str| load("enabled = true", &[(name, value)]);
+        let zipkin = with(EXPORTER, "zipkin").unwrap_err();
+        let said = "variable OTEL_TRACES_EXPORTER: traces.enabled: expected `otlp` or `none`, found `zipkin`";
+        assert!(zipkin.contains(said), "{zipkin}");
+        for name in STANDARD_COMPRESSION {
+            let zstd = with(name, "zstd").unwrap_err();
+            assert!(
+                zstd.contains(&format!("variable {name}: traces: expected `gzip` or `none`, found `zstd`")),
+                "{zstd}"
+            );
+            assert!(with(name, "GZIP").is_ok() && with(name, "none").is_ok());
+        }
+        for name in STANDARD_HEADERS {
+            for wrong in ["hunter2", "authorization=", "a=b,hunter2", "a b=hunter2", "a=b,,c=hunter2"] {
+                let error = with(name, wrong).unwrap_err();
+                assert!(error.contains(&format!("variable {name}: traces: expected `name=value`")), "{error}");
+                assert!(!error.contains("hunter2"), "it may be a secret: {error}");
+            }
+            for good in ["authorization=Basic%20aHVudGVyMg==", "a=b, c=d", "a=b,", ""] {
+                assert!(with(name, good).is_ok(), "{good}");
+            }
+        }
     }
 
     #[test]
