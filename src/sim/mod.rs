@@ -4,5 +4,6 @@
 pub mod discord;
 pub mod factorio;
 pub mod page;
+pub mod port;
 pub mod rcon;
 pub mod story;

@@ -37,7 +37,6 @@ mod web;
 mod web_user;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,11 +65,13 @@ use rate_limit::Limiter;
 use server::{CuttableListener, Peer};
 use sessions::Command;
 
+use super::port::ReservedPort;
+
 /// A running stand-in. Clones are the same one; it ends with the last clone.
 #[derive(Debug, Clone)]
 pub struct SimDiscord {
     hub: Arc<Hub>,
-    address: SocketAddr,
+    port: Arc<ReservedPort>,
     routes: Router,
     running: Arc<Mutex<Option<Running>>>,
 }
@@ -111,8 +112,8 @@ impl SimDiscord {
 
     /// As [`SimDiscord::start`], with more routes on the same port: none of them may be one of the stand-in's own.
     pub async fn start_with(config: SimDiscordConfig, more: Router) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await?;
-        let address = listener.local_addr()?;
+        let port = ReservedPort::reserve(config.port)?;
+        let (address, listener) = (port.address(), port.listen().await?);
         let (changes, _) = broadcast::channel(CHANGES);
         let mut state = SimState::new(&config, changes.clone());
         state.base_url = format!("http://{address}");
@@ -125,13 +126,13 @@ impl SimDiscord {
         });
         let routes = router(Arc::clone(&hub)).merge(more);
         let running = serve(routes.clone(), listener);
-        Ok(Self { hub, address, routes, running: Arc::new(Mutex::new(Some(running))) })
+        Ok(Self { hub, port: Arc::new(port), routes, running: Arc::new(Mutex::new(Some(running))) })
     }
 
     /// As `http://127.0.0.1:PORT`: what `discord.api_base` is set to, and where the page is.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.port.address())
     }
 
     /// An outage: every connection breaks and new ones are refused. State and sessions stay.
@@ -153,7 +154,7 @@ impl SimDiscord {
     /// The end of an outage, on the same port.
     pub async fn restart(&self) -> io::Result<()> {
         self.stop().await;
-        let listener = TcpListener::bind(self.address).await?;
+        let listener = self.port.listen().await?;
         let running = serve(self.routes.clone(), listener);
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(())

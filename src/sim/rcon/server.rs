@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::faults::Fault;
 use super::game::{Game, RconEvent};
 use super::wire::{COMMAND, LOGIN, NoPacket, Packet, frame, take_packet};
+use crate::sim::port::ReservedPort;
 
 /// What came over all connections so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,7 +55,7 @@ type Hook = Arc<dyn Fn(RconEvent) + Send + Sync>;
 type Before = Arc<dyn Fn(&mut Game) + Send + Sync>;
 
 struct Inner {
-    address: SocketAddr,
+    port: ReservedPort,
     password: String,
     game: Mutex<Game>,
     fault: watch::Sender<Fault>,
@@ -85,9 +86,10 @@ impl SimRcon {
         game: Game,
         hook: impl Fn(RconEvent) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = ReservedPort::reserve(0)?;
+        let listener = port.listen().await?;
         let inner = Inner {
-            address: listener.local_addr()?,
+            port,
             password: password.to_owned(),
             game: Mutex::new(game),
             fault: watch::Sender::default(),
@@ -105,7 +107,7 @@ impl SimRcon {
     /// Where it listens, also while it is stopped.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.inner.address
+        self.inner.port.address()
     }
 
     /// The state of the game, to look at and to change.
@@ -172,7 +174,7 @@ impl SimRcon {
         if let Some(listener) = before {
             listener.await.map_err(io::Error::other)?;
         }
-        self.listen(TcpListener::bind(self.inner.address).await?);
+        self.listen(self.inner.port.listen().await?);
         Ok(())
     }
 
@@ -287,7 +289,7 @@ impl SimRcon {
 
 impl fmt::Debug for SimRcon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimRcon").field("address", &self.inner.address).finish_non_exhaustive()
+        f.debug_struct("SimRcon").field("address", &self.address()).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -13,6 +13,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use axum::routing::post;
+use factorio_isr::sim::port::ReservedPort;
 use factorio_isr::telemetry::traces::spans::{Kind, SPANS};
 use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::trace::v1::{
@@ -28,7 +29,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::harness::within;
 
-const ANYWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// A span as it came, with the attributes of its resource.
@@ -74,6 +74,7 @@ impl Received {
 
 /// Takes spans on 127.0.0.1, by HTTP or gRPC.
 pub struct Collector {
+    port: ReservedPort,
     pub address: SocketAddr,
     pub spans: watch::Sender<Vec<Received>>,
     service: Service,
@@ -190,37 +191,42 @@ async fn serve_grpc(listener: TcpListener, service: Service) {
 
 impl Collector {
     pub async fn http() -> Self {
-        Self::serve(ANYWHERE, "http", Service::default()).await
+        Self::serve(ReservedPort::reserve(0).unwrap(), "http", Service::default()).await
     }
 
     pub async fn grpc() -> Self {
-        Self::serve(ANYWHERE, "grpc", Service::default()).await
+        Self::serve(ReservedPort::reserve(0).unwrap(), "grpc", Service::default()).await
     }
 
     pub async fn speaking(protocol: &str) -> Self {
-        Self::serve(ANYWHERE, protocol, Service::default()).await
+        Self::serve(ReservedPort::reserve(0).unwrap(), protocol, Service::default()).await
     }
 
-    /// One at this address, as after a restart.
-    pub async fn http_at(at: SocketAddr) -> Self {
-        Self::serve(at, "http", Service::default()).await
+    /// One at this port, as after a restart.
+    pub async fn http_at(port: ReservedPort) -> Self {
+        Self::serve(port, "http", Service::default()).await
+    }
+
+    /// It is gone; its port is still its own.
+    pub fn stop(self) -> ReservedPort {
+        self.port
     }
 
     /// One that says of each export that it refused so many spans.
     pub async fn refusing(protocol: &str, rejected_spans: i64) -> Self {
         let refused = ExportTracePartialSuccess { rejected_spans, error_message: "too old".to_owned() };
         let answer = ExportTraceServiceResponse { partial_success: Some(refused) };
-        Self::serve(ANYWHERE, protocol, Service { answer, ..Service::default() }).await
+        Self::serve(ReservedPort::reserve(0).unwrap(), protocol, Service { answer, ..Service::default() }).await
     }
 
-    async fn serve(at: SocketAddr, protocol: &str, service: Service) -> Self {
-        let listener = TcpListener::bind(at).await.unwrap();
-        let (address, spans, taking) = (listener.local_addr().unwrap(), service.spans.clone(), service.clone());
+    async fn serve(port: ReservedPort, protocol: &str, service: Service) -> Self {
+        let listener = port.listen().await.unwrap();
+        let (address, spans, taking) = (port.address(), service.spans.clone(), service.clone());
         let server = match protocol {
             "grpc" => tokio::spawn(serve_grpc(listener, taking)),
             _ => tokio::spawn(serve_http(listener, taking)),
         };
-        Self { address, spans, service, _server: AbortOnDropHandle::new(server) }
+        Self { port, address, spans, service, _server: AbortOnDropHandle::new(server) }
     }
 
     /// Whether it answers nobody from now on, though it takes what it is sent.

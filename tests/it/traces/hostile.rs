@@ -171,14 +171,13 @@ async fn one_line_to(collector: &Collector, protocol: &str) -> (SimDiscord, Site
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_dies_in_mid_flight_loses_spans_and_gets_the_next_when_it_is_back() {
     let collector = Collector::http().await;
-    let address = collector.address;
     let (sim, site, relay) = one_line_to(&collector, "http").await;
-    drop(collector);
+    let port = collector.stop();
     site.append("prod", &line(1));
     assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() == 2).await);
     relay.wait_for("/metrics", |_, body| !body.contains("trace_spans_total{outcome=\"failed\"} 0\n")).await;
     relay.output().find(|line| line.contains("The collector takes no traces").then_some(())).await;
-    let back = Collector::http_at(address).await;
+    let back = Collector::http_at(port).await;
     site.append("prod", &line(2));
     back.find(|span| span.name == "discord.send" && !span.links.is_empty()).await;
     assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() == 3).await);

@@ -6,18 +6,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic where it is")]
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use factorio_isr::sim::port::ReservedPort;
+use tokio::net::TcpStream;
+use tokio::time::interval;
 
 use super::collector::{Collector, Received};
 use super::{CHAT, call_players, world};
-use crate::harness::DEADLINE;
+use crate::harness::{DEADLINE, within};
 
 /// Killed when dropped.
 struct Rotel {
     child: Child,
-    http: SocketAddr,
-    grpc: SocketAddr,
+    http: ReservedPort,
+    grpc: ReservedPort,
 }
 
 impl Drop for Rotel {
@@ -27,17 +32,30 @@ impl Drop for Rotel {
     }
 }
 
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+impl Rotel {
+    /// Waits until it listens on both ports.
+    async fn listens(self) -> Self {
+        let mut tick = interval(Duration::from_millis(50));
+        for port in [&self.http, &self.grpc] {
+            within(async {
+                while TcpStream::connect(port.address()).await.is_err() {
+                    tick.tick().await;
+                }
+            })
+            .await;
+        }
+        self
+    }
 }
 
 /// A collector that hands on to `to`; `None` where there is none on this machine.
-fn start(to: SocketAddr) -> Option<Rotel> {
+async fn start(to: SocketAddr) -> Option<Rotel> {
     let program = std::env::var("RELAY_TEST_ROTEL").unwrap_or_else(|_| "rotel-agent".to_owned());
-    let (http, grpc) = (free_address(), free_address());
+    let (http, grpc) = (ReservedPort::reserve(0).unwrap(), ReservedPort::reserve(0).unwrap());
     let mut command = Command::new(program);
     command
-        .args(["start", "--otlp-http-endpoint", &http.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()])
+        .args(["start", "--otlp-http-endpoint", &http.address().to_string()])
+        .args(["--otlp-grpc-endpoint", &grpc.address().to_string()])
         .args(["--exporter", "otlp", "--otlp-exporter-protocol", "http"])
         .args(["--otlp-exporter-endpoint", &format!("http://{to}"), "--otlp-exporter-compression", "none"])
         .args(["--disable-batching"])
@@ -45,7 +63,7 @@ fn start(to: SocketAddr) -> Option<Rotel> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     match command.spawn() {
-        Ok(child) => Some(Rotel { child, http, grpc }),
+        Ok(child) => Some(Rotel { child, http, grpc }.listens().await),
         Err(error) => {
             let required = std::env::var_os("RELAY_TEST_REQUIRE_COLLECTOR").is_some();
             assert!(!required, "no collector: {error}; set RELAY_TEST_ROTEL to the path of `rotel-agent`");
@@ -57,8 +75,8 @@ fn start(to: SocketAddr) -> Option<Rotel> {
 /// The same story by each protocol: a line to Discord, chat to the game, a slash command.
 async fn every_span_arrives(protocol: &str) {
     let collector = Collector::http().await;
-    let Some(rotel) = start(collector.address) else { return };
-    let address = if protocol == "grpc" { rotel.grpc } else { rotel.http };
+    let Some(rotel) = start(collector.address).await else { return };
+    let address = if protocol == "grpc" { rotel.grpc.address() } else { rotel.http.address() };
     let (sim, _game, site) = world(&format!("endpoint = \"http://{address}\"\nprotocol = \"{protocol}\"\n")).await;
     let mut relay = site.start();
     call_players(&sim, &relay).await;
