@@ -63,6 +63,11 @@ impl World {
         value(&body, series).unwrap()
     }
 
+    /// A scrape that tells the speed, and that as wanted.
+    async fn scrape_with_speed(&self, suits: impl Fn(Speed) -> bool) -> String {
+        self.relay.wait_for("/metrics", |_, body| speed(body).is_some_and(&suits)).await
+    }
+
     async fn scrape(&self) -> String {
         self.relay.get("/metrics").await.1
     }
@@ -70,6 +75,27 @@ impl World {
 
 fn value(body: &str, series: &str) -> Option<f64> {
     body.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// The updates a second, and how far they may be off.
+#[derive(Debug, Clone, Copy)]
+struct Speed {
+    ups: f64,
+    error: f64,
+}
+
+impl Speed {
+    /// The error bound is part of what is shown: seconds that the game tells may make it as large as that of six of them.
+    fn is(self, truth: f64) -> bool {
+        (self.ups - truth).abs() <= self.error && self.error < 12.0
+    }
+}
+
+/// Both of one scrape: from one to the next they change.
+fn speed(body: &str) -> Option<Speed> {
+    let ups = value(body, "factorio_isr_game_ups{server=\"prod\"}")?;
+    let error = value(body, "factorio_isr_game_ups_error{server=\"prod\"}").expect("a speed has an error bound");
+    Some(Speed { ups, error })
 }
 
 /// The series of the game in a scrape, without their values.
@@ -86,10 +112,9 @@ fn of_the_game(body: &str) -> Vec<&str> {
 async fn by_default_a_games_speed_is_known_without_any_lua() {
     let world = World::start(Game::default(), "", "interval = \"1s\"\nups_window = \"12s\"").await;
     world.game.server().change_map(|map| map.ups = 48.0);
-    let ups = world.value("factorio_isr_game_ups{server=\"prod\"}", |_| true).await;
-    let body = world.scrape().await;
-    let error = value(&body, "factorio_isr_game_ups_error{server=\"prod\"}").unwrap();
-    assert!((ups - 48.0).abs() <= error && error < 6.5, "{ups} ±{error}");
+    let body = world.scrape_with_speed(|_| true).await;
+    let speed = speed(&body).unwrap();
+    assert!(speed.is(48.0), "{speed:?}");
     assert_eq!(value(&body, "factorio_isr_game_ups_target{server=\"prod\"}"), Some(60.0));
     assert_eq!(value(&body, "factorio_isr_game_source{server=\"prod\",source=\"native\"}"), Some(1.0));
     assert_eq!(value(&body, "factorio_isr_game_paused{server=\"prod\"}"), Some(0.0));
@@ -109,10 +134,8 @@ async fn where_lua_is_allowed_it_tells_more_and_more_exactly() {
         (game.version, game.rockets) = (version.to_owned(), 3);
         let world = World::start(game, ", allow_lua = true", "interval = \"1s\"\nups_window = \"10s\"").await;
         world.game.server().change_map(|map| (map.ups, map.speed) = (107.0, 2.0));
-        let near = |ups: f64| (ups - 107.0).abs() < 2.0;
-        world.value("factorio_isr_game_ups{server=\"prod\"}", near).await;
-        let body = world.scrape().await;
-        assert!(value(&body, "factorio_isr_game_ups_error{server=\"prod\"}").unwrap() < 2.0, "{body}");
+        let body = world.scrape_with_speed(|speed| (speed.ups - 107.0).abs() < 2.0).await;
+        assert!(speed(&body).unwrap().error < 2.0, "{body}");
         assert_eq!(value(&body, "factorio_isr_game_ups_target{server=\"prod\"}"), Some(120.0));
         assert_eq!(value(&body, "factorio_isr_game_source{server=\"prod\",source=\"lua\"}"), Some(1.0));
         assert_eq!(value(&body, "factorio_isr_game_rockets_launched{server=\"prod\",force=\"player\"}"), Some(3.0));
@@ -131,10 +154,9 @@ async fn a_factory_that_lua_looks_at_for_long_has_a_known_speed() {
     let world = World::start(Game::default(), ", allow_lua = true", "interval = \"1s\"\nups_window = \"10s\"").await;
     world.game.rcon().set_fault(Fault::SlowLua(Duration::from_millis(700)));
     world.game.server().change_map(|map| map.ups = 31.0);
-    world.value("factorio_isr_game_ups{server=\"prod\"}", |ups| (ups - 31.0).abs() < 1.0).await;
-    let body = world.scrape().await;
+    let body = world.scrape_with_speed(|speed| (speed.ups - 31.0).abs() < 1.0).await;
     assert!(value(&body, "factorio_isr_game_sample_duration_seconds{server=\"prod\"}").unwrap() > 0.7, "{body}");
-    assert!(value(&body, "factorio_isr_game_ups_error{server=\"prod\"}").unwrap() < 1.0, "{body}");
+    assert!(speed(&body).unwrap().error < 1.0, "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,14 +211,14 @@ async fn a_map_that_stands_with_nobody_in_it_is_left_alone() {
 }
 
 /// Every speed that is scraped while the map goes on for twelve seconds: a whole window.
-async fn speeds(world: &World) -> Vec<f64> {
+async fn speeds(world: &World) -> Vec<Speed> {
     let tick = "factorio_tick{server=\"prod\"}";
     let begun = world.value(tick, |_| true).await;
     let (mut speeds, mut poll) = (Vec::new(), tokio::time::interval(Duration::from_millis(200)));
     loop {
         poll.tick().await;
         let body = world.scrape().await;
-        speeds.extend(value(&body, "factorio_isr_game_ups{server=\"prod\"}"));
+        speeds.extend(speed(&body));
         if value(&body, tick).is_some_and(|now| now > begun + 720.0) {
             return speeds;
         }
@@ -207,21 +229,23 @@ async fn speeds(world: &World) -> Vec<f64> {
 async fn speed_is_honest(rcon: &str) {
     let keys = "interval = \"1s\"\nidle_interval = \"1s\"\nups_window = \"10s\"";
     let world = World::start(Game::default(), rcon, keys).await;
-    let ups = "factorio_isr_game_ups{server=\"prod\"}";
-    let full = |ups: f64| (ups - 60.0).abs() < 7.0;
-    world.value(ups, full).await;
+    let full = |speed: Speed| speed.is(60.0);
+    world.scrape_with_speed(full).await;
     world.game.begin_save();
     tokio::time::sleep(Duration::from_secs(4)).await;
     world.game.end_save();
     let after_save = speeds(&world).await;
-    assert!(after_save.len() > 5 && after_save.iter().all(|ups| full(*ups)), "a stall is no slowness: {after_save:?}");
+    assert!(
+        after_save.len() > 5 && after_save.iter().all(|speed| full(*speed)),
+        "a stall is no slowness: {after_save:?}"
+    );
     let before = world.value("factorio_tick{server=\"prod\"}", |_| true).await;
     world.game.restart_with_older_save(Duration::from_hours(1)).await.unwrap();
     world.game.join("Ann").unwrap();
     world.value("factorio_tick{server=\"prod\"}", |tick| tick < before - 200_000.0).await;
     let after_reload = speeds(&world).await;
-    assert!(after_reload.iter().all(|ups| full(*ups)), "a jump is no speed: {after_reload:?}");
-    world.value(ups, full).await;
+    assert!(after_reload.iter().all(|speed| full(*speed)), "a jump is no speed: {after_reload:?}");
+    world.scrape_with_speed(full).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
