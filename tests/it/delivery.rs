@@ -59,6 +59,19 @@ impl Recorder {
         })
     }
 
+    /// One that answers only what it gets permits for.
+    fn held(answer: impl FnMut(&OutgoingMessage) -> Outcome + Send + 'static) -> Arc<Self> {
+        let recorder = Self::new(answer);
+        recorder.answers.forget_permits(1 << 20);
+        recorder
+    }
+
+    /// Waits until so many messages were handed over.
+    async fn begun(&self, count: usize) {
+        let mut begun = self.begun.subscribe();
+        timeout(DEADLINE, begun.wait_for(|begun| *begun >= count)).await.expect("too few begun").unwrap();
+    }
+
     fn now_answers(&self, answer: impl FnMut(&OutgoingMessage) -> Outcome + Send + 'static) {
         *self.answer.lock().unwrap() = Box::new(answer);
     }
@@ -244,12 +257,14 @@ fn file_lines(message: &OutgoingMessage) -> Vec<String> {
 
 #[tokio::test]
 async fn a_line_goes_at_once_and_what_piles_up_is_folded() {
-    let relay = Relay::started(Recorder::new(|_| delivered_then_rest(150))).await;
+    let relay = Relay::started(Recorder::held(|_| delivered_then_rest(150))).await;
     relay.say(channel(1), Lane::Chat, &["a"]).await;
-    let first = relay.sink.attempts(1).await.remove(0);
+    relay.sink.begun(1).await;
     relay.say(channel(1), Lane::Chat, &["b"]).await;
     relay.say(channel(1), Lane::Chat, &["c", "c"]).await;
-    let second = relay.sink.attempts(2).await.remove(1);
+    relay.sink.answers.add_permits(2);
+    let attempts = relay.sink.attempts(2).await;
+    let (first, second) = (&attempts[0], &attempts[1]);
     assert!(second.at - first.at >= Duration::from_millis(150));
     assert_eq!(relay.sink.arrived(channel(1)), ["a", "b\nc ×2"]);
     assert_ne!(first.message.nonce, second.message.nonce);
@@ -257,32 +272,43 @@ async fn a_line_goes_at_once_and_what_piles_up_is_folded() {
 
 #[tokio::test]
 async fn alerts_overtake_chat_that_waits() {
-    let relay = Relay::started(Recorder::new(|_| delivered_then_rest(100))).await;
+    let relay = Relay::started(Recorder::held(|_| delivered())).await;
     relay.say(channel(1), Lane::Chat, &["first"]).await;
-    relay.sink.attempts(1).await;
+    relay.sink.begun(1).await;
     relay.say(channel(1), Lane::Chat, &["chat"]).await;
     relay.say(channel(1), Lane::Alert, &["alert"]).await;
+    relay.sink.answers.add_permits(3);
     relay.sink.attempts(3).await;
     assert_eq!(relay.sink.arrived(channel(1)), ["first", "alert", "chat"]);
 }
 
-#[tokio::test]
-async fn a_rate_limited_channel_rests_to_the_letter_and_holds_no_other() {
+/// Channel 1 is limited once, for so long.
+fn limited_once(millis: u64) -> Arc<Recorder> {
     let mut limited = false;
-    let sink = Recorder::new(move |message| {
+    Recorder::new(move |message| {
         if message.channel == channel(1) && !std::mem::replace(&mut limited, true) {
-            return retry(RetryScope::Channel, Some(400), false);
+            return retry(RetryScope::Channel, Some(millis), false);
         }
         delivered()
-    });
-    let relay = Relay::started(sink).await;
+    })
+}
+
+#[tokio::test]
+async fn a_rate_limited_channel_rests_to_the_letter() {
+    let relay = Relay::started(limited_once(400)).await;
+    relay.say(channel(1), Lane::Chat, &["a"]).await;
+    let attempts = relay.sink.attempts(2).await;
+    assert!(attempts[1].at - attempts[0].at >= Duration::from_millis(400));
+    assert_eq!(attempts[1].message, attempts[0].message);
+}
+
+#[tokio::test]
+async fn a_rate_limited_channel_holds_no_other() {
+    let relay = Relay::started(limited_once(3_600_000)).await;
     relay.say(channel(1), Lane::Chat, &["a"]).await;
     relay.sink.attempts(1).await;
     relay.say(channel(2), Lane::Chat, &["b"]).await;
-    let attempts = relay.sink.attempts(3).await;
-    assert_eq!(attempts[1].message.channel, channel(2), "the other channel was held");
-    assert!(attempts[2].at - attempts[0].at >= Duration::from_millis(400));
-    assert_eq!(attempts[2].message, attempts[0].message);
+    assert_eq!(relay.sink.attempts(2).await[1].message.channel, channel(2));
 }
 
 #[tokio::test]
@@ -382,11 +408,9 @@ async fn a_message_without_an_answer_is_sent_again_byte_for_byte_after_a_restart
 
 #[tokio::test]
 async fn a_stopped_worker_waits_for_the_answer_and_stores_it() {
-    let sink = Recorder::new(|_| delivered());
-    sink.answers.forget_permits(1 << 20);
-    let mut relay = Relay::started(sink).await;
+    let mut relay = Relay::started(Recorder::held(|_| delivered())).await;
     relay.say(channel(1), Lane::Chat, &["a"]).await;
-    timeout(DEADLINE, relay.sink.begun.subscribe().wait_for(|begun| *begun == 1)).await.unwrap().unwrap();
+    relay.sink.begun(1).await;
     relay.cancel.cancel();
     relay.sink.answers.add_permits(1);
     relay.stop().await;

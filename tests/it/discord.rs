@@ -95,8 +95,11 @@ fn kind(outcome: &Outcome) -> String {
 
 async fn outcome_of(fault: FaultKind) -> Outcome {
     let (sim, sink) = sim_and_sink().await;
+    // Only where nothing comes back is there anything to wait for.
+    let hangs = matches!(fault, FaultKind::Hang { .. });
     sim.set_fault(Fault::new(fault));
-    sink.with_patience(Duration::from_millis(500)).deliver(&message("hello")).await
+    let sink = if hangs { sink.with_patience(Duration::from_millis(500)) } else { sink };
+    sink.deliver(&message("hello")).await
 }
 
 #[tokio::test]
@@ -272,10 +275,10 @@ async fn a_flood_that_rests_when_told_to_never_meets_a_429() {
 async fn a_lost_answer_is_uncertain_and_the_nonce_finds_the_message() {
     for fault in [FaultKind::Cut { processed: true }, FaultKind::Hang { processed: true }] {
         let (sim, sink) = sim_and_sink().await;
-        let sink = sink.with_patience(Duration::from_millis(500));
         sim.set_fault(Fault::new(fault).times(1));
         let sent = message("hello");
-        assert_eq!(kind(&sink.deliver(&sent).await), "retry Global Network after None uncertain");
+        let impatient = DiscordSink::new(&settings(sim.base_url())).unwrap().with_patience(Duration::from_millis(500));
+        assert_eq!(kind(&impatient.deliver(&sent).await), "retry Global Network after None uncertain");
         let again = sink.deliver(&OutgoingMessage { first_attempt: Some(Timestamp::now()), ..sent }).await;
         assert_eq!(id_of(&again), sim.messages(CHANNEL)[0].id);
         assert_eq!(contents(&sim), ["hello"]);

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use reqwest::Client;
 use tokio::sync::watch;
 
 /// Long enough for any machine, short enough to end a hanging test.
@@ -130,6 +131,7 @@ impl Site {
 pub struct Relay {
     child: Child,
     output: Output,
+    client: Client,
 }
 
 /// What the program printed so far, on both streams.
@@ -182,7 +184,9 @@ impl Relay {
                 }
             });
         }
-        Self { child, output: Output { lines, count } }
+        // Each request has its own connection, as one of another program would.
+        let client = Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        Self { child, output: Output { lines, count }, client }
     }
 
     pub fn output(&self) -> &Output {
@@ -200,13 +204,18 @@ impl Relay {
 
     /// Status and body of an endpoint.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let response = reqwest::get(format!("{}{path}", self.address().await)).await.unwrap();
+        let response = self.client.get(format!("{}{path}", self.address().await)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// Waits until an endpoint's answer suits.
     pub async fn wait_for(&self, path: &str, suits: impl Fn(u16, &str) -> bool) -> String {
-        let deadline = Instant::now() + DEADLINE;
+        self.wait_within(DEADLINE, path, suits).await
+    }
+
+    /// The same for so long.
+    pub async fn wait_within(&self, limit: Duration, path: &str, suits: impl Fn(u16, &str) -> bool) -> String {
+        let deadline = Instant::now() + limit;
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         loop {
             tick.tick().await;

@@ -191,7 +191,7 @@ async fn lines_of_a_long_outage_are_delivered_whole_and_memory_stays_flat() {
         GrowingLog::new(tag, site.console_log(tag)).append(lines);
     }
     let all = format!("factorio_isr_outbox_depth{{lane=\"chat\"}} {}\n", lines * 5);
-    relay.wait_for("/metrics", |_, body| body.contains(&all)).await;
+    relay.wait_within(3 * DEADLINE, "/metrics", |_, body| body.contains(&all)).await;
     let during = resident_mib(&relay);
     sim.restart().await.unwrap();
     let started = Instant::now();

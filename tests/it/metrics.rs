@@ -311,6 +311,11 @@ async fn a_scrape_while_the_relay_stops_is_whole_or_none() {
     let mut busy = Busy::start().await;
     let address = busy.relay.address().await;
     let client = reqwest::Client::new();
+    // Whoever waits for an answer of Discord holds up the stop, so that there is time to look.
+    busy.sim.set_fault(Fault::new(FaultKind::Hang { processed: false }).channel(CHAT));
+    let unanswered = busy.sim.stats().unanswered;
+    busy.site.append("quiet", "2026-01-01 00:00:00 [CHAT] Bob: the last\n");
+    assert!(busy.sim.wait_for(DEADLINE, |state| state.stats().unanswered > unanswered).await);
     busy.relay.signal(nix::sys::signal::Signal::SIGTERM);
     let mut unready = false;
     // The endpoints go last, so there is something to see, and then nothing.

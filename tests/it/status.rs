@@ -444,9 +444,9 @@ async fn the_program_shows_its_games_and_after_a_restart_goes_on_where_it_was() 
     until(&discord, |state| shown(state.presence()) == "3 players on 1/1 servers").await;
     assert_eq!(discord.messages(STATUS).iter().map(|message| message.id).collect::<Vec<_>>(), [first]);
     assert_eq!(discord.stats().requested(RETITLE), 1, "the topic has to wait for ten minutes");
-    let metrics = relay.get("/metrics").await.1;
     let counted = r#"factorio_isr_status_updates_total{what="message",outcome="done"} "#;
-    assert!(metrics.lines().any(|line| line.starts_with(counted) && !line.ends_with(" 0")), "{metrics}");
+    let counts = |body: &str| body.lines().any(|line| line.starts_with(counted) && !line.ends_with(" 0"));
+    relay.wait_for("/metrics", |_, body| counts(body)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

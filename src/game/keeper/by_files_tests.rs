@@ -1,3 +1,5 @@
+use tokio::time::interval;
+
 use super::super::tests::{World, at, down, sees};
 use super::*;
 use crate::game::files::A_LITTLE;
@@ -209,14 +211,15 @@ async fn sessions_end_when_the_connection_broke_if_the_file_is_not_written_on() 
     let world = World::new().await;
     let mut keeper = world.with_rcon();
     keeper.take(sees(&["Ann"], 10)).await;
-    // So long ago that it is late in a moment.
-    let age = A_LITTLE.checked_sub(Duration::from_secs(1)).unwrap();
-    keeper.take_file(&aged(11, ticks(600), age + Duration::from_millis(1))).await;
-    keeper.take_file(&aged(12, ticks(601), age)).await;
+    // Rewritten each millisecond, so it is late soon.
+    keeper.take_file(&aged(11, ticks(600), Duration::from_millis(1))).await;
+    keeper.take_file(&aged(12, ticks(601), Duration::ZERO)).await;
     keeper.take(down(20)).await;
     assert_eq!(world.open().await, 1);
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let (deadline, mut tick) =
+        (Instant::now() + A_LITTLE + Duration::from_mins(1), interval(Duration::from_millis(50)));
     while world.open().await == 1 {
+        tick.tick().await;
         assert!(Instant::now() < deadline, "the session never ended");
         assert_eq!(keeper.look_at_file().await, None);
     }

@@ -38,6 +38,10 @@ fn seconds(span: &Received, attribute: &str) -> f64 {
     span.attributes[attribute].parse().unwrap()
 }
 
+fn with_a_row(span: &Received) -> bool {
+    span.name == "outbox.commit" && span.attributes["rows"] == "1"
+}
+
 fn is_delivery(span: &Received) -> bool {
     span.name == "discord.send" && span.attributes["outcome"] == "delivered"
 }
@@ -151,10 +155,14 @@ async fn half_of_the_lines_leaves_with_their_messages_and_no_others() {
         site.append("prod", &line(n, &format!("line {n}")));
         assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() > n as usize).await);
     }
+    // Spans leave in their order, and of these half is kept: once one has come, those before have.
+    let asked = jiff::Timestamp::now();
+    let later =
+        |span: &Received| span.name == "health_liveness_check" && i128::from(span.times.0) > asked.as_nanosecond();
+    relay.wait_for("/healthz", |_, _| collector.all().iter().any(later)).await;
     assert_eq!(relay.terminate().await.code(), Some(0));
     let all = collector.all();
-    let with_a_row = |span: &&Received| span.name == "outbox.commit" && span.attributes["rows"] == "1";
-    let commits: BTreeSet<&str> = all.iter().filter(with_a_row).map(|span| span.trace.as_str()).collect();
+    let commits: BTreeSet<&str> = all.iter().filter(|span| with_a_row(span)).map(|span| span.trace.as_str()).collect();
     let sends: Vec<&Received> = all.iter().filter(|span| span.name == "discord.send").collect();
     assert_eq!(sends.len(), commits.len(), "a line and its message leave together");
     for send in sends {
@@ -200,10 +208,12 @@ async fn rows_hold_their_trace_and_without_tracing_nothing() {
         relay.wait_until_ready().await;
         site.append("prod", &line(1, "remembered"));
         assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() > n).await);
+        // Before the stop, whose flush has a limit.
+        collector.find(with_a_row).await;
         assert_eq!(relay.terminate().await.code(), Some(0));
         found.push(stored(site).await);
     }
-    let commit = collector.find(|span| span.name == "outbox.commit" && span.attributes["rows"] == "1").await;
+    let commit = collector.find(with_a_row).await;
     let end = i64::try_from(line(1, "remembered").len()).unwrap();
     assert_eq!(found[0], [(Some(format!("00-{}-{}-01", commit.trace, commit.id)), Some(end))]);
     assert_eq!(found[1], [(None, None)]);
