@@ -160,11 +160,12 @@ async fn load(
     let mut sessions = unsettled(&mut *tx, server).await?;
     let names: BTreeSet<String> = names.map(crate::domain::sessions::player_key).collect();
     sessions.extend(last_settled(&mut *tx, server, &names).await?);
-    let evidence = sqlx::query("SELECT lost_at, alive_at, answered_at FROM run_evidence WHERE server = $1")
-        .bind(server.as_str())
-        .try_map(|row| evidence_of(&row))
-        .fetch_optional(&mut *tx)
-        .await?;
+    let evidence =
+        sqlx::query("SELECT lost_at, alive_at, alive_elsewhere_at, answered_at FROM run_evidence WHERE server = $1")
+            .bind(server.as_str())
+            .try_map(|row| evidence_of(&row))
+            .fetch_optional(&mut *tx)
+            .await?;
     Ok(SessionBook::new(evidence.unwrap_or_default(), sessions))
 }
 
@@ -215,15 +216,23 @@ fn session_of(row: &SqliteRow) -> sqlx::Result<Session> {
 
 fn evidence_of(row: &SqliteRow) -> sqlx::Result<RunEvidence> {
     let time = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(column)?.map(from_millis));
-    Ok(RunEvidence { lost_at: time("lost_at")?, alive_at: time("alive_at")?, answered_at: time("answered_at")? })
+    Ok(RunEvidence {
+        lost_at: time("lost_at")?,
+        alive_at: time("alive_at")?,
+        alive_elsewhere_at: time("alive_elsewhere_at")?,
+        answered_at: time("answered_at")?,
+    })
 }
 
 async fn save(tx: &mut SqliteConnection, server: &ServerTag, book: SessionBook) -> sqlx::Result<()> {
-    let RunEvidence { lost_at, alive_at, answered_at } = book.evidence();
-    sqlx::query("INSERT OR REPLACE INTO run_evidence (server, lost_at, alive_at, answered_at) VALUES ($1, $2, $3, $4)")
+    let RunEvidence { lost_at, alive_at, alive_elsewhere_at, answered_at } = book.evidence();
+    let query = "INSERT OR REPLACE INTO run_evidence (server, lost_at, alive_at, alive_elsewhere_at, answered_at)
+                 VALUES ($1, $2, $3, $4, $5)";
+    sqlx::query(query)
         .bind(server.as_str())
         .bind(lost_at.map(to_millis))
         .bind(alive_at.map(to_millis))
+        .bind(alive_elsewhere_at.map(to_millis))
         .bind(answered_at.map(to_millis))
         .execute(&mut *tx)
         .await?;

@@ -164,8 +164,10 @@ pub enum Observation {
 pub struct RunEvidence {
     /// Its connection broke then, or it crashed, and it has not answered since.
     pub lost_at: Option<Timestamp>,
-    /// Its last line that only a running game writes.
+    /// The last line of its console log that only a running game writes.
     pub alive_at: Option<Timestamp>,
+    /// The last such line of another log, which is read by itself: it may be of the next run already.
+    pub alive_elsewhere_at: Option<Timestamp>,
     /// It last answered a sample.
     pub answered_at: Option<Timestamp>,
 }
@@ -228,10 +230,9 @@ impl SessionBook {
             _ => self.player_happened(happening),
         }
         if tells_life_in_order(happening.kind) {
-            // Another log, read first, may have told of the next run already.
             self.evidence.alive_at = Some(at);
         } else if shows_life(happening.kind) {
-            self.evidence.alive_at = self.evidence.alive_at.max(Some(at));
+            self.evidence.alive_elsewhere_at = Some(at);
         }
     }
 
@@ -249,8 +250,9 @@ impl SessionBook {
 
     fn next_run(&mut self, at: Timestamp) {
         let before = |time: &Timestamp| *time <= at;
-        let RunEvidence { lost_at, alive_at, .. } = self.evidence;
-        let (lost, alive) = (lost_at.filter(before), alive_at.filter(before));
+        let RunEvidence { lost_at, alive_at, alive_elsewhere_at, .. } = self.evidence;
+        let elsewhere = alive_elsewhere_at.filter(|elsewhere| *elsewhere < at);
+        let (lost, alive) = (lost_at.filter(before), alive_at.filter(before).max(elsewhere));
         self.players.values_mut().for_each(|player| player.next_run(at, lost, alive));
         self.evidence.lost_at = lost_at.filter(|lost| *lost > at);
         self.evidence.alive_at = Some(at);

@@ -1,5 +1,8 @@
 //! Situations, what holds of any input, and a simulated life whose truth is known.
 
+#[path = "life_tests.rs"]
+mod life;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -200,6 +203,15 @@ fn a_save_of_the_next_run_that_is_read_first_hides_no_evidence_of_the_last() {
     let mut kept = Kept::default();
     // Both runs are read afterwards, the engine's log before the console's.
     kept.line(EventKind::SaveFinished, None, 220).join("Ann", 100).join("Bob", 150);
+    kept.line(EventKind::ServerCrashed, None, 200).line(EventKind::ServerOnline, None, 200);
+    assert_eq!(kept.shown(), ["Ann 100..~150 next_run", "Bob 150..~150 next_run"]);
+}
+
+#[test]
+fn a_save_of_the_next_run_that_is_read_in_between_hides_no_evidence_of_the_last() {
+    let mut kept = Kept::default();
+    // The console's log was rotated between the runs: the engine's is read between the two files.
+    kept.join("Ann", 100).join("Bob", 150).line(EventKind::SaveFinished, None, 220);
     kept.line(EventKind::ServerCrashed, None, 200).line(EventKind::ServerOnline, None, 200);
     assert_eq!(kept.shown(), ["Ann 100..~150 next_run", "Bob 150..~150 next_run"]);
 }
