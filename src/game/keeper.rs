@@ -58,6 +58,8 @@ pub struct Keeper {
     facts: Option<GameFacts>,
     /// How old the map was last.
     aged: Option<lua_map::Aged>,
+    /// When Lua ran, and how old the map was then at least, as long as that is not stored.
+    lua_aged: Option<lua_map::Aged>,
     /// What mods' lines told last.
     lines: ModLines,
     /// The last happening that was read.
@@ -84,6 +86,7 @@ impl Keeper {
             spell: Spell::default(),
             facts: None,
             aged: None,
+            lua_aged: None,
             lines: ModLines::default(),
             seen: 0,
             by_files: None,
@@ -180,7 +183,9 @@ impl Keeper {
         if !self.is_told_by_file() {
             self.spell.take(&sample);
         }
-        self.judge_map(&sample).await;
+        if let Some(age) = sample.outcome.as_ref().ok().and_then(|reading| reading.age) {
+            self.judge_map(at, age).await;
+        }
         self.notice_lua(&sample).await;
         self.read_facts().await;
         // One update: who looks in between would see the players without their sessions.
@@ -282,6 +287,7 @@ impl Keeper {
         match self.read_on().await {
             Ok(false) => {}
             Ok(true) => {
+                self.place_lua().await;
                 self.facts = None;
                 self.show_what_is_known().await;
             }
@@ -300,6 +306,7 @@ impl Keeper {
                 tracing::trace!(server = %self.server, kind = %happening.kind, "Happened");
                 self.happened(happening);
                 self.note_mod_line(happening);
+                self.note_map(happening);
             }
         }
     }

@@ -256,7 +256,7 @@ fn aged(age: u64, second: i64) -> Sample {
     Sample { outcome, ..sample }
 }
 
-/// Lua ran at 120, in a map that was 1,000 seconds old at 100.
+/// Lua ran at 120, in a map that was 1,000 seconds old at 100, and no sample was taken since.
 async fn world_where_lua_ran() -> World {
     let mut world = World::new().await;
     world.tell(&[(EventKind::ServerOnline, None, 0)]).await;
@@ -264,7 +264,6 @@ async fn world_where_lua_ran() -> World {
     keeper.take(aged(1000, 100)).await;
     world.tell(&[(LUA, None, 120)]).await;
     keeper.catch_up().await;
-    keeper.take(aged(1030, 130)).await;
     assert_eq!(world.view().achievements, lua_ran(120));
     world
 }
@@ -292,6 +291,46 @@ async fn the_same_map_in_a_later_run_has_lost_its_achievements() {
     world.tell(&[(EventKind::ServerOnline, None, 200)]).await;
     keeper.take(aged(1020, 210)).await;
     assert_eq!(world.view().achievements, lua_ran(120));
+}
+
+#[tokio::test]
+async fn an_older_map_in_between_does_not_make_the_map_where_lua_ran_another_one() {
+    let mut world = world_where_lua_ran().await;
+    let mut keeper = world.asking();
+    for (started, age) in [(200, 90_000), (300, 1020)] {
+        world.tell(&[(EventKind::ServerOnline, None, started)]).await;
+        keeper.take(aged(age, started + 10)).await;
+        assert_eq!(world.view().achievements, lua_ran(120), "{age}");
+    }
+}
+
+#[tokio::test]
+async fn lua_that_is_read_only_in_a_later_run_stays_known() {
+    let mut world = World::new().await;
+    world.tell(&[(EventKind::ServerOnline, None, 0), (LUA, None, 120), (EventKind::ServerOnline, None, 200)]).await;
+    let mut keeper = world.asking();
+    for sample in [aged(90_000, 210), aged(5, 240)] {
+        keeper.take(sample).await;
+        assert_eq!(world.view().achievements, lua_ran(120), "nobody knows in which map it ran");
+    }
+}
+
+#[tokio::test]
+async fn lua_of_the_relay_is_of_the_map_that_answered() {
+    let mut world = World::new().await;
+    world.tell(&[(EventKind::ServerOnline, None, 0)]).await;
+    let Sample { outcome, .. } = aged(1000, 100);
+    let by_lua = outcome.map(|reading| Reading { fallback: Some("an error".to_owned()), ..reading });
+    // Clocks are finer than what is stored.
+    let sampled = at(100) + Duration::from_nanos(1_234_567);
+    world.asking().take(Sample { at: sampled, outcome: by_lua }).await;
+    assert!(matches!(world.view().achievements, Achievements::Lost { .. }));
+    world.tell(&[(EventKind::ServerOnline, None, 200)]).await;
+    let mut keeper = world.asking();
+    keeper.take(aged(1000, 210)).await;
+    assert!(matches!(world.view().achievements, Achievements::Lost { .. }), "it is as old");
+    keeper.take(aged(999, 240)).await;
+    assert_eq!(world.view().achievements, Achievements::Possible);
 }
 
 #[tokio::test]

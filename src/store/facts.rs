@@ -53,7 +53,8 @@ impl Store {
     /// seconds is cut off.
     pub async fn lua_ran_at_age(&self, server: &ServerTag, lua_at: Timestamp, age: Duration) -> Result<(), StoreError> {
         let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-        let query = sqlx::query("UPDATE game_facts SET lua_age = $3 WHERE server = $1 AND lua_at = $2");
+        let query =
+            sqlx::query("UPDATE game_facts SET lua_age = $3 WHERE server = $1 AND lua_at = $2 AND lua_age IS NULL");
         self.change_facts(query.bind(server.as_str()).bind(to_millis(lua_at)).bind(seconds)).await
     }
 

@@ -180,6 +180,9 @@ impl Keeper {
         let taken = Taken { at: Instant::now(), of: reading.at, moves: reading.moves };
         let again = by_files.taken.replace(taken).is_some_and(|before| before.of == reading.at);
         self.spell.told_by_file(reading.at);
+        if let Some(age) = age(&reading) {
+            self.judge_map(reading.at, age).await;
+        }
         self.read_facts().await;
         let (open, unnamed) = (self.open_sessions().await, self.unnamed().await);
         self.board.update(|view| {
@@ -346,11 +349,16 @@ fn show(view: &mut GameView, reading: &FileReading) {
     view.ups = reading.ups;
     // A file that is not rewritten does not say why.
     view.paused = reading.moves.then_some(false);
-    view.age = numbers.tick.map(|tick| Duration::from_secs_f64(tick as f64 / TICKS_A_SECOND)).or(view.age);
+    view.age = age(reading).or(view.age);
     view.evolution.clone_from(&numbers.evolution);
     view.told_by_mods.clear();
     view.known_players = numbers.known_players.or(view.known_players);
     (view.lua, view.fallback, view.cost) = (None, None, None);
+}
+
+/// How old the map is.
+fn age(reading: &FileReading) -> Option<Duration> {
+    reading.numbers.tick.map(|tick| Duration::from_secs_f64(tick as f64 / TICKS_A_SECOND))
 }
 
 fn row(reading: &FileReading, headcount: Option<usize>) -> SampleRow {
