@@ -75,11 +75,11 @@ fn settings(
     let chat = file.chat.and_then(|section| chat::resolve(section, &servers, &chat_from, ttl?, problems));
     let mentions = file.mentions.map(|section| chat::mentions(section, problems));
     let game = file.game.and_then(|section| game::resolve(section, own_game, problems));
-    let (traces, retired) = file.traces.and_then(|section| traces::resolve(section, env, problems)).unzip();
+    let (traces, of_traces) = file.traces.and_then(|section| traces::resolve(section, env, problems)).unzip();
     let status = file.status.and_then(|section| status::resolve(&section, shown, park_retry?, problems));
     let mut warnings = lua_warnings(&servers);
     warnings.extend(chat::warnings(&servers, &chat_from));
-    warnings.extend(retired.flatten());
+    warnings.extend(of_traces.into_iter().flatten());
     warnings.extend(events.iter().flat_map(|events| alerts::warnings(&servers, events)));
     let history = file.history.map(|section| history::resolve(&section, problems));
     let http = file.http?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use axum::http::HeaderName;
+use axum::http::{HeaderName, HeaderValue};
 
 use super::environment::Environment;
 use super::file::TracesSection;
@@ -26,12 +26,12 @@ const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// The settings and, where a retired variable is used, the warning about it. `None`: problems were added.
+/// The settings, and warnings of variables that are retired or not honoured. `None`: problems were added.
 pub(super) fn resolve(
     section: TracesSection,
     env: &Environment,
     problems: &mut Problems<'_>,
-) -> Option<(TraceSettings, Option<String>)> {
+) -> Option<(TraceSettings, Vec<String>)> {
     let enabled = section.enabled && !is_off(env);
     // Who does not send traces is not held up by variables that are meant for other programs.
     let nothing = Environment { vars: BTreeMap::new(), secrets_dir: PathBuf::new() };
@@ -57,7 +57,7 @@ pub(super) fn resolve(
     }
     let agent = agent.filter(|_| is_host);
     let go = if enabled { "traces go" } else { "traces are off, and would go" };
-    let warning = agent.as_ref().map(|agent| {
+    let retired = agent.as_ref().map(|agent| {
         format!(
             "{JAEGER} speaks of the agent that Jaeger has retired: {go} to {agent} by OTLP; \
              set traces.endpoint or {} instead",
@@ -72,7 +72,7 @@ pub(super) fn resolve(
         include_text: section.include_text,
         instance: section.instance.or_else(|| set(env, "HOSTNAME").map(ToOwned::to_owned)).unwrap_or_else(host_name),
     };
-    Some((settings, warning))
+    Some((settings, retired.into_iter().chain(other_exporters(standard)).collect()))
 }
 
 fn set<'a>(env: &'a Environment, name: &str) -> Option<&'a str> {
@@ -85,33 +85,35 @@ fn is_off(env: &Environment) -> bool {
     is("OTEL_SDK_DISABLED", "true") || is(EXPORTER, "none")
 }
 
-/// The exporter passes over what it cannot use of these. Which traces are sent in what form is not to be guessed.
+/// By the standard, exporters that a program does not have are passed over with a warning. They are listed behind commas.
+fn other_exporters(env: &Environment) -> Option<String> {
+    let exporters = set(env, EXPORTER)?.split(',').map(str::trim);
+    let others: Vec<&str> = exporters.filter(|one| !one.is_empty() && !one.eq_ignore_ascii_case("otlp")).collect();
+    (!others.is_empty()).then(|| format!("{EXPORTER} asks for {}: traces go by OTLP alone", others.join(", ")))
+}
+
+/// The exporter passes over what it cannot use of these, so that traces would go in another form than wanted, or without
+/// the key that the collector asks for.
 fn check_exporter(env: &Environment, problems: &mut Problems<'_>) -> Option<()> {
-    let mut refuse = |name: &'static str, key, message: String| {
-        problems.add_of_variable(name, key, message);
-        None
-    };
-    if let Some(other) = set(env, EXPORTER).filter(|exporter| !exporter.eq_ignore_ascii_case("otlp")) {
-        return refuse(EXPORTER, "traces.enabled", format!("expected `otlp` or `none`, found `{other}`"));
+    // The one for traces goes before the one for all.
+    let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, set(env, name)?)));
+    let known = |value: &str| value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("none");
+    if let Some((name, other)) = first(STANDARD_COMPRESSION).filter(|(_, value)| !known(value)) {
+        problems.add_of_variable(name, "traces", format!("expected `gzip` or `none`, found `{other}`"));
+        return None;
     }
-    for name in STANDARD_COMPRESSION {
-        let known = |value: &str| value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("none");
-        if let Some(other) = set(env, name).filter(|value| !known(value)) {
-            return refuse(name, "traces", format!("expected `gzip` or `none`, found `{other}`"));
-        }
-    }
-    for name in STANDARD_HEADERS {
-        // The values are not shown: they may be secrets.
-        if set(env, name).is_some_and(|text| !text.split_terminator(',').all(is_header)) {
-            return refuse(name, "traces", "expected `name=value`, and more of them behind commas".to_owned());
-        }
+    // The values are not shown: they may be secrets.
+    if let Some((name, _)) = first(STANDARD_HEADERS).filter(|(_, text)| !text.split(',').all(is_header)) {
+        problems.add_of_variable(name, "traces", "expected `name=value`, and more of them behind commas");
+        return None;
     }
     Some(())
 }
 
+/// Whether the exporter can send it. Empty ones do no harm.
 fn is_header(text: &str) -> bool {
-    let Some((name, value)) = text.split_once('=') else { return false };
-    HeaderName::from_bytes(name.trim().as_bytes()).is_ok() && !value.trim().is_empty()
+    let Some((name, value)) = text.split_once('=') else { return text.trim().is_empty() };
+    HeaderName::from_bytes(name.trim().as_bytes()).is_ok() && HeaderValue::from_str(value.trim()).is_ok()
 }
 
 /// Where Jaeger's own collector is on that host, unless a standard variable says it.
@@ -314,7 +316,6 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense"),
             (SAMPLER, "jaeger_remote"),
-            (EXPORTER, "zipkin"),
             (STANDARD_COMPRESSION[1], "zstd"),
             (STANDARD_HEADERS[1], "nonsense"),
         ] {
@@ -344,9 +345,10 @@ mod tests {
     #[test]
     fn what_the_exporter_would_pass_over_is_named() {
         let with = |name: &str, value: &str| load("enabled = true", &[(name, value)]);
-        let zipkin = with(EXPORTER, "zipkin").unwrap_err();
-        let said = "variable OTEL_TRACES_EXPORTER: traces.enabled: expected `otlp` or `none`, found `zipkin`";
-        assert!(zipkin.contains(said), "{zipkin}");
+        let warned = |exporters: &str| with(EXPORTER, exporters).unwrap().warnings.concat();
+        assert!(warned("otlp,console").contains("OTEL_TRACES_EXPORTER asks for console: traces go by OTLP alone"));
+        assert!(warned("zipkin, Jaeger").contains("asks for zipkin, Jaeger"));
+        assert_eq!((warned("otlp"), warned("OTLP, ")), (String::new(), String::new()));
         for name in STANDARD_COMPRESSION {
             let zstd = with(name, "zstd").unwrap_err();
             assert!(
@@ -356,14 +358,22 @@ mod tests {
             assert!(with(name, "GZIP").is_ok() && with(name, "none").is_ok());
         }
         for name in STANDARD_HEADERS {
-            for wrong in ["hunter2", "authorization=", "a=b,hunter2", "a b=hunter2", "a=b,,c=hunter2"] {
+            for wrong in ["hunter2", "a=b,hunter2", "a b=hunter2", "name=hunter2\u{7f}"] {
                 let error = with(name, wrong).unwrap_err();
                 assert!(error.contains(&format!("variable {name}: traces: expected `name=value`")), "{error}");
                 assert!(!error.contains("hunter2"), "it may be a secret: {error}");
             }
-            for good in ["authorization=Basic%20aHVudGVyMg==", "a=b, c=d", "a=b,", ""] {
+            for good in ["authorization=Basic%20aHVudGVyMg==", "a=b, c=d", "a=b,,c=d,", "x-tenant=", ""] {
                 assert!(with(name, good).is_ok(), "{good}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_all_does_not_matter_where_something_is_said_of_traces() {
+        for (names, good, wrong) in [(STANDARD_COMPRESSION, "gzip", "zstd"), (STANDARD_HEADERS, "a=b", "nonsense")] {
+            assert!(load("enabled = true", &[(names[0], good), (names[1], wrong)]).is_ok());
+            assert!(load("enabled = true", &[(names[0], wrong), (names[1], good)]).is_err());
         }
     }
 
