@@ -164,9 +164,9 @@ pub enum Observation {
 pub struct RunEvidence {
     /// Its connection broke then, or it crashed, and it has not answered since.
     pub lost_at: Option<Timestamp>,
-    /// The last line of its console log that only a running game writes.
+    /// Its last line that only a running game writes, of those that are read in order with its starts.
     pub alive_at: Option<Timestamp>,
-    /// The last such line of another log, which is read by itself: it may be of the next run already.
+    /// The last such line that may be read out of order with them, as of another log: it may be of the next run already.
     pub alive_elsewhere_at: Option<Timestamp>,
     /// It last answered a sample.
     pub answered_at: Option<Timestamp>,
@@ -256,6 +256,8 @@ impl SessionBook {
         self.players.values_mut().for_each(|player| player.next_run(at, lost, alive));
         self.evidence.lost_at = lost_at.filter(|lost| *lost > at);
         self.evidence.alive_at = Some(at);
+        // What is far ahead was told before the clock went back.
+        self.evidence.alive_elsewhere_at = alive_elsewhere_at.filter(|elsewhere| *elsewhere <= at + REACH);
     }
 
     fn crash(&mut self, at: Timestamp) {

@@ -245,6 +245,21 @@ fn a_join_just_before_the_sample_that_saw_the_player_may_be_of_the_run_before() 
 }
 
 #[test]
+fn a_join_that_is_read_twice_is_one_session() {
+    let mut kept = Kept::default();
+    kept.sample(&["Ann"], 40).join("Ann", 38).join("Ann", 38).leave("Ann", 60);
+    assert_eq!(kept.shown(), ["Ann 38..60 leave"]);
+}
+
+#[test]
+fn what_another_log_told_before_the_clock_went_back_is_no_evidence() {
+    let mut kept = Kept::default();
+    kept.line(EventKind::SaveFinished, None, 5000).line(EventKind::ServerCrashed, None, 100).join("Ann", 110);
+    kept.line(EventKind::ServerCrashed, None, 6000);
+    assert_eq!(kept.shown(), ["Ann 110..~110 next_run"]);
+}
+
+#[test]
 fn a_stop_in_order_ends_all_to_the_second() {
     let mut kept = Kept::default();
     kept.join("Ann", 10).join("Bob", 20).leave("Bob", 30).lost(61).line(EventKind::ServerOffline, None, 60);

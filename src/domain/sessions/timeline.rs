@@ -26,12 +26,12 @@ impl Timeline {
 
     /// A JOIN. `lost`: the game was already gone then.
     pub(super) fn join(&mut self, player: &str, at: Timestamp, lost: Option<Timestamp>) {
+        let repeated = |session: &Session| !session.settled && session.start == Start::Join && session.started_at == at;
+        if self.0.iter().any(repeated) {
+            return;
+        }
         if let Some(index) = self.0.iter().position(|session| was_begun_by_join(session, at)) {
             return self.join_explains(index, player, at);
-        }
-        let repeated = |last: &Session| last.is_open() && last.start == Start::Join && last.started_at == at;
-        if self.0.last().is_some_and(repeated) {
-            return;
         }
         let seen_behind = self.0.last().filter(|last| last.is_open() && last.seen_at > at + MARGIN);
         let seen_behind = seen_behind.map(|last| Session::begin(player, last.seen_at, Start::Sample));
