@@ -19,7 +19,7 @@ use crate::config::settings::PrometheusFileSettings;
 use crate::domain::ServerTag;
 use crate::telemetry::metrics::{PROMETHEUS_FILE_AGE, PROMETHEUS_FILE_DROPPED};
 
-/// How often a file is looked at. While it does not change, that is one `stat`.
+/// How often a file is looked at. While a whole one does not change, that is one `stat`.
 const POLL: Duration = Duration::from_secs(1);
 /// The mod writes the file in place: what was written to just now may be half a file.
 const SETTLED: Duration = Duration::from_millis(50);
@@ -194,7 +194,10 @@ impl PrometheusFile {
                         info!(server = %self.server, "The file of metrics is read again");
                     }
                 }
-                Err(error) => self.complain(&error, &mut trouble),
+                Err(error) => {
+                    torn_since = None;
+                    self.complain(&error, &mut trouble);
+                }
             }
             self.report_age();
         }
