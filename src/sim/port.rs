@@ -9,8 +9,9 @@ use tokio::net::{TcpListener, TcpSocket};
 /// stand-in that is away for a while comes back where it was.
 #[derive(Debug)]
 pub struct ReservedPort {
-    /// Bound and never listening. Both sockets share the address, as both allow it (`SO_REUSEADDR`).
-    _bound: TcpSocket,
+    /// Bound and never listening. On Linux it shares the address with the one that listens, as both allow it
+    /// (`SO_REUSEADDR`); other systems refuse that, and there the port is free meanwhile.
+    _bound: Option<TcpSocket>,
     address: SocketAddr,
 }
 
@@ -18,13 +19,13 @@ impl ReservedPort {
     /// That port, or a free one for 0.
     ///
     /// # Errors
-    /// When it is taken.
+    /// When somebody listens there.
     pub fn reserve(port: u16) -> io::Result<Self> {
         let bound = TcpSocket::new_v4()?;
         bound.set_reuseaddr(true)?;
         bound.bind((Ipv4Addr::LOCALHOST, port).into())?;
         let address = bound.local_addr()?;
-        Ok(Self { _bound: bound, address })
+        Ok(Self { _bound: cfg!(target_os = "linux").then_some(bound), address })
     }
 
     /// Its address, whether somebody listens there or not.
