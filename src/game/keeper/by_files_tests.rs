@@ -4,7 +4,7 @@ use super::super::tests::{World, at, down, sees};
 use super::*;
 use crate::game::files::A_LITTLE;
 use crate::game::prom_file::FileNumbers;
-use crate::game::sample::SampleSource;
+use crate::game::sample::{Achievements, SampleSource};
 use crate::rcon::Evolution;
 
 const MAX_AGE: Duration = Duration::from_mins(2);
@@ -246,6 +246,20 @@ async fn what_the_games_own_commands_cannot_tell_is_filled_in() {
     let view = world.view();
     assert_eq!((view.research, view.rockets, view.evolution.len()), (None, Some(50), 1));
     assert_eq!(view.told_by_mods, ["evolution", "rockets"]);
+}
+
+#[tokio::test]
+async fn a_new_map_has_its_achievements_again_also_where_a_file_tells_how_old_it_is() {
+    let mut world = World::new().await;
+    world.tell(&[(EventKind::ServerOnline, None, 0)]).await;
+    let mut keeper = world.without_rcon();
+    keeper.take_file(&written(100, ticks(60_000))).await;
+    world.tell(&[(EventKind::Command, None, 120)]).await;
+    keeper.catch_up().await;
+    assert_eq!(world.view().achievements, Achievements::Lost { lua_at: at(120) });
+    world.tell(&[(EventKind::ServerOnline, None, 200)]).await;
+    world.without_rcon().take_file(&written(210, ticks(600))).await;
+    assert_eq!(world.view().achievements, Achievements::Possible);
 }
 
 #[tokio::test]
