@@ -16,7 +16,6 @@ const JAEGER: &str = "JAEGER_AGENT_HOST";
 /// By these the OTLP libraries of all languages are told where to send.
 const STANDARD: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const STANDARD_PROTOCOL: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
-
 const STANDARD_COMPRESSION: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
 const STANDARD_HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 /// By this they are told where traces go at all.
@@ -79,6 +78,11 @@ fn set<'a>(env: &'a Environment, name: &str) -> Option<&'a str> {
     env.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
+/// The name and value of the one that counts: that for traces goes before that for all.
+fn first_set<'a>(env: &'a Environment, names: [&'static str; 2]) -> Option<(&'static str, &'a str)> {
+    names.into_iter().find_map(|name| Some((name, set(env, name)?)))
+}
+
 /// Whether a standard variable switches traces off.
 fn is_off(env: &Environment) -> bool {
     let is = |name, value: &str| set(env, name).is_some_and(|given| given.eq_ignore_ascii_case(value));
@@ -95,15 +99,13 @@ fn other_exporters(env: &Environment) -> Option<String> {
 /// The exporter passes over what it cannot use of these, so that traces would go in another form than wanted, or without
 /// the key that the collector asks for.
 fn check_exporter(env: &Environment, problems: &mut Problems<'_>) -> Option<()> {
-    // The one for traces goes before the one for all.
-    let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, set(env, name)?)));
     let known = |value: &str| value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("none");
-    if let Some((name, other)) = first(STANDARD_COMPRESSION).filter(|(_, value)| !known(value)) {
+    if let Some((name, other)) = first_set(env, STANDARD_COMPRESSION).filter(|(_, value)| !known(value)) {
         problems.add_of_variable(name, "traces", format!("expected `gzip` or `none`, found `{other}`"));
         return None;
     }
     // The values are not shown: they may be secrets.
-    if let Some((name, _)) = first(STANDARD_HEADERS).filter(|(_, text)| !text.split(',').all(is_header)) {
+    if let Some((name, _)) = first_set(env, STANDARD_HEADERS).filter(|(_, text)| !text.split(',').all(is_header)) {
         problems.add_of_variable(name, "traces", "expected `name=value`, and more of them behind commas");
         return None;
     }
@@ -158,9 +160,7 @@ fn standard_share(env: &Environment, problems: &mut Problems<'_>) -> Option<f64>
 }
 
 fn standard_protocol(env: &Environment, problems: &mut Problems<'_>) -> Option<TraceProtocol> {
-    let Some((name, protocol)) = STANDARD_PROTOCOL.iter().find_map(|name| Some((name, set(env, name)?))) else {
-        return Some(TraceProtocol::Http);
-    };
+    let Some((name, protocol)) = first_set(env, STANDARD_PROTOCOL) else { return Some(TraceProtocol::Http) };
     match protocol {
         "grpc" => Some(TraceProtocol::Grpc),
         "http/protobuf" => Some(TraceProtocol::Http),
@@ -175,7 +175,7 @@ fn standard_protocol(env: &Environment, problems: &mut Problems<'_>) -> Option<T
 /// The exporter reads these variables itself; what it could not use is said here, beside all else that is wrong. The
 /// value is not shown: it may hold a password.
 fn check_standard_endpoint(env: &Environment, protocol: TraceProtocol, problems: &mut Problems<'_>) -> Option<()> {
-    let Some((name, text)) = STANDARD.iter().find_map(|name| Some((name, set(env, name)?))) else { return Some(()) };
+    let Some((name, text)) = first_set(env, STANDARD) else { return Some(()) };
     let text = match protocol {
         // By the standard, an address without a scheme will do for gRPC.
         TraceProtocol::Grpc if !text.contains("://") => format!("https://{text}"),
