@@ -31,9 +31,11 @@ impl Keeper {
     /// Takes in a line; they come in their order. Lua runs in the map whose age was told last, if it was so in this run.
     pub(super) fn note_map(&mut self, happening: &Happening) {
         let Some((told_at, age)) = self.aged else { return };
+        // Where Lua is allowed it runs at each sample: only the first has to be stored.
+        let placed = self.facts.as_ref().is_some_and(|facts| facts.lua_age.is_some());
         match happening.kind {
             EventKind::ServerOnline | EventKind::ServerCrashed if told_at < happening.at => self.aged = None,
-            EventKind::Command if told_at <= happening.at && self.lua_aged.is_none() => {
+            EventKind::Command if told_at <= happening.at && self.lua_aged.is_none() && !placed => {
                 self.lua_aged = Some((happening.at, age));
             }
             _ => {}
