@@ -1,7 +1,10 @@
-//! The Discord stand-in, held against a plain HTTP client and against serenity itself, whose parsing is strict.
+//! The Discord simulator, tested with a plain HTTP client, a small gateway client and serenity's models, whose parsing is
+//! strict.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod client;
+mod ends;
 mod faults;
 mod gateway;
 mod page;

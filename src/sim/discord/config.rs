@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::gateway_limits::GatewayLimits;
 use super::model::{SimBot, SimChannel, SimGuild, SimRole};
 use super::rate_limit::RateLimits;
 
@@ -26,6 +27,8 @@ pub struct SimDiscordConfig {
     pub limits: RateLimits,
     /// What HELLO asks for; Discord's 41.25 s by default.
     pub heartbeat_interval: Duration,
+    /// Limits on what a client sends to the gateway; the default is [`GatewayLimits::discord`].
+    pub gateway_limits: GatewayLimits,
     /// How long an enforced nonce is remembered: "a few minutes" in Discord's words, 3 min here.
     pub nonce_memory: Duration,
     /// Dispatches a session can be told again after RESUME.
@@ -48,6 +51,7 @@ impl Default for SimDiscordConfig {
             interaction_deadline: Duration::from_secs(3),
             limits: RateLimits::discord(),
             heartbeat_interval: Duration::from_millis(41_250),
+            gateway_limits: GatewayLimits::discord(),
             nonce_memory: Duration::from_mins(3),
             replay_limit: 1000,
             old_after: Duration::from_hours(1),

@@ -214,33 +214,3 @@ impl Faults {
         self.chaos.as_mut().filter(|_| route.creates_message())?.draw()
     }
 }
-
-/// How the gateway misbehaves. The default is well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GatewayFaults {
-    /// What happens to a new connection.
-    pub upgrade: Upgrade,
-    /// Whether heartbeats are acknowledged.
-    pub acknowledge: bool,
-    /// IDENTIFY is answered by a close with this code: 4004, 4013, 4014 are fatal ones.
-    pub reject_identify: Option<u16>,
-    /// `MESSAGE_CONTENT` is not switched on in the portal: who asks for it gets a close with 4014.
-    pub content_off: bool,
-}
-
-impl Default for GatewayFaults {
-    fn default() -> Self {
-        Self { upgrade: Upgrade::Accept, acknowledge: true, reject_identify: None, content_off: false }
-    }
-}
-
-/// What happens to a new gateway connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upgrade {
-    /// It becomes a WebSocket.
-    Accept,
-    /// An HTTP error with this status.
-    Refuse(u16),
-    /// The TCP connection is accepted and nothing is ever said.
-    Stall,
-}

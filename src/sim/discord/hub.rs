@@ -1,11 +1,15 @@
 //! The state behind its lock, shared by all connections, and the news that it changed.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use tokio::sync::{broadcast, watch};
 
+use super::gateway_faults::Upgrade;
+use super::gateway_limits::GatewayLimits;
+use super::gateway_log::GatewayAddress;
 use super::model::Change;
 use super::state::SimState;
 
@@ -14,6 +18,7 @@ use super::state::SimState;
 pub(super) struct Hub {
     pub(super) token: String,
     pub(super) heartbeat_interval: Duration,
+    pub(super) gateway_limits: GatewayLimits,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) version: watch::Sender<u64>,
     pub(super) state: Mutex<SimState>,
@@ -45,6 +50,15 @@ impl Hub {
     pub(super) fn authorizes(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         shown.and_then(|shown| shown.strip_prefix("Bot ")).is_some_and(|token| token == self.token)
+    }
+
+    /// Whether a new gateway connection is to be left unread. Counts it as refused if so.
+    pub(super) fn stalls_gateway(&self) -> bool {
+        let stalls = self.read(|state| state.gateway_faults.upgrade == Upgrade::StallTcp);
+        if stalls {
+            self.change(|state| state.count_attempt(GatewayAddress::General, HashMap::new(), false));
+        }
+        stalls
     }
 
     /// A message creation is under way, until the guard is dropped: answered, or its client gone.

@@ -3,7 +3,7 @@
 //!
 //! Objects carry every field that a strict client asks for. Rate limits, nonces, size limits and errors are Discord's;
 //! faults are switched on by the caller. What it does not know: permissions per channel, threads, reactions, webhooks of
-//! its own, compression, the gateway's limits on sending and on IDENTIFY.
+//! its own, compression.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -19,6 +19,10 @@ mod embeds;
 mod errors;
 mod faults;
 mod gateway;
+mod gateway_control;
+mod gateway_faults;
+mod gateway_limits;
+mod gateway_log;
 mod hub;
 mod interactions;
 mod mentions;
@@ -51,7 +55,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use config::SimDiscordConfig;
 pub use errors::ApiError;
-pub use faults::{Chaos, ChaosRates, Fault, FaultKind, GatewayFaults, RetryAfter, Upgrade};
+pub use faults::{Chaos, ChaosRates, Fault, FaultKind, RetryAfter};
+pub use gateway_faults::{GatewayEnd, GatewayFaults, ResumeUrl, SessionStarts, Upgrade};
+pub use gateway_limits::GatewayLimits;
+pub use gateway_log::{GatewayAddress, GatewayAttempt, GatewayLog, GatewaySend};
 pub use model::{
     Change, Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimInvocation, SimMessage, SimRole, SimUser,
 };
@@ -63,7 +70,6 @@ use draft::{Draft, Upload};
 use hub::Hub;
 use rate_limit::Limiter;
 use server::{CuttableListener, Peer};
-use sessions::Command;
 
 use super::port::ReservedPort;
 
@@ -120,12 +126,13 @@ impl SimDiscord {
         let hub = Arc::new(Hub {
             token: config.token,
             heartbeat_interval: config.heartbeat_interval,
+            gateway_limits: config.gateway_limits,
             changes,
             version: watch::Sender::new(0),
             state: Mutex::new(state),
         });
         let routes = router(Arc::clone(&hub)).merge(more);
-        let running = serve(routes.clone(), listener);
+        let running = serve(routes.clone(), listener, Arc::clone(&hub));
         Ok(Self { hub, port: Arc::new(port), routes, running: Arc::new(Mutex::new(Some(running))) })
     }
 
@@ -155,7 +162,7 @@ impl SimDiscord {
     pub async fn restart(&self) -> io::Result<()> {
         self.stop().await;
         let listener = self.port.listen().await?;
-        let running = serve(self.routes.clone(), listener);
+        let running = serve(self.routes.clone(), listener, Arc::clone(&self.hub));
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(())
     }
@@ -261,36 +268,6 @@ impl SimDiscord {
         self.hub.change(SimState::forget_nonces);
     }
 
-    /// How the gateway misbehaves from now on.
-    pub fn set_gateway_faults(&self, faults: GatewayFaults) {
-        self.hub.change(|state| state.gateway_faults = faults);
-    }
-
-    /// Every gateway connection gets a close frame, with a code or without.
-    pub fn close_gateway(&self, code: Option<u16>) {
-        self.hub.change(|state| state.sessions.command_all(|| Command::Close(code)));
-    }
-
-    /// Every gateway connection ends without a word.
-    pub fn cut_gateway(&self) {
-        self.hub.change(|state| state.sessions.cut_all());
-    }
-
-    /// RECONNECT (op 7) to every gateway connection.
-    pub fn send_reconnect(&self) {
-        self.hub.change(|state| state.sessions.command_all(gateway::reconnect));
-    }
-
-    /// INVALID SESSION (op 9) to every gateway connection; unless `resumable`, the sessions are forgotten.
-    pub fn send_invalid_session(&self, resumable: bool) {
-        self.hub.change(|state| {
-            state.sessions.command_all(|| gateway::invalid_session(resumable));
-            if !resumable {
-                state.sessions.forget();
-            }
-        });
-    }
-
     /// A user calls a registered command with these options, an array. Returns the interaction's id.
     pub fn interact(&self, channel: u64, caller: &str, command: &str, options: &Value) -> Result<u64, ApiError> {
         self.hub.change(|state| interactions::call(state, channel, caller, command, options))
@@ -333,10 +310,10 @@ impl SimDiscord {
     }
 }
 
-fn serve(routes: Router, listener: TcpListener) -> Running {
+fn serve(routes: Router, listener: TcpListener, hub: Arc<Hub>) -> Running {
     let all = CancellationToken::new();
     let stopped = all.clone().cancelled_owned();
-    let listener = CuttableListener { listener, all: all.clone() };
+    let listener = CuttableListener { listener, all: all.clone(), hub };
     let service = routes.into_make_service_with_connect_info::<Peer>();
     let task = tokio::spawn(async move {
         let server = axum::serve(listener, service).with_graceful_shutdown(stopped);
@@ -351,6 +328,9 @@ fn router(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/", get(web::page))
         .route("/gateway", get(gateway::connect))
+        .route("/gateway/", get(gateway::connect))
+        .route("/gateway/resume", get(gateway::connect_to_resume))
+        .route("/gateway/resume/", get(gateway::connect_to_resume))
         .route("/sim/state", get(web::state))
         .route("/sim/events", get(web::events))
         .route("/sim/commands", get(web_user::commands))

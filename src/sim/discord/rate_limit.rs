@@ -120,17 +120,22 @@ pub(super) struct Refused {
     pub(super) retry_after: Duration,
 }
 
+/// Uses of one window.
 #[derive(Debug, Clone, Copy)]
-struct Count {
+pub(super) struct Count {
     started: Instant,
     used: u32,
 }
 
 impl Count {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { started: now, used: 0 }
+    }
+
     /// Counts one request; `Err` when the window is full, with the rest of it.
-    fn take(&mut self, window: Window, now: Instant) -> Result<(u32, Duration), Duration> {
+    pub(super) fn take(&mut self, window: Window, now: Instant) -> Result<(u32, Duration), Duration> {
         if now.duration_since(self.started) >= window.per {
-            *self = Self { started: now, used: 0 };
+            *self = Self::new(now);
         }
         let rest = window.per.saturating_sub(now.duration_since(self.started));
         if self.used >= window.requests {
@@ -157,13 +162,13 @@ impl Limiter {
     /// The global limit, then the bucket's.
     pub(super) fn admit(&mut self, bucket: Option<Bucket>, now: Instant) -> Result<Option<Standing>, Refused> {
         if let Some(window) = self.limits.global {
-            let count = self.global.get_or_insert(Count { started: now, used: 0 });
+            let count = self.global.get_or_insert(Count::new(now));
             count.take(window, now).map_err(|retry_after| Refused { scope: Scope::Global, retry_after })?;
         }
         let Some((bucket, window)) = bucket.and_then(|bucket| Some((bucket, self.window(bucket)?))) else {
             return Ok(None);
         };
-        let count = self.buckets.entry(bucket).or_insert(Count { started: now, used: 0 });
+        let count = self.buckets.entry(bucket).or_insert(Count::new(now));
         match count.take(window, now) {
             Ok((remaining, reset_after)) => {
                 Ok(Some(Standing { bucket, limit: window.requests, remaining, reset_after }))

@@ -1,12 +1,14 @@
 //! What each route of the REST API does to the state.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::draft::{self, Draft, Payload};
 use super::embeds;
 use super::errors::ApiError;
+use super::gateway_faults::{ResumeUrl, SessionStarts};
 use super::interactions;
 use super::mentions;
 use super::objects;
@@ -64,20 +66,35 @@ fn id(segment: &str) -> Result<u64, ApiError> {
     })
 }
 
-/// The address of the gateway, without a query.
-pub(super) fn gateway_url(state: &SimState) -> String {
+/// The general address of the gateway, without a query.
+fn gateway_url(state: &SimState) -> String {
     format!("{}/gateway", state.base_url.replacen("http://", "ws://", 1))
+}
+
+/// The address at which a session is resumed, as READY names it.
+pub(super) fn resume_url(state: &SimState) -> Option<String> {
+    match state.gateway_faults.resume_url {
+        ResumeUrl::Valid => Some(format!("{}/resume", gateway_url(state))),
+        ResumeUrl::Garbage => Some("wss//gateway, or not".into()),
+        // Nothing listens on port 1.
+        ResumeUrl::Unreachable => Some("ws://127.0.0.1:1".into()),
+        ResumeUrl::Missing => None,
+    }
 }
 
 /// Sessions that may begin in 24 hours; beyond, Discord resets the token.
 const SESSION_STARTS: u64 = 1000;
 
 fn gateway_bot(state: &SimState) -> Value {
-    let remaining = SESSION_STARTS.saturating_sub(state.counts.identifies);
+    let starts = state.gateway_faults.session_starts.unwrap_or_else(|| SessionStarts {
+        remaining: SESSION_STARTS.saturating_sub(state.counts.identifies),
+        reset_after: Duration::from_hours(24),
+    });
     json!({
         "url": gateway_url(state), "shards": 1,
         "session_start_limit": {
-            "total": SESSION_STARTS, "remaining": remaining, "reset_after": 86_400_000, "max_concurrency": 1,
+            "total": SESSION_STARTS, "remaining": starts.remaining,
+            "reset_after": starts.reset_after.as_millis(), "max_concurrency": 1,
         },
     })
 }

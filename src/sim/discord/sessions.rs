@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::gateway_faults::GatewayEnd;
 use super::server::Peer;
 
 /// Intent GUILDS.
@@ -25,8 +26,8 @@ const WAITING_SESSIONS: usize = 8;
 pub(super) enum Command {
     /// Send a text frame.
     Send(String),
-    /// Send a close frame, with a code or without, and end.
-    Close(Option<u16>),
+    /// End the connection in this way, or stop serving it.
+    End(GatewayEnd),
 }
 
 /// One connection.
@@ -162,6 +163,11 @@ impl Sessions {
         for socket in self.sockets.values() {
             socket.peer.cut();
         }
+    }
+
+    /// Forgets a session: it cannot be resumed.
+    pub(super) fn forget_one(&mut self, id: &str) {
+        self.known.remove(id);
     }
 
     /// Forgets all sessions: none can be resumed.

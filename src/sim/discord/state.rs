@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use super::config::SimDiscordConfig;
 use super::draft::{Draft, Upload};
 use super::errors::ApiError;
-use super::faults::{Faults, GatewayFaults};
+use super::faults::Faults;
+use super::gateway_faults::GatewayFaults;
+use super::gateway_log::{GatewayAddress, GatewayAttempt, GatewayLog};
 use super::interactions::Interactions;
 use super::mentions;
 use super::model::{Change, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimRole, SimUser};
@@ -47,6 +49,9 @@ pub struct SimState {
     pub(super) base_url: String,
     pub(super) faults: Faults,
     pub(super) gateway_faults: GatewayFaults,
+    pub(super) gateway_log: GatewayLog,
+    /// When the last IDENTIFY arrived that was not too early.
+    pub(super) last_identify: Option<Instant>,
     pub(super) limiter: Limiter,
     pub(super) sessions: Sessions,
     pub(super) commands: Value,
@@ -80,6 +85,8 @@ impl SimState {
             base_url: String::new(),
             faults: Faults::default(),
             gateway_faults: GatewayFaults::default(),
+            gateway_log: GatewayLog::default(),
+            last_identify: None,
             limiter: Limiter::new(config.limits),
             sessions: Sessions::new(config.replay_limit),
             commands: json!([]),
@@ -127,6 +134,18 @@ impl SimState {
             connected_sessions: self.sessions.connected(),
             ..self.counts.clone()
         }
+    }
+
+    /// What the gateway has seen of its clients.
+    #[must_use]
+    pub fn gateway_log(&self) -> &GatewayLog {
+        &self.gateway_log
+    }
+
+    pub(super) fn count_attempt(&mut self, address: GatewayAddress, query: HashMap<String, String>, accepted: bool) {
+        let count = if accepted { &mut self.counts.gateway_connections } else { &mut self.counts.upgrades_refused };
+        *count += 1;
+        self.gateway_log.attempts.push(GatewayAttempt { at: Instant::now(), address, query, accepted });
     }
 
     /// The commands last registered, as an array.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gateway_log::GatewayAddress;
 use super::rate_limit::Scope;
 
 /// Counts since the start. A snapshot: it does not move.
@@ -29,8 +30,18 @@ pub struct SimStats {
     pub open_sockets: usize,
     /// Gateway sessions that have a connection now: what is dispatched reaches them at once.
     pub connected_sessions: usize,
+    /// Gateway connections that became a WebSocket.
+    pub gateway_connections: u64,
     /// Gateway connections that a fault kept from becoming one.
     pub upgrades_refused: u64,
+    /// RESUMEs that were accepted, by the address the client used.
+    pub resumes_at: BTreeMap<GatewayAddress, u64>,
+    /// RESUMEs that were not: the session is unknown or has forgotten too much, or a fault.
+    pub resumes_refused: u64,
+    /// IDENTIFYs that did not begin a session, those that came too early included.
+    pub identifies_refused: u64,
+    /// Connections closed because the client sent too much or too often.
+    pub send_limits_broken: u64,
     /// Per channel: most message creations that were under way at once.
     pub most_posts_at_once: BTreeMap<u64, usize>,
 }

@@ -1,86 +1,46 @@
 //! The gateway, frame by frame: what no library lets one send.
 
 use factorio_isr::sim::discord::{SimDiscord, SimDiscordConfig};
-use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+use super::client::{GatewayClient, Received};
 use super::{CHANNEL, Rest, SOON, TOKEN, answer, contents, two_channels, unlimited};
-
-struct Raw(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Raw {
-    /// Connected, and past HELLO.
-    async fn connect(discord: &SimDiscord) -> Self {
-        let url = format!("{}/gateway?v=10&encoding=json", discord.base_url().replace("http", "ws"));
-        let mut raw = Self(connect_async(url).await.unwrap().0);
-        assert_eq!(raw.frame().await["op"], 10);
-        raw
-    }
-
-    async fn send(&mut self, frame: Value) {
-        self.0.send(Message::Text(frame.to_string())).await.unwrap();
-    }
-
-    async fn identify(&mut self, intents: u64) -> String {
-        self.send(json!({ "op": 2, "d": { "token": TOKEN, "intents": intents, "properties": {} } })).await;
-        self.frame().await["d"]["session_id"].as_str().unwrap().to_owned()
-    }
-
-    async fn resume(&mut self, session: &str, sequence: u64) {
-        self.send(json!({ "op": 6, "d": { "token": TOKEN, "session_id": session, "seq": sequence } })).await;
-    }
-
-    async fn next(&mut self) -> Message {
-        tokio::time::timeout(SOON, self.0.next()).await.expect("a frame in time").unwrap().unwrap()
-    }
-
-    async fn frame(&mut self) -> Value {
-        serde_json::from_str(self.next().await.to_text().unwrap()).unwrap()
-    }
-
-    async fn close_code(&mut self) -> u16 {
-        let Message::Close(Some(close)) = self.next().await else { panic!("a close frame with a code") };
-        close.code.into()
-    }
-}
 
 #[tokio::test]
 async fn wrong_frames_are_closed_with_their_codes() {
     let discord = unlimited().await;
     let cases = [
-        (json!("no object"), 4001),
+        (json!("no object"), 4002),
+        (json!({ "op": 99, "d": {} }), 4003),
         (json!({ "op": 3, "d": {} }), 4003),
         (json!({ "op": 2, "d": { "token": "other", "intents": 0 } }), 4004),
     ];
     for (frame, code) in cases {
-        let mut raw = Raw::connect(&discord).await;
-        raw.send(frame.clone()).await;
-        assert_eq!(raw.close_code().await, code, "{frame}");
+        let mut client = GatewayClient::connect(&discord).await;
+        client.send(&frame).await;
+        assert_eq!(client.receive().await, Received::Close(Some(code)), "{frame}");
     }
-    let mut raw = Raw::connect(&discord).await;
-    raw.identify(0).await;
-    raw.send(json!({ "op": 2, "d": { "token": TOKEN, "intents": 0 } })).await;
-    assert_eq!(raw.close_code().await, 4005);
+    let mut client = GatewayClient::connect(&discord).await;
+    client.identify(0).await;
+    client.send(&json!({ "op": 2, "d": { "token": TOKEN, "intents": 0 } })).await;
+    assert_eq!(client.receive().await, Received::Close(Some(4005)));
 }
 
 #[tokio::test]
 async fn sequence_goes_on_over_a_resume_and_repeats_what_was_missed() {
     let discord = SimDiscord::start(SimDiscordConfig { replay_limit: 3, ..two_channels() }).await.unwrap();
-    let mut raw = Raw::connect(&discord).await;
-    let session = raw.identify(1 << 9).await;
-    drop(raw);
+    let mut client = GatewayClient::connect(&discord).await;
+    let session = client.session(1 << 9).await;
+    drop(client);
     assert!(discord.wait_for(SOON, |state| state.stats().open_sockets == 0).await);
     for text in ["a", "b", "c"] {
         discord.say(CHANNEL, "alice", text).unwrap();
     }
-    let mut raw = Raw::connect(&discord).await;
-    raw.resume(&session, 2).await;
+    let mut client = GatewayClient::connect(&discord).await;
+    client.send_resume(&session, 2).await;
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let frame = raw.frame().await;
+        let frame = client.payload().await;
         seen.push((frame["s"].as_u64().unwrap(), frame["t"].as_str().unwrap().to_owned()));
     }
     let expected = [(3, "MESSAGE_CREATE"), (4, "MESSAGE_CREATE"), (5, "RESUMED")];
@@ -90,15 +50,15 @@ async fn sequence_goes_on_over_a_resume_and_repeats_what_was_missed() {
 #[tokio::test]
 async fn session_that_is_unknown_or_forgot_too_much_is_invalid() {
     let discord = SimDiscord::start(SimDiscordConfig { replay_limit: 1, ..two_channels() }).await.unwrap();
-    let mut raw = Raw::connect(&discord).await;
-    let session = raw.identify(1 << 9).await;
+    let mut client = GatewayClient::connect(&discord).await;
+    let session = client.session(1 << 9).await;
     for text in ["a", "b"] {
         discord.say(CHANNEL, "alice", text).unwrap();
     }
     for (session, sequence) in [("unknown", 0), (session.as_str(), 1)] {
-        let mut raw = Raw::connect(&discord).await;
-        raw.resume(session, sequence).await;
-        let frame = raw.frame().await;
+        let mut client = GatewayClient::connect(&discord).await;
+        client.send_resume(session, sequence).await;
+        let frame = client.payload().await;
         assert_eq!((&frame["op"], &frame["d"]), (&json!(9), &json!(false)));
     }
 }
@@ -106,22 +66,21 @@ async fn session_that_is_unknown_or_forgot_too_much_is_invalid() {
 #[tokio::test]
 async fn goodbye_of_the_client_ends_its_session() {
     let discord = unlimited().await;
-    let mut raw = Raw::connect(&discord).await;
-    let session = raw.identify(0).await;
-    let close = tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "".into() };
-    raw.0.close(Some(close)).await.unwrap();
+    let mut client = GatewayClient::connect(&discord).await;
+    let session = client.session(0).await;
+    client.close(1000).await;
     assert!(discord.wait_for(SOON, |state| state.stats().open_sockets == 0).await);
-    let mut raw = Raw::connect(&discord).await;
-    raw.resume(&session, 1).await;
-    assert_eq!(raw.frame().await["op"], 9);
+    let mut client = GatewayClient::connect(&discord).await;
+    client.send_resume(&session, 1).await;
+    assert_eq!(client.payload().await["op"], 9);
 }
 
 #[tokio::test]
 async fn presence_is_remembered() {
     let discord = unlimited().await;
-    let mut raw = Raw::connect(&discord).await;
-    raw.identify(0).await;
-    raw.send(json!({ "op": 3, "d": { "status": "idle" } })).await;
+    let mut client = GatewayClient::connect(&discord).await;
+    client.identify(0).await;
+    client.send(&json!({ "op": 3, "d": { "status": "idle" } })).await;
     assert!(discord.wait_for(SOON, |state| state.presence()["status"] == "idle").await);
 }
 
@@ -130,10 +89,10 @@ async fn called(discord: &SimDiscord, rest: &Rest<'_>) -> (u64, String, String) 
     let commands = json!([{ "name": "factorio", "description": "Asks a server" }]);
     let path = "/applications/900/guilds/100/commands";
     assert_eq!(rest.request("PUT", path).json(&commands).send().await.unwrap().status(), 200);
-    let mut raw = Raw::connect(discord).await;
-    raw.identify(0).await;
+    let mut client = GatewayClient::connect(discord).await;
+    client.identify(0).await;
     let id = discord.interact(CHANNEL, "alice", "factorio", &json!([])).unwrap();
-    let token = raw.frame().await["d"]["token"].as_str().unwrap().to_owned();
+    let token = client.payload().await["d"]["token"].as_str().unwrap().to_owned();
     (id, format!("/interactions/{id}/{token}/callback"), format!("/webhooks/900/{token}"))
 }
 

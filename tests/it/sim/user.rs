@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use factorio_isr::sim::discord::{SimDiscord, SimDiscordConfig, SimRole};
-use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
 
-use super::{CHANNEL, Rest, SOON, TOKEN, answer, contents, two_channels};
+use super::client::GatewayClient;
+use super::{CHANNEL, Rest, answer, contents, two_channels};
 
 const MODERATOR: u64 = 201;
 const MANAGE_GUILD: u64 = 32;
@@ -49,38 +48,19 @@ impl<'a> Page<'a> {
 /// A bot of the gateway that hears everything and answers by REST.
 struct Bot<'a> {
     rest: Rest<'a>,
-    socket: tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>,
+    gateway: GatewayClient,
 }
 
 impl<'a> Bot<'a> {
     async fn start(discord: &'a SimDiscord) -> Self {
-        let url = discord.base_url().replacen("http", "ws", 1) + "/gateway";
-        let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-        let mut bot = Self { rest: Rest::new(discord), socket };
-        let identify = json!({ "op": 2, "d": { "token": TOKEN, "intents": 33281, "properties": {} } });
-        bot.socket.send(Message::Text(identify.to_string())).await.unwrap();
-        bot.hears("GUILD_CREATE").await;
+        let bot = Self { rest: Rest::new(discord), gateway: GatewayClient::log_in(discord).await };
         let commands = json!([{ "name": "factorio", "description": "Asks a server" }]);
         bot.rest.request("PUT", "/applications/900/guilds/100/commands").json(&commands).send().await.unwrap();
         bot
     }
 
-    /// The next event of this name.
-    async fn hears(&mut self, name: &str) -> Value {
-        let event = async {
-            loop {
-                let Message::Text(text) = self.socket.next().await.unwrap().unwrap() else { continue };
-                let frame: Value = serde_json::from_str(&text).unwrap();
-                if frame["t"] == name {
-                    return frame["d"].clone();
-                }
-            }
-        };
-        tokio::time::timeout(SOON, event).await.expect("an event in time")
-    }
-
     async fn called(&mut self) -> Value {
-        self.hears("INTERACTION_CREATE").await
+        self.gateway.event("INTERACTION_CREATE").await
     }
 
     async fn calls_back(&self, interaction: &Value, body: Value) -> u16 {
@@ -112,18 +92,18 @@ async fn written_message_reaches_the_bot_with_what_it_answers() {
     let discord = discord().await;
     let (mut bot, page) = (Bot::start(&discord).await, Page::new(&discord));
     let first = page.id("say", json!({ "text": "who is on?" })).await;
-    assert_eq!(bot.hears("MESSAGE_CREATE").await["content"], "who is on?");
+    assert_eq!(bot.gateway.event("MESSAGE_CREATE").await["content"], "who is on?");
     let roles = json!([MODERATOR.to_string()]);
     page.id("say", json!({ "text": "me", "author": "bob", "reply_to": first.to_string(), "roles": roles })).await;
-    let reply = bot.hears("MESSAGE_CREATE").await;
+    let reply = bot.gateway.event("MESSAGE_CREATE").await;
     assert_eq!(
         (&reply["type"], &reply["referenced_message"]["content"], &reply["member"]["roles"]),
         (&json!(19), &json!("who is on?"), &roles)
     );
     page.id("edit", json!({ "message": first.to_string(), "text": "who is here?" })).await;
-    assert_eq!(bot.hears("MESSAGE_UPDATE").await["content"], "who is here?");
+    assert_eq!(bot.gateway.event("MESSAGE_UPDATE").await["content"], "who is here?");
     page.id("delete", json!({ "message": first.to_string() })).await;
-    assert_eq!(bot.hears("MESSAGE_DELETE").await["id"], first.to_string());
+    assert_eq!(bot.gateway.event("MESSAGE_DELETE").await["id"], first.to_string());
     assert_eq!(contents(&discord), ["me"]);
 }
 
