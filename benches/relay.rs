@@ -68,6 +68,7 @@ fn server(console_log: PathBuf) -> ServerSettings {
         engine_log: None,
         start_at: StartAt::Beginning,
         timezone: TimeZone::UTC,
+        timezone_configured: true,
         channels: ServerChannels { default, routes: std::collections::BTreeMap::new() },
         permissions: PermissionSettings::default(),
         rcon: None,
@@ -124,6 +125,7 @@ fn parse_rate(criterion: &mut Criterion) {
         start: Position::default(),
         end: Position { generation: 1, offset: end, ..Position::default() },
         items,
+        live: false,
         trace: None,
     };
     let mut group = criterion.benchmark_group("rates");

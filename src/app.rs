@@ -403,6 +403,7 @@ impl Parts<'_> {
         let health = self.health.component(Component::Pipeline);
         let servers = &self.settings.servers;
         let mut pipeline = Pipeline::new(self.store.clone(), servers, rules, clock, health.clone()).await?;
+        pipeline = pipeline.with_registry(&self.health);
         let chat = self.settings.chat.clone();
         if !chat.games.is_empty() {
             pipeline = pipeline.with_fan_out(Arc::new(move |said| inbound::format::for_other_games(said, &chat)));

@@ -1,4 +1,6 @@
-//! The command line: what it says, and which room answers.
+//! The command line: what it accepts, and which module runs it.
+
+mod check;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -10,7 +12,6 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::summary::Summary;
 use crate::config::{self, ConfigErrors, Environment, EventSettings, Loaded, Settings};
 use crate::domain::ServerTag;
 use crate::events::{EventRules, unname_parser};
@@ -55,7 +56,7 @@ enum Command {
     /// Reports every mistake at once, each with file, line and key. Tries the examples of all patterns and looks
     /// whether the logs can be read; what is odd but allowed is a warning. Nothing is sent anywhere. Exits with 0 when
     /// there is no mistake, else with 1.
-    Check(ConfigFile),
+    Check(check::CheckArgs),
     /// Show the relay at work: two simulated servers, a stand-in for Discord, and a page to watch it.
     ///
     /// Needs no configuration, no network and no game.
@@ -107,7 +108,7 @@ pub fn main() -> ExitCode {
             Ok(loaded) => in_runtime(app::run(loaded)),
             Err(errors) => refuse(&errors),
         },
-        Command::Check(file) => check(&file.config, &env),
+        Command::Check(args) => check::run(&args, &env),
         Command::Demo { port } => in_runtime(demo::run(port)),
         Command::ForgetPlayer { name, server, file } => match load(&file.config, &env) {
             Ok(loaded) => in_runtime(forget_player(loaded.settings, name, server)),
@@ -155,25 +156,14 @@ fn key_in_file(key: &str, events: &EventSettings) -> String {
     pattern.and_then(place).unwrap_or_else(|| key.to_owned())
 }
 
-fn check(path: &Path, env: &Environment) -> ExitCode {
-    match load(path, env) {
-        Ok(loaded) => print_summary(path, &loaded),
-        Err(errors) => refuse(&errors),
-    }
-}
-
-fn print_summary(path: &Path, loaded: &Loaded) -> ExitCode {
-    let summary = Summary::of(loaded);
-    let text = format!("{} is in order.\n\n{summary}", path.display());
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(format!("The answer cannot be written: {error}")),
-    }
-}
-
 fn refuse(errors: &ConfigErrors) -> ExitCode {
     let count = errors.problems.len();
-    fail(format!("{errors}\n{count} {} in the configuration.", if count == 1 { "problem" } else { "problems" }))
+    fail(format!("{errors}\n{} in the configuration.", counted(count, "problem")))
+}
+
+/// `1 problem`, `2 problems`
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn fail(reason: impl Display) -> ExitCode {

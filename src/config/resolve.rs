@@ -48,8 +48,7 @@ fn settings(
     problems: &mut Problems<'_>,
 ) -> Option<Loaded> {
     let base = problems.base_dir().to_owned();
-    let zone = file.timezone.unwrap_or_else(TimeZone::system);
-    let resolver = Resolver { base: &base, env, zone };
+    let resolver = Resolver { base: &base, env, zone: file.timezone };
     let discord = file.discord.and_then(|section| resolver.discord(section, problems));
     let park_retry = file.relay.as_ref().map(|section| section.park_retry);
     let ttl = file.relay.as_ref().map(|section| section.inbound_ttl);
@@ -78,6 +77,7 @@ fn settings(
     let (traces, of_traces) = file.traces.and_then(|section| traces::resolve(section, env, problems)).unzip();
     let status = file.status.and_then(|section| status::resolve(&section, shown, park_retry?, problems));
     let mut warnings = lua_warnings(&servers);
+    warnings.extend(timezone_warning(&servers, env));
     warnings.extend(chat::warnings(&servers, &chat_from));
     warnings.extend(of_traces.into_iter().flatten());
     warnings.extend(events.iter().flat_map(|events| alerts::warnings(&servers, events)));
@@ -109,8 +109,8 @@ struct Resolver<'a> {
     /// The directory of the configuration file.
     base: &'a Path,
     env: &'a Environment,
-    /// The zone of servers that say none.
-    zone: TimeZone,
+    /// `timezone`: the zone of servers that have none of their own.
+    zone: Option<TimeZone>,
 }
 
 impl Resolver<'_> {
@@ -170,13 +170,15 @@ impl Resolver<'_> {
             Some(rcon) => Some(self.rcon(tag, rcon, problems)?),
             None => None,
         };
+        let zone = section.timezone.or_else(|| self.zone.clone());
         Some(ServerSettings {
             tag: tag.clone(),
             name: section.name.unwrap_or_else(|| tag.to_string()),
             console_log: console_log?,
             engine_log,
             start_at: section.start_at,
-            timezone: section.timezone.unwrap_or_else(|| self.zone.clone()),
+            timezone_configured: zone.is_some(),
+            timezone: zone.unwrap_or_else(TimeZone::system),
             channels: channels(&section.channels?)?,
             permissions: permissions(section.permissions?),
             rcon,
@@ -375,6 +377,24 @@ fn lua_warnings(servers: &[ServerSettings]) -> Vec<String> {
         format!("servers.{}.rcon.allow_lua is true: a Lua command disables achievements for the save", server.tag)
     };
     open.map(say).collect()
+}
+
+/// An invalid `TZ` means UTC to the C library and to us, which is hardly what the operator wants.
+fn timezone_warning(servers: &[ServerSettings], env: &Environment) -> Option<String> {
+    let tz = env.vars.get("TZ").filter(|tz| !tz.is_empty() && !is_time_zone(tz))?;
+    let uses_it = servers.iter().any(|server| !server.timezone_configured);
+    uses_it.then(|| {
+        format!(
+            "TZ is \"{tz}\", which is not a time zone, so UTC is used: write it as \"Europe/Berlin\", or set `timezone`"
+        )
+    })
+}
+
+/// A POSIX rule, the name of a zone, or a file with one.
+fn is_time_zone(tz: &str) -> bool {
+    let name = tz.strip_prefix(':').unwrap_or(tz);
+    let in_database = name.rsplit_once("zoneinfo/").map_or(name, |(_, name)| name);
+    TimeZone::posix(tz).is_ok() || TimeZone::get(in_database).is_ok() || Path::new(name).is_file()
 }
 
 #[cfg(test)]

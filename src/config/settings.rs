@@ -90,6 +90,8 @@ pub struct ServerSettings {
     pub start_at: StartAt,
     /// `timezone`: the zone of the console log's timestamps; the system's where absent.
     pub timezone: TimeZone,
+    /// Whether the operator set it.
+    pub timezone_configured: bool,
     /// `channels`
     pub channels: ServerChannels,
     /// `permissions`: who may more on this server, beside those of `[permissions]`.

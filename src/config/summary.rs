@@ -203,6 +203,13 @@ impl<'a> Summary<'a> {
         Self { settings, files, warnings }
     }
 
+    /// The same, with warnings that need more than the configuration.
+    #[must_use]
+    pub fn with_warnings(mut self, more: impl IntoIterator<Item = String>) -> Self {
+        self.warnings.extend(more);
+        self
+    }
+
     /// What is probably not meant, each a sentence.
     #[must_use]
     pub fn warnings(&self) -> &[String] {

@@ -48,7 +48,7 @@ impl ModLogName {
     pub const MAX_LEN: usize = 24;
 
     /// Names that a server's other parts have.
-    const TAKEN: [&'static str; 4] = ["console", "engine", "rcon", "game"];
+    const TAKEN: [&'static str; 5] = ["console", "engine", "rcon", "game", "timezone"];
 
     /// A name of 1 to 24 lower-case letters, digits, `_` and `-`. `None` for any other, and for the names of a server's
     /// own logs and parts.
@@ -164,6 +164,8 @@ pub struct LineBatch {
     pub end: Position,
     /// The lines, in order.
     pub items: Vec<LogItem>,
+    /// The log had been read to its end before this read, so its lines were appended since.
+    pub live: bool,
     /// The reading of it, where that is traced.
     pub trace: Option<TraceContext>,
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use regex::Captures;
 
 use super::interpreter::Interpretation;
@@ -37,6 +38,8 @@ pub(super) struct Address {
 #[derive(Debug)]
 pub(super) struct Drafts<'s> {
     server: &'s ServerSettings,
+    /// The zone of the log's time stamps.
+    zone: TimeZone,
     written: Vec<Draft>,
     /// Whether the last draft takes more lines.
     open: bool,
@@ -86,9 +89,10 @@ impl Source<'_> {
 }
 
 impl<'s> Drafts<'s> {
-    pub(super) fn new(server: &'s ServerSettings) -> Self {
+    pub(super) fn new(server: &'s ServerSettings, zone: TimeZone) -> Self {
         Self {
             server,
+            zone,
             written: Vec::new(),
             open: false,
             counts: BTreeMap::new(),
@@ -213,7 +217,7 @@ impl<'s> Drafts<'s> {
 
     /// The server's local time, as its console log writes it.
     fn local(&self, at: Timestamp) -> String {
-        self.server.timezone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        self.zone.to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
     /// All that came of the batch.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 use super::draft::{Address, Drafts, Source, Values};
 use super::line_format::{self, Envelope, Level};
+use super::log_clock::{self, LogClock};
 use super::memory::{Memory, Thread};
 use super::mentions::{self, Marked, Pings};
 use super::mods::{self, ModLine};
@@ -33,6 +35,7 @@ pub struct Interpreter {
     source: LogSource,
     rules: Arc<EventRules>,
     memory: Memory,
+    clock: LogClock,
     pings: Pings,
 }
 
@@ -66,13 +69,25 @@ impl Interpreter {
     /// The interpreter of one log that has not seen a line yet.
     #[must_use]
     pub fn new(server: ServerSettings, source: LogSource, rules: Arc<EventRules>) -> Self {
-        Self { server: Arc::new(server), source, rules, memory: Memory::default(), pings: Pings::default() }
+        let clock = LogClock::new(&server);
+        Self { server: Arc::new(server), source, rules, memory: Memory::default(), clock, pings: Pings::default() }
     }
 
     /// Goes on where the interpreter stood that gave this [`Interpreter::state`]. A state of another version or a
     /// broken one counts as none.
     pub fn restore(&mut self, state: &str) {
         self.memory = Memory::from_json(state);
+    }
+
+    /// The offset of the log's time stamps from UTC, if it was measured and differs from the time zone of the server.
+    #[must_use]
+    pub fn measured_offset(&self) -> Option<Offset> {
+        self.clock.measured()
+    }
+
+    /// Continues with an offset that was measured before, by this log or by another one of the server.
+    pub fn set_measured_offset(&mut self, offset: Option<Offset>) {
+        self.clock.restore(offset);
     }
 
     /// What is known of the lines so far, as small JSON; to be committed with the checkpoint.
@@ -90,7 +105,8 @@ impl Interpreter {
     /// Reads the next batch. `now` stands in where no line tells the time.
     pub fn interpret(&mut self, batch: &LineBatch, now: Timestamp) -> Interpretation {
         let server = Arc::clone(&self.server);
-        let mut drafts = Drafts::new(&server);
+        self.set_clock(batch, now);
+        let mut drafts = Drafts::new(&server, self.clock.zone());
         let anchor = Anchor::of(self.source, batch, now);
         for item in &batch.items {
             match item {
@@ -105,6 +121,37 @@ impl Interpreter {
             }
         }
         drafts.finish()
+    }
+
+    /// Compares the stamps of lines that were just appended with the clock.
+    fn set_clock(&mut self, batch: &LineBatch, now: Timestamp) {
+        if batch.live && batch.items.len() <= log_clock::MAX_LINES {
+            let stamps: Vec<DateTime> = batch.items.iter().filter_map(|item| self.stamp(item)).collect();
+            self.clock.begin_appended(&stamps, now);
+        } else {
+            self.clock.begin_backlog();
+        }
+    }
+
+    /// The local time at which a line was written. A capture has engine lines, too, which are dated by an older header.
+    fn stamp(&self, item: &LogItem) -> Option<DateTime> {
+        let LogItem::Line(line) = item else { return None };
+        match Envelope::parse(&line.text) {
+            Envelope::Engine { millis, .. } if self.source == LogSource::Engine => {
+                let time = Timestamp::from_millisecond(self.memory.engine_zero?.checked_add(millis)?).ok()?;
+                Some(self.clock.stamp_of(time))
+            }
+            Envelope::Header { at, .. } if self.source == LogSource::Engine => at,
+            Envelope::Tagged { at, .. }
+            | Envelope::Dated { at, .. }
+            | Envelope::LogOpened(at)
+            | Envelope::LogClosed(at)
+                if self.source == LogSource::Console =>
+            {
+                at
+            }
+            _ => None,
+        }
     }
 
     fn line(&mut self, line: &LogLine, now: Timestamp, drafts: &mut Drafts<'_>) {
@@ -360,24 +407,19 @@ impl Interpreter {
 
     /// The time of a dated line.
     fn dated(&mut self, at: Option<DateTime>, now: Timestamp) -> Timestamp {
-        let at = at.and_then(|at| self.to_timestamp(at)).or(self.memory.last_seen).unwrap_or(now);
+        let at = at.and_then(|at| self.clock.to_utc(at)).or(self.memory.last_seen).unwrap_or(now);
         self.memory.last_seen = Some(at);
         at
     }
 
-    /// A local time that a clock change skips or repeats is read as `compatible` says: the later one in a gap, the
-    /// earlier one in an overlap.
-    fn to_timestamp(&self, at: DateTime) -> Option<Timestamp> {
-        self.server.timezone.to_ambiguous_timestamp(at).compatible().ok()
-    }
-
-    /// The header of a run tells when the engine's seconds began.
+    /// The header of a run tells when the engine's seconds began. That is kept in the configured time zone: the offset of
+    /// the log may be measured later.
     fn begin_engine(&mut self, millis: i64, at: Option<DateTime>, now: Timestamp) -> Timestamp {
-        let started = at.and_then(|at| self.to_timestamp(at));
+        let started = at.and_then(|at| self.clock.uncorrected(at));
         self.memory.engine_zero = started.and_then(|at| at.as_millisecond().checked_sub(millis));
         self.memory.loading = true;
         self.memory.thread = Thread::None;
-        let at = started.unwrap_or(now);
+        let at = at.and_then(|at| self.clock.to_utc(at)).unwrap_or(now);
         self.memory.last_seen = Some(at);
         at
     }
@@ -385,6 +427,7 @@ impl Interpreter {
     fn engine_time(&mut self, millis: i64, now: Timestamp) -> Timestamp {
         let at = self.memory.engine_zero.and_then(|zero| zero.checked_add(millis));
         let Some(at) = at.and_then(|at| Timestamp::from_millisecond(at).ok()) else { return now };
+        let at = self.clock.correct(at);
         self.memory.last_seen = Some(at);
         at
     }

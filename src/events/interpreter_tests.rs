@@ -16,6 +16,7 @@ fn server() -> ServerSettings {
         alerts: crate::config::settings::AlertSettings::none(),
         start_at: StartAt::End,
         timezone: jiff::tz::TimeZone::UTC,
+        timezone_configured: true,
         channels: ServerChannels { default: ChannelId::new(1).unwrap(), routes: [].into() },
         permissions: PermissionSettings::default(),
         rcon: None,
@@ -32,6 +33,7 @@ fn notices(lines: &str) -> Vec<Notice> {
         start: Position::default(),
         end: Position::default(),
         items: lines.split('\n').map(line).collect(),
+        live: false,
         trace: None,
     };
     interpreter.interpret(&batch, Timestamp::UNIX_EPOCH).notices

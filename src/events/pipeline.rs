@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::counts::{Counts, LastEvents};
+use super::time_zones::TimeZoneReport;
 use super::traced::{self, Commits};
 use super::{EventRules, Interpreter};
 use crate::config::settings::ServerSettings;
 use crate::domain::{Clock, LineBatch, LogItem, LogSource, NewChat, PlayerChat, Position, ServerTag};
-use crate::health::ComponentHandle;
+use crate::health::{ComponentHandle, HealthRegistry};
 use crate::store::{CommitOutcome, IngestedBatch, Store, StoreError};
 use crate::telemetry::metrics::count_error;
 use crate::telemetry::traces::{self, Recording};
@@ -42,6 +44,7 @@ pub struct Pipeline {
     tracks: HashMap<LogKey, Track>,
     last_events: LastEvents,
     fan_out: Option<FanOut>,
+    time_zones: TimeZoneReport,
 }
 
 /// Writes what a player said down for the other games.
@@ -67,6 +70,7 @@ impl Pipeline {
                 let stored = store.checkpoint(&server.tag, source).await.context("Cannot read the checkpoints")?;
                 let committed = stored.map_or_else(Position::default, |stored| {
                     interpreter.restore(&stored.state);
+                    interpreter.set_measured_offset(stored.utc_offset);
                     if let Some(seen) = interpreter.last_seen() {
                         last_events.note(&server.tag, seen, clock.now());
                     }
@@ -75,13 +79,21 @@ impl Pipeline {
                 tracks.insert((server.tag.clone(), source), Track { interpreter, committed });
             }
         }
-        Ok(Self { store, clock, health, tracks, last_events, fan_out: None })
+        let time_zones = TimeZoneReport::new(servers);
+        Ok(Self { store, clock, health, tracks, last_events, fan_out: None, time_zones })
     }
 
     /// The same, with what players say going to other games too, committed with their lines.
     #[must_use]
     pub fn with_fan_out(self, fan_out: FanOut) -> Self {
         Self { fan_out: Some(fan_out), ..self }
+    }
+
+    /// The same, with logs in another time zone reported as parts of the servers.
+    #[must_use]
+    pub fn with_registry(mut self, registry: &HealthRegistry) -> Self {
+        self.time_zones.report_to(registry);
+        self
     }
 
     /// Commits batches until `cancel`, then what is still in the channel, then returns.
@@ -95,6 +107,7 @@ impl Pipeline {
         cancel: CancellationToken,
     ) -> anyhow::Result<()> {
         self.health.healthy();
+        self.report_time_zones();
         let mut received = Vec::with_capacity(BATCHES_PER_COMMIT);
         loop {
             tokio::select! {
@@ -132,6 +145,7 @@ impl Pipeline {
             return Ok(());
         }
         traces::within(commits.first(), self.commit(&ingested, &commits, cancel)).await?;
+        self.report_time_zones();
         for counts in counts {
             counts.count();
             if let Some(seen) = counts.last_seen {
@@ -139,6 +153,26 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Reports the measured offset of each server's logs when it changes. A log without its own measurement takes over
+    /// that of the console log: both are written by one host.
+    fn report_time_zones(&mut self) {
+        for server in self.time_zones.servers().iter() {
+            let console = self.measured_offset(server, LogSource::Console);
+            let engine = self.measured_offset(server, LogSource::Engine);
+            let changed = self.time_zones.report(server, console.or(engine), self.clock.now());
+            if let Some(track) = self.tracks.get_mut(&(server.clone(), LogSource::Engine))
+                && changed
+                && engine.is_none()
+            {
+                track.interpreter.set_measured_offset(console);
+            }
+        }
+    }
+
+    fn measured_offset(&self, server: &ServerTag, source: LogSource) -> Option<Offset> {
+        self.tracks.get(&(server.clone(), source))?.interpreter.measured_offset()
     }
 
     /// Commits, again and again while the failure may heal. Meanwhile the channel fills and the tails wait.
@@ -197,6 +231,7 @@ fn interpret(
         start: batch.start,
         end: batch.end,
         state: track.interpreter.state(),
+        utc_offset: track.interpreter.measured_offset(),
         notices: interpretation.notices,
         happenings: interpretation.happenings,
         chats: fan_out.iter().flat_map(|fan_out| interpretation.chats.iter().flat_map(|chat| fan_out(chat))).collect(),
@@ -286,6 +321,7 @@ mod tests {
             start,
             end,
             items: lines.iter().map(line).collect(),
+            live: false,
             trace: None,
         }
     }

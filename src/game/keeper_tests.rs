@@ -140,6 +140,7 @@ impl World {
             happenings: happened.iter().map(happening).collect(),
             chats: Vec::new(),
             read_at: at(0),
+            utc_offset: None,
             trace: None,
         };
         self.store.commit(&[batch]).await.unwrap();

@@ -36,6 +36,7 @@ async fn read(store: &Store, server: &str, source: LogSource, (events, second): 
         happenings: Vec::new(),
         chats: Vec::new(),
         read_at: time(second),
+        utc_offset: None,
         trace: None,
     };
     store.commit(&[batch]).await.unwrap();

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use jiff::tz::Offset;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 use tokio::time::Instant;
 
 use super::facts::remember_facts;
@@ -31,6 +33,8 @@ pub struct StoredCheckpoint {
     pub position: Position,
     /// The parser's own, opaque here.
     pub state: String,
+    /// The offset of the log's time stamps from UTC, if it was measured and differs from the configured time zone.
+    pub utc_offset: Option<Offset>,
 }
 
 /// What came of one batch of lines.
@@ -54,6 +58,8 @@ pub struct IngestedBatch {
     pub chats: Vec<NewChat>,
     /// When the lines were read.
     pub read_at: Timestamp,
+    /// The measured offset of the log's time stamps from UTC at `end`.
+    pub utc_offset: Option<Offset>,
     /// Where the notices come from, where that is traced.
     pub trace: Option<BatchTrace>,
 }
@@ -145,6 +151,28 @@ impl Store {
     }
 }
 
+/// The measured offsets of logs' time stamps in the database at `path`, which another process may be using. Nothing is
+/// written.
+///
+/// # Errors
+/// When there is no database, or one of an older version.
+pub async fn measured_offsets(path: &Path) -> Result<Vec<(String, Offset)>, StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+    let read = async {
+        let mut connection = options.connect().await?;
+        // The console log, where it has one, speaks for its server.
+        let query = "SELECT server, utc_offset FROM checkpoints WHERE utc_offset IS NOT NULL ORDER BY server, source";
+        let rows = sqlx::query_as::<_, (String, i32)>(query).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(rows)
+    };
+    let rows = read.await.map_err(|error: sqlx::Error| StoreError::from_sqlx(path, &error))?;
+    let offset = |(server, seconds): (String, i32)| Some((server, Offset::from_seconds(seconds).ok()?));
+    let mut offsets: Vec<_> = rows.into_iter().filter_map(offset).collect();
+    offsets.dedup_by(|later, first| later.0 == first.0);
+    Ok(offsets)
+}
+
 /// Who joined, and when.
 fn joined(happenings: &[Happening]) -> Vec<(&str, Timestamp)> {
     let joins = happenings.iter().filter(|happening| happening.kind == EventKind::Join);
@@ -157,7 +185,8 @@ fn advance(checkpoints: &mut Checkpoints, batch: &IngestedBatch) -> CommitOutcom
     let entry = checkpoints.entry(key).or_insert_with(|| (never_read(), None, false));
     let stored = entry.0.position;
     if place(&stored) == place(&batch.start) && stored.file == batch.start.file {
-        let moved_to = StoredCheckpoint { position: batch.end, state: batch.state.clone() };
+        let moved_to =
+            StoredCheckpoint { position: batch.end, state: batch.state.clone(), utc_offset: batch.utc_offset };
         *entry = (moved_to, Some(batch.read_at).filter(|_| has_lines(batch)).or(entry.1), true);
         return CommitOutcome::Committed;
     }
@@ -178,7 +207,7 @@ fn place(position: &Position) -> (u64, u64) {
 }
 
 fn never_read() -> StoredCheckpoint {
-    StoredCheckpoint { position: Position::default(), state: String::new() }
+    StoredCheckpoint { position: Position::default(), state: String::new(), utc_offset: None }
 }
 
 async fn read_checkpoints(tx: &mut SqliteConnection, batches: &[IngestedBatch]) -> sqlx::Result<Checkpoints> {
@@ -198,7 +227,8 @@ async fn read_checkpoint(
     source: LogSource,
 ) -> sqlx::Result<Option<StoredCheckpoint>> {
     sqlx::query(
-        "SELECT generation, device, inode, offset, head_len, head_hash, tail_len, tail_hash, seen_at, state
+        "SELECT generation, device, inode, offset, head_len, head_hash, tail_len, tail_hash, seen_at, state,
+                utc_offset
          FROM checkpoints WHERE server = $1 AND source = $2",
     )
     .bind(server.as_str())
@@ -224,7 +254,9 @@ fn checkpoint_of(row: &SqliteRow) -> sqlx::Result<StoredCheckpoint> {
         fingerprint,
         seen_at: row.try_get("seen_at")?,
     };
-    Ok(StoredCheckpoint { position, state: row.try_get("state")? })
+    let utc_offset = row.try_get::<Option<i32>, _>("utc_offset")?;
+    let utc_offset = utc_offset.and_then(|seconds| Offset::from_seconds(seconds).ok());
+    Ok(StoredCheckpoint { position, state: row.try_get("state")?, utc_offset })
 }
 
 async fn write_checkpoint(
@@ -237,9 +269,9 @@ async fn write_checkpoint(
     sqlx::query(
         "INSERT OR REPLACE INTO checkpoints (server, source, generation, device, inode, offset,
                                              head_len, head_hash, tail_len, tail_hash, seen_at, state,
-                                             read_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                 coalesce($13, (SELECT read_at FROM checkpoints WHERE server = $1 AND source = $2), 0))",
+                                             utc_offset, read_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                 coalesce($14, (SELECT read_at FROM checkpoints WHERE server = $1 AND source = $2), 0))",
     )
     .bind(server.as_str())
     .bind(source.as_str())
@@ -253,6 +285,7 @@ async fn write_checkpoint(
     .bind(fingerprint.tail_hash.cast_signed())
     .bind(seen_at)
     .bind(&checkpoint.state)
+    .bind(checkpoint.utc_offset.map(Offset::seconds))
     .bind(read_at.map(to_millis))
     .execute(tx)
     .await?;

@@ -44,7 +44,7 @@ pub use forget::{Forgotten, Unname, Unnaming};
 pub use history::{HistoryPoint, Retention, SampleRow};
 pub use housekeeping::OutboxStats;
 pub use inbound::{Edit, LineEnd, Mark, MarkChange, QueuedChat, SaidChat};
-pub use ingest::{BatchTrace, CommitOutcome, IngestedBatch, StoredCheckpoint};
+pub use ingest::{BatchTrace, CommitOutcome, IngestedBatch, StoredCheckpoint, measured_offsets};
 pub use outbox::{NewMessage, OutboxRow, StoredMessage};
 pub use records::{PlayTime, PlayerRecord};
 pub use status::{ChannelEdit, StatusMessage};

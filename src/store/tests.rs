@@ -33,6 +33,7 @@ fn batch(from: Position, to: Position, lines: usize) -> IngestedBatch {
         notices,
         chats: Vec::new(),
         read_at,
+        utc_offset: None,
         trace: None,
     }
 }

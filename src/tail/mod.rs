@@ -80,7 +80,7 @@ pub async fn follow(
         refresh: true,
     };
     let report = Report::new(&config, health);
-    let tail = Tail { config, out, report };
+    let tail = Tail { config, out, report, at_end: false };
     // A read that hangs on a dead mount cannot be cancelled; it is left behind.
     cancel.run_until_cancelled(tail.run(reader)).await.unwrap_or(Ok(()))
 }
@@ -109,6 +109,8 @@ struct Tail {
     config: TailConfig,
     out: mpsc::Sender<LineBatch>,
     report: Report,
+    /// The log was read to its end and nothing was read since.
+    at_end: bool,
 }
 
 impl Tail {
@@ -182,12 +184,16 @@ impl Tail {
 
     async fn hand_on(&mut self, step: Step, place: Option<Place>, began: Option<Began>) -> anyhow::Result<Again> {
         self.report.step(&step);
-        let Some(piece) = step.piece else { return Ok(step.again) };
+        let Some(piece) = step.piece else {
+            self.at_end |= step.again == Again::Later && step.standing != Standing::Missing;
+            return Ok(step.again);
+        };
+        let live = std::mem::replace(&mut self.at_end, false);
         let span = traced::reading(began, &self.config, &piece);
         let TailConfig { server, source, .. } = &self.config;
         let Piece { start, end, items } = piece;
         let trace = span.as_ref().map(Recording::place);
-        let batch = LineBatch { server: server.clone(), source: *source, start, end, items, trace };
+        let batch = LineBatch { server: server.clone(), source: *source, start, end, items, live, trace };
         let place = match place {
             Some(place) => place,
             None => self.place().await?,

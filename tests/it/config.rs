@@ -109,7 +109,7 @@ fn a_good_configuration_is_summed_up() {
     let said = place.run(&["check"]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!(said.out, @r#"
-    config.toml is in order.
+    config.toml is valid, with 2 warnings.
 
     Server prod (prod)
       console log  logs/console.log (readable, 5 bytes)
@@ -290,7 +290,7 @@ fn the_file_may_be_named_by_a_variable() {
     std::fs::remove_file(place.path("config.toml")).unwrap();
     let said = place.run(&["check"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
-    assert!(said.out.starts_with("other.toml is in order."), "{}", said.out);
+    assert!(said.out.starts_with("other.toml is valid, with "), "{}", said.out);
 }
 
 #[test]

@@ -210,6 +210,7 @@ impl Relay {
             notices,
             chats: Vec::new(),
             read_at: Timestamp::now(),
+            utc_offset: None,
             trace: None,
         };
         assert_eq!(self.store.commit(&[batch]).await.unwrap(), [CommitOutcome::Committed]);

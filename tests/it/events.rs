@@ -35,6 +35,7 @@ pub fn server() -> ServerSettings {
         engine_log: None,
         start_at: StartAt::End,
         timezone: TimeZone::UTC,
+        timezone_configured: true,
         channels: ServerChannels { default: channel(0), routes },
         permissions: PermissionSettings::default(),
         rcon: None,
@@ -66,7 +67,8 @@ fn line(text: &str) -> LogItem {
 
 fn batch(items: Vec<LogItem>) -> LineBatch {
     let (start, end) = (Position::default(), Position::default());
-    LineBatch { server: ServerTag::new("prod").unwrap(), source: LogSource::Console, start, end, items, trace: None }
+    let server = ServerTag::new("prod").unwrap();
+    LineBatch { server, source: LogSource::Console, start, end, items, live: false, trace: None }
 }
 
 fn lines(texts: &[&str]) -> LineBatch {

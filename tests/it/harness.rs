@@ -107,6 +107,14 @@ impl Site {
         path
     }
 
+    /// What `check` prints about the same configuration.
+    pub fn check_with(&self, environment: &[(&str, &str)]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_factorio-isr"));
+        command.args(["check", "--config"]).arg(self.config()).env("DISCORD_BOT_TOKEN", TOKEN);
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Starts the program; returns at once.
     pub fn start(&self) -> Relay {
         self.start_with(&[])
@@ -206,6 +214,12 @@ impl Relay {
     pub async fn get(&self, path: &str) -> (u16, String) {
         let response = self.client.get(format!("{}{path}", self.address().await)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The status page.
+    pub async fn page(&self) -> String {
+        let asked = self.client.get(self.address().await).header("accept", "text/html");
+        asked.send().await.unwrap().text().await.unwrap()
     }
 
     /// Waits until an endpoint's answer suits.

@@ -501,6 +501,7 @@ async fn what_a_player_says_waits_for_the_other_games_as_soon_as_its_line_is_com
         notices: Vec::new(),
         chats: vec![chat.clone()],
         read_at: Timestamp::now(),
+        utc_offset: None,
         trace: None,
     };
     for _ in 0..2 {

@@ -45,4 +45,5 @@ mod status_leaving;
 mod status_page;
 mod store;
 mod tail;
+mod time_zones;
 mod traces;

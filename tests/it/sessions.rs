@@ -48,6 +48,7 @@ fn settings(console_log: PathBuf) -> ServerSettings {
         alerts: factorio_isr::config::settings::AlertSettings::none(),
         start_at: StartAt::Beginning,
         timezone: TimeZone::UTC,
+        timezone_configured: true,
         channels: ServerChannels { default: ChannelId::new(1).unwrap(), routes: BTreeMap::new() },
         permissions: PermissionSettings::default(),
         rcon: None,
@@ -352,7 +353,7 @@ fn reading(players: Vec<String>) -> Reading {
 }
 
 async fn commit(relay: &mut Relay, (start, end): (Position, Position), items: Vec<LogItem>, read_at: Timestamp) {
-    let batch = LineBatch { server: prod(), source: LogSource::Console, start, end, items, trace: None };
+    let batch = LineBatch { server: prod(), source: LogSource::Console, start, end, items, live: false, trace: None };
     let interpretation = relay.interpreter.interpret(&batch, read_at);
     let ingested = IngestedBatch {
         server: prod(),
@@ -364,6 +365,7 @@ async fn commit(relay: &mut Relay, (start, end): (Position, Position), items: Ve
         happenings: interpretation.happenings,
         chats: Vec::new(),
         read_at,
+        utc_offset: None,
         trace: None,
     };
     relay.store.commit(&[ingested]).await.unwrap();

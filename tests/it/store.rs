@@ -55,6 +55,7 @@ fn batch(start: Position, end: Position, texts: &[&str]) -> IngestedBatch {
         notices: texts.iter().map(|text| notice(text)).collect(),
         chats: Vec::new(),
         read_at: Timestamp::UNIX_EPOCH,
+        utc_offset: None,
         trace: None,
     }
 }
@@ -85,7 +86,7 @@ async fn lines_and_checkpoint_survive_a_restart_together() {
 
     let store = Store::open(&dir.path().join("isr.db")).await.unwrap();
     let stored = store.checkpoint(&prod(), LogSource::Console).await.unwrap();
-    assert_eq!(stored, Some(StoredCheckpoint { position: end, state: "at 40".into() }));
+    assert_eq!(stored, Some(StoredCheckpoint { position: end, state: "at 40".into(), utc_offset: None }));
     assert_eq!(store.checkpoint(&prod(), LogSource::Engine).await.unwrap(), None);
     assert_eq!(pending(&store).await, ["a", "b"]);
 }

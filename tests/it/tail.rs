@@ -29,12 +29,20 @@ struct Tail {
 
 impl Tail {
     fn start(path: PathBuf, poll_interval: Duration, wakes: Wakes, capacity: usize) -> Self {
+        Self::spawn(path, StartAt::End, poll_interval, wakes, capacity)
+    }
+
+    fn start_from(path: PathBuf, start_at: StartAt) -> Self {
+        Self::spawn(path, start_at, Duration::from_millis(20), Wakes::new(), 8)
+    }
+
+    fn spawn(path: PathBuf, start_at: StartAt, poll_interval: Duration, wakes: Wakes, capacity: usize) -> Self {
         let (out, batches) = mpsc::channel(capacity);
         let health = HealthRegistry::new();
         let cancel = CancellationToken::new();
         let server = ServerTag::new("prod").unwrap();
         let part = health.server_part(Component::LogTailer, &server, "console");
-        let config = TailConfig { server, source: LogSource::Console, path, start_at: StartAt::End, poll_interval };
+        let config = TailConfig { server, source: LogSource::Console, path, start_at, poll_interval };
         let stop = cancel.clone();
         let task = tokio::spawn(async move { follow(config, Position::default(), &wakes, out, part, stop).await });
         Self { batches, health, task, cancel: cancel.drop_guard() }
@@ -65,6 +73,28 @@ impl Tail {
 
 fn append(path: &Path, text: &str) {
     OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn only_lines_appended_after_the_end_was_reached_are_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("console.log");
+    append(&log, "first\n");
+    let mut tail = Tail::start_from(log.clone(), StartAt::Beginning);
+    let mut backlog = tail.batch().await;
+    while backlog.items.is_empty() {
+        backlog = tail.batch().await;
+    }
+    assert!(!backlog.live);
+    // Once the tail has found nothing more to read, it waits; what comes then is new.
+    let mut number = 0;
+    loop {
+        number += 1;
+        append(&log, &format!("{number}\n"));
+        if tail.batch().await.live {
+            break;
+        }
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub(super) fn part_title(part: &str) -> &str {
         "console" => "Console log",
         "engine" => "Engine log",
         "rcon" => "RCON",
+        "timezone" => "Time zone",
         other => other,
     }
 }

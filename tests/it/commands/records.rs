@@ -32,6 +32,7 @@ async fn happened(world: &World, server: &str, events: &[(EventKind, &str, i64)]
         happenings: events.iter().map(happening).collect(),
         chats: Vec::new(),
         read_at: now,
+        utc_offset: None,
         trace: None,
     };
     world.store.commit(&[batch]).await.unwrap();
