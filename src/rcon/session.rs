@@ -7,7 +7,7 @@ use metrics::histogram;
 use rcon::{Builder, Connection};
 use secrecy::ExposeSecret;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -21,6 +21,10 @@ use crate::telemetry::metrics::RCON_LATENCY;
 
 /// How the protocol's code is kept from the raw socket.
 pub(super) type Guard = fn(SharedStream) -> Box<dyn Transport>;
+
+/// How long a command in flight may take when the program stops. A game that is frozen in a save answers much later, and
+/// must not hold up the stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connection that is logged in.
 pub(super) struct Session {
@@ -53,8 +57,8 @@ impl Session {
         Ok(Self { shared, connection, stream })
     }
 
-    /// Serves commands until the connection ends (why), or until it is told to stop (`None`). What is in flight is
-    /// finished before a stop.
+    /// Serves commands until the connection ends (why), or until it is told to stop (`None`). A command in flight then
+    /// has [`STOP_PATIENCE`] left.
     pub(super) async fn serve(mut self, cancel: CancellationToken) -> Option<RconError> {
         loop {
             let request = tokio::select! {
@@ -63,18 +67,25 @@ impl Session {
                 broken = self.stream.broken() => return Some(broken),
                 request = self.shared.queue.next() => request,
             };
-            if let Err(error) = self.answer(request).await {
-                return Some(error);
+            if let Err(error) = self.answer(request, &cancel).await {
+                return (!cancel.is_cancelled()).then_some(error);
             }
         }
     }
 
-    async fn answer(&mut self, request: Request) -> Result<(), RconError> {
+    async fn answer(&mut self, request: Request, cancel: &CancellationToken) -> Result<(), RconError> {
         let Request { line, timeout, started, answer } = request;
         if started.send(()).is_err() {
             return Ok(());
         }
-        let reply = self.ask(&line, timeout).await;
+        let give_up = async {
+            cancel.cancelled().await;
+            sleep(STOP_PATIENCE).await;
+        };
+        let reply = tokio::select! {
+            reply = self.ask(&line, timeout) => reply,
+            () = give_up => Err(RconError::TimedOut(STOP_PATIENCE)),
+        };
         let outcome = reply.as_ref().map(|_| ()).map_err(Clone::clone);
         if answer.send(reply).is_err() {
             debug!(server = %self.shared.target.server, verb = line.verb(), "Nobody waits for the answer any more");

@@ -24,7 +24,7 @@ impl ExitReason {
         match self {
             Self::Stopped(_) => 0,
             Self::Aborted(Signal::Interrupt) => 130,
-            Self::Fell(_) | Self::Overran(_) | Self::Aborted(Signal::Terminate | Signal::Hangup) => 1,
+            Self::Fell(_) | Self::Overran(_) | Self::Aborted(Signal::Terminate) => 1,
         }
     }
 }

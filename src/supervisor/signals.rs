@@ -15,8 +15,6 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM, as by systemd or Docker.
     Terminate,
-    /// SIGHUP, as by a terminal that is closed.
-    Hangup,
 }
 
 impl Signal {
@@ -26,7 +24,6 @@ impl Signal {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
-            Self::Hangup => "SIGHUP",
         }
     }
 }
@@ -36,20 +33,28 @@ const ONE_WISH: Duration = Duration::from_millis(250);
 
 /// The signals of the process, from now on.
 ///
+/// SIGHUP is ignored: a terminal that is closed must not end the relay, and there is nothing to reload.
+///
 /// # Errors
 /// When the system refuses the handlers.
 pub fn listen() -> std::io::Result<impl Stream<Item = Signal> + Send> {
-    let heard = [
-        (Signal::Interrupt, SignalKind::interrupt()),
-        (Signal::Terminate, SignalKind::terminate()),
-        (Signal::Hangup, SignalKind::hangup()),
+    let handled = [
+        (Some(Signal::Interrupt), SignalKind::interrupt()),
+        (Some(Signal::Terminate), SignalKind::terminate()),
+        (None, SignalKind::hangup()),
     ];
-    let streams = heard.into_iter().map(|(name, kind)| {
+    let streams = handled.into_iter().map(|(name, kind)| {
         let mut arrivals = signal(kind)?;
         Ok(stream::poll_fn(move |context| arrivals.poll_recv(context).map(|got| got.map(|()| name))))
     });
     let streams: Vec<_> = streams.collect::<std::io::Result<_>>()?;
-    Ok(wishes(stream::select_all(streams), ONE_WISH))
+    let stops = stream::select_all(streams).filter_map(|signal| {
+        if signal.is_none() {
+            tracing::info!("SIGHUP ignored; restart the relay to read the configuration again");
+        }
+        future::ready(signal)
+    });
+    Ok(wishes(stops, ONE_WISH))
 }
 
 /// Leaves out what follows another signal within `one_wish`.
@@ -76,8 +81,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn signals_of_the_system_are_heard() {
+    async fn signals_of_the_system_are_heard_and_sighup_is_ignored() {
         let mut signals = pin!(listen().unwrap());
+        raise(signal::Signal::SIGHUP).unwrap();
         raise(signal::Signal::SIGTERM).unwrap();
         assert_eq!(signals.next().await, Some(Signal::Terminate));
     }

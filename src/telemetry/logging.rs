@@ -90,7 +90,8 @@ where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let layer = fmt::layer().with_writer(writer).with_ansi(colour);
+    // A failed write, as to a terminal that was closed, would be reported by a print to the same place, which panics.
+    let layer = fmt::layer().with_writer(writer).with_ansi(colour).log_internal_errors(false);
     let lines: Box<dyn Layer<S> + Send + Sync> = match format {
         LogFormat::Console => layer.event_format(Sparing { format: fmt::format(), repeats }).boxed(),
         LogFormat::Json => {

@@ -93,7 +93,8 @@ impl Site {
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    fn config(&self) -> PathBuf {
+    /// Writes the configuration.
+    pub fn config(&self) -> PathBuf {
         let path = self.dir.path().join("config.toml");
         let database = self.dir.path().join("isr.db");
         let text = format!(

@@ -43,6 +43,7 @@ mod sim;
 mod status;
 mod status_leaving;
 mod status_page;
+mod stopping;
 mod store;
 mod tail;
 mod time_zones;

@@ -37,8 +37,9 @@ use super::{COMMANDS, Scope, SlashCommand, registration, suggest, texts};
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// Calls under way at once, those that wait for a button included.
 const MOST_JOBS: usize = 1000;
-/// How long calls may take to end when the program stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// How long calls may take to end when the program stops: more than a command to a frozen game may take then, and less
+/// than the 2 s of the intake stage.
+const STOP_PATIENCE: Duration = Duration::from_millis(1700);
 
 /// A call that is allowed, with all it needs to be done.
 pub(super) struct Job {
@@ -104,7 +105,7 @@ impl Commands {
     }
 
     /// Registers the commands, then answers what comes by `events` until `cancel`; calls that are under way then get
-    /// 3 s to end.
+    /// [`STOP_PATIENCE`] to end.
     ///
     /// # Errors
     /// Never: what fails is answered, logged and counted.
