@@ -54,7 +54,7 @@ fn facts(view: &GameView, names: bool) -> GameFacts {
         },
         players: view.headcount(),
         names: players.filter(|_| names).unwrap_or_default().iter().map(|player| player.name.clone()).collect(),
-        ups: view.ups.map(|ups| (ups.ups, ups.target)),
+        ups: view.ups.map(|ups| (ups.shown(), ups.target)),
         paused: view.paused == Some(true),
         version: view.version.clone(),
         source: view.source.map(crate::game::SampleSource::as_str),

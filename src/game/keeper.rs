@@ -348,7 +348,7 @@ fn row(at: Timestamp, reading: Option<&Reading>) -> SampleRow {
     SampleRow {
         at,
         players: players.map(|players| u32::try_from(players.len()).unwrap_or(u32::MAX)),
-        ups: reading.and_then(|reading| reading.ups).map(|ups| ups.ups),
+        ups: reading.and_then(|reading| reading.ups).map(|ups| ups.shown()),
         evolution: factors.reduce(f64::max),
     }
 }

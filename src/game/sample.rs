@@ -69,6 +69,15 @@ pub struct Ups {
     pub error: f64,
 }
 
+impl Ups {
+    /// What people and metrics are shown. A map never runs faster than its target, so a measurement above it that the
+    /// error explains is the target. One that the error does not explain means that the target is not known, and stays.
+    #[must_use]
+    pub fn shown(&self) -> f64 {
+        if self.ups - self.error <= self.target { self.ups.min(self.target) } else { self.ups }
+    }
+}
+
 /// Whether achievements can still be had on this save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Achievements {

@@ -154,7 +154,7 @@ impl<'a> Collected<'a> {
 
     /// What is so now, and perhaps not any more once the game does not answer.
     fn moment(&mut self, view: &GameView) {
-        self.maybe(&table::UPS, view.ups.map(|ups| ups.ups));
+        self.maybe(&table::UPS, view.ups.map(|ups| ups.shown()));
         self.maybe(&table::UPS_TARGET, view.ups.map(|ups| ups.target));
         self.maybe(&table::UPS_ERROR, view.ups.map(|ups| ups.error));
         self.maybe(&table::PAUSED, view.paused.map(|paused| f64::from(u8::from(paused))));

@@ -145,6 +145,14 @@ impl Eye {
 }
 
 #[test]
+fn a_measurement_above_the_target_is_shown_as_the_target_if_the_error_explains_it() {
+    let shown = |ups, error, target| format!("{:.1}", Ups { ups, target, window: WINDOW, error }.shown());
+    assert_eq!([shown(61.0, 1.0, 60.0), shown(60.3, 1.0, 60.0), shown(59.7, 1.0, 60.0)], ["60.0", "60.0", "59.7"]);
+    assert_eq!(shown(121.0, 1.0, 120.0), "120.0", "at twice the speed");
+    assert_eq!(shown(120.0, 1.0, 60.0), "120.0", "the speed was changed, which only Lua could tell");
+}
+
+#[test]
 fn nothing_is_claimed_before_the_window_is_full() {
     for eye in [Eye::by_time(), Eye::by_ticks()] {
         for (at, ups, _) in eye.watch(&SimMap::running(60.0), 0.0, 200.0) {

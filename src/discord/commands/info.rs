@@ -83,7 +83,7 @@ impl SlashCommand for Status {
 fn status_by_file(view: &GameView) -> Shown {
     let status = Shown::note("Status", texts::by_file()).field("Players online", &online_by_file(view));
     let age = view.age.map(spoken);
-    let ups = view.ups.map(|ups| format!("{:.1} ± {:.1} of {:.0}", ups.ups, ups.error, ups.target));
+    let ups = view.ups.map(|ups| format!("{:.1} ± {:.1} of {:.0}", ups.shown(), ups.error, ups.target));
     let research = view.research.as_ref().map(|research| research.technology.clone());
     let fields = [("Age of the map", age), ("UPS", ups), ("Research", research)];
     let told = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));

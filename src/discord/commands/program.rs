@@ -61,7 +61,7 @@ fn by_file(order: &Order<'_>, server: &Server) -> String {
         return String::new();
     }
     let players = view.headcount().map(|count| format!("{count} {}", if count == 1 { "player" } else { "players" }));
-    let ups = view.ups.map(|ups| format!("{:.0} of {:.0} UPS", ups.ups, ups.target));
+    let ups = view.ups.map(|ups| format!("{:.0} of {:.0} UPS", ups.shown(), ups.target));
     let told: Vec<String> = players.into_iter().chain(ups).collect();
     format!(", a mod's file tells: {}", if told.is_empty() { "it runs".to_owned() } else { told.join(", ") })
 }

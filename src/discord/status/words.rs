@@ -86,7 +86,7 @@ pub(super) fn players(view: &GameView) -> Option<usize> {
 
 /// `59 of 60`, in whole updates a second: what is measured by the game's clock is no finer.
 pub(super) fn ups(ups: &Ups) -> String {
-    format!("{:.0} of {:.0}", ups.ups, ups.target)
+    format!("{:.0} of {:.0}", ups.shown(), ups.target)
 }
 
 /// The age of a map, coarse, so that it does not change all the time: `12 min`, `3 h 20 min`, `1 d 11 h`.
@@ -112,7 +112,7 @@ pub(super) fn part(part: StatusPart, server: &str, view: &GameView) -> String {
         StatusPart::Server => Some(server.to_owned()),
         StatusPart::State => Some(State::of(view).word().to_owned()),
         StatusPart::Players => players(view).map(|count| count.to_string()),
-        StatusPart::Ups => view.ups.filter(|_| State::of(view).is_fresh()).map(|ups| format!("{:.0}", ups.ups)),
+        StatusPart::Ups => view.ups.filter(|_| State::of(view).is_fresh()).map(|ups| format!("{:.0}", ups.shown())),
         StatusPart::Version => view.version.clone(),
         StatusPart::Age => view.age.map(age),
         StatusPart::Evolution => highest.map(percent),

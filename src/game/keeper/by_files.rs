@@ -365,7 +365,7 @@ fn row(reading: &FileReading, headcount: Option<usize>) -> SampleRow {
     SampleRow {
         at: reading.at,
         players: headcount.map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
-        ups: reading.ups.map(|ups| ups.ups),
+        ups: reading.ups.map(|ups| ups.shown()),
         evolution: reading.numbers.evolution.iter().map(|surface| surface.factor).reduce(f64::max),
     }
 }
