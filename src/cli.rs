@@ -85,10 +85,12 @@ enum Command {
     ///
     /// Exits with 0 when the answer is 2xx within 5 seconds, else with 1 and a sentence.
     Healthcheck {
-        /// What to ask. The default is http://HOST:PORT/healthz with the HOST of `ISR_HTTP__HOST` or
-        /// `HEALTH_CHECK_HOST`, else 127.0.0.1, and the PORT of `ISR_HTTP__PORT` or `HEALTH_CHECK_PORT`, else 8080.
+        /// What to ask. The default is `/healthz` at `http.host` and `http.port` of the configuration, with the
+        /// environment variables that `run` reads. Without a configuration file it is port 8080 of 127.0.0.1.
         #[arg(value_name = "URL")]
         url: Option<String>,
+        #[command(flatten)]
+        file: ConfigFile,
     },
 }
 
@@ -114,8 +116,8 @@ pub fn main() -> ExitCode {
             Ok(loaded) => in_runtime(forget_player(loaded.settings, name, server)),
             Err(errors) => refuse(&errors),
         },
-        Command::Healthcheck { url } => {
-            let url = url.unwrap_or_else(|| default_health_url(&env));
+        Command::Healthcheck { url, file } => {
+            let url = url.unwrap_or_else(|| health_url(&file.config, &env));
             in_runtime(async move {
                 match healthcheck(&url).await {
                     Ok(()) => ExitCode::SUCCESS,
@@ -244,17 +246,27 @@ const UNREACHED: &str = "\
     logs, saves and lists of players; this program's own log and traces; the watch-list and other names in the \
     configuration; copies of the database.\n";
 
-fn default_health_url(env: &Environment) -> String {
-    let set = |name: &str| env.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-    let port = set("ISR_HTTP__PORT").or_else(|| set("HEALTH_CHECK_PORT")).unwrap_or("8080");
-    let host = set("ISR_HTTP__HOST").or_else(|| set("HEALTH_CHECK_HOST"));
-    let host = match host.and_then(|host| host.parse::<IpAddr>().ok()) {
+/// Where the relay of this configuration answers. One that listens on all addresses is asked at the local one.
+fn health_url(config: &Path, env: &Environment) -> String {
+    let (host, port) = match config::load_http(config, env) {
+        Some(http) => (Some(http.host), http.port.to_string()),
+        None => address_of_variables(env),
+    };
+    let host = match host {
         Some(IpAddr::V6(host)) if host.is_unspecified() => "[::1]".to_owned(),
         Some(IpAddr::V6(host)) => format!("[{host}]"),
         Some(IpAddr::V4(host)) if !host.is_unspecified() => host.to_string(),
         _ => "127.0.0.1".to_owned(),
     };
     format!("http://{host}:{port}/healthz")
+}
+
+/// Host and port as the environment has them, for a probe that cannot read the configuration.
+fn address_of_variables(env: &Environment) -> (Option<IpAddr>, String) {
+    let set = |name: &str| env.vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let port = set("ISR_HTTP__PORT").or_else(|| set("HEALTH_CHECK_PORT")).unwrap_or("8080");
+    let host = set("ISR_HTTP__HOST").or_else(|| set("HEALTH_CHECK_HOST"));
+    (host.and_then(|host| host.parse().ok()), port.to_owned())
 }
 
 /// Asks `url`; anything but a 2xx within 5 seconds is an error with its reason.
@@ -293,7 +305,7 @@ mod tests {
     fn the_health_check_asks_where_the_relay_listens() {
         let url = |vars: &[(&str, &str)]| {
             let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            default_health_url(&Environment { vars, secrets_dir: PathBuf::new() })
+            health_url(Path::new("no such file"), &Environment { vars, secrets_dir: PathBuf::new() })
         };
         assert_eq!(url(&[]), "http://127.0.0.1:8080/healthz");
         assert_eq!(url(&[("HEALTH_CHECK_PORT", "1"), ("ISR_HTTP__PORT", "")]), "http://127.0.0.1:1/healthz");

@@ -33,7 +33,7 @@ use std::path::Path;
 pub use duration::parse as parse_duration;
 pub use environment::Environment;
 pub use problem::{ConfigErrors, Origin, Problem};
-pub use settings::{EventSettings, Settings};
+pub use settings::{EventSettings, HttpSettings, Settings};
 
 use layers::Layers;
 use problem::Problems;
@@ -92,6 +92,16 @@ pub struct Loaded {
 /// wrong kind or out of range, secrets that cannot be found. No text of an error contains a secret.
 pub fn load(path: &Path, env: &Environment) -> Result<Loaded, ConfigErrors> {
     load_with(path, env, |_| Vec::new())
+}
+
+/// `http` of the configuration at `path` with the environment, whatever else is wrong or missing. `None` when the file
+/// cannot be read.
+#[must_use]
+pub fn load_http(path: &Path, env: &Environment) -> Option<HttpSettings> {
+    let (layers, early) = Layers::merge(Source::read(path, &env.vars).ok()?, env);
+    let mut problems = Problems::new(&layers, early);
+    let http = file::read(layers.root(), &mut problems)?.http?;
+    Some(HttpSettings { host: http.host, port: http.port, show_players: http.show_players })
 }
 
 /// As [`load`], with rules of another room on top: `rules` gives `(key, what is wrong with it)` for each mistake.

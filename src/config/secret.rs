@@ -77,9 +77,15 @@ fn read_mounted(key: &str, names: &[String], env: &Environment, problems: &mut P
             }
         }
     }
-    let variable = format!("ISR_{}", key.to_uppercase().replace('.', "__").replace('-', "_"));
+    let variable = match key {
+        "discord.token" => "DISCORD_BOT_TOKEN".to_owned(),
+        _ => format!("ISR_{}", key.to_uppercase().replace('.', "__").replace('-', "_")),
+    };
     let mount = PathBuf::from("/run/secrets").join(names.first().map_or("", String::as_str));
-    let hint = format!("give it here, as `{key}_file`, as {variable} or as a secret in {}", mount.display());
+    let hint = format!(
+        "set it here, in `{key}_file`, in the environment variable {variable}, or as a secret in {}",
+        mount.display()
+    );
     problems.add_with_hint(key, "missing", hint);
     None
 }

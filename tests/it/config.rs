@@ -418,8 +418,8 @@ fn an_rcon_password_is_found_wherever_it_may_be() {
 fn a_secret_that_is_missing_unreadable_or_given_twice_is_told() {
     let config = GOOD.replace("token = \"token-of-the-file\"", "");
     insta::assert_snapshot!(Place::with(&(config.clone() + "rcon = {}")).errors(), @r#"
-    DIR/config.toml:2: discord.token: missing; give it here, as `discord.token_file`, as ISR_DISCORD__TOKEN or as a secret in /run/secrets/discord_token
-    DIR/config.toml:8: servers.prod.rcon.password: missing; give it here, as `servers.prod.rcon.password_file`, as ISR_SERVERS__PROD__RCON__PASSWORD or as a secret in /run/secrets/rcon_password_prod
+    DIR/config.toml:2: discord.token: missing; set it here, in `discord.token_file`, in the environment variable DISCORD_BOT_TOKEN, or as a secret in /run/secrets/discord_token
+    DIR/config.toml:8: servers.prod.rcon.password: missing; set it here, in `servers.prod.rcon.password_file`, in the environment variable ISR_SERVERS__PROD__RCON__PASSWORD, or as a secret in /run/secrets/rcon_password_prod
     "#);
     let unreadable = Place::with(&config).var("ISR_DISCORD__TOKEN_FILE", "nowhere");
     insta::assert_snapshot!(unreadable.errors(), @"environment variable ISR_DISCORD__TOKEN_FILE: discord.token_file: the file it names cannot be read: No such file or directory (os error 2)");
@@ -591,6 +591,87 @@ fn the_health_check_tells_alive_from_dead() {
     let refused = Place::with(GOOD).run(&["healthcheck", &format!("http://127.0.0.1:{closed}/healthz")]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("Connection refused"), "{}", refused.err);
+}
+
+#[test]
+fn the_health_check_asks_the_port_of_the_configuration() {
+    let port = answering_once("200 OK");
+    let http = format!("\n[http]\nhost = \"127.0.0.1\"\nport = {port}\n");
+    // The token, which only the relay needs, may be absent.
+    let config = GOOD.replace("token = \"token-of-the-file\"", "") + &http;
+    let place = Place::with("").var("ISR_CONFIG", "other.toml");
+    place.file("other.toml", &config);
+    let said = place.run(&["healthcheck"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+
+    let (port, variable) = (answering_once("200 OK"), answering_once("200 OK"));
+    let http = format!("\n[http]\nport = {port}\n");
+    let place = Place::with(&(GOOD.to_owned() + &http)).var("HEALTH_CHECK_PORT", &variable.to_string());
+    assert_eq!(place.run(&["healthcheck"]).code, Some(0), "the variable wins, as for `run`");
+    let url = format!("http://127.0.0.1:{port}/healthz");
+    assert_eq!(place.run(&["healthcheck", &url]).code, Some(0), "the command line wins");
+}
+
+#[test]
+fn warnings_are_counted_and_strict_refuses_them() {
+    let place = Place::with(GOOD);
+    let said = place.run(&["check"]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.out.starts_with("config.toml is valid, with 1 warning.\n"), "{}", said.out);
+    let strict = place.run(&["check", "--strict"]);
+    assert_eq!(strict.code, Some(1));
+    assert!(strict.out.starts_with("config.toml is valid, but --strict refuses its 1 warning.\n"), "{}", strict.out);
+    place.file("logs/console.log", "");
+    let clean = place.run(&["check", "--strict"]);
+    assert_eq!(clean.code, Some(0));
+    assert!(clean.out.starts_with("config.toml is valid, with no warnings.\n"), "{}", clean.out);
+}
+
+#[test]
+fn check_prints_json_for_scripts() {
+    let place = Place::with(GOOD);
+    let said = place.run(&["check", "--json", "--strict"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(1), ""));
+    insta::assert_snapshot!(said.out, @r#"
+    {
+      "config": "config.toml",
+      "valid": true,
+      "errors": [],
+      "warnings": [
+        "servers.prod.console_log: logs/console.log is not there yet; it is read as soon as it appears"
+      ]
+    }
+    "#);
+    let place = Place::with(&GOOD.replace("console_log", "consol_log")).var("ISR_HTTP__PORT", "many");
+    let said = place.run(&["check", "--json"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(1), ""));
+    insta::assert_snapshot!(said.out, @r#"
+    {
+      "config": "config.toml",
+      "valid": false,
+      "errors": [
+        {
+          "file": "config.toml",
+          "line": 5,
+          "key": "servers.prod.console_log",
+          "message": "missing: expected a path in quotes"
+        },
+        {
+          "file": "config.toml",
+          "line": 6,
+          "key": "servers.prod.consol_log",
+          "message": "unknown key",
+          "hint": "did you mean `console_log`?"
+        },
+        {
+          "variable": "ISR_HTTP__PORT",
+          "key": "http.port",
+          "message": "expected a port from 0 to 65535, found another text"
+        }
+      ],
+      "warnings": []
+    }
+    "#);
 }
 
 #[test]
