@@ -43,10 +43,11 @@ mod tests {
 
     use super::*;
 
-    /// Runs in a process of its own: the hook would swallow the words of other tests.
-    #[test]
-    #[ignore = "is run by the test below"]
-    fn child_that_panics_with_a_log() {
+    /// Set in the child process, where the test below panics with the hook installed.
+    const CHILD: &str = "RELAY_TEST_PANIC_HOOK_CHILD";
+
+    /// What the child does, in a process of its own: the hook would hide the panics of other tests.
+    fn panic_with_a_log() {
         tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
         install();
         install();
@@ -55,9 +56,13 @@ mod tests {
 
     #[test]
     fn a_panic_is_logged_once_with_its_place_and_without_its_words() {
-        let name = "telemetry::panic_hook::tests::child_that_panics_with_a_log";
+        if std::env::var_os(CHILD).is_some() {
+            return panic_with_a_log();
+        }
+        let name = "telemetry::panic_hook::tests::a_panic_is_logged_once_with_its_place_and_without_its_words";
         let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args([name, "--exact", "--ignored", "--nocapture", "--test-threads=1"]).env("RUST_BACKTRACE", "0");
+        child.args([name, "--exact", "--nocapture", "--test-threads=1"]);
+        child.envs([("RUST_BACKTRACE", "0"), (CHILD, "1")]);
         let output = child.output().unwrap();
         assert!(!output.status.success(), "the child panicked");
         let log = String::from_utf8_lossy(&output.stderr);

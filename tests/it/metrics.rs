@@ -16,7 +16,7 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::harness::{DEADLINE, Relay, Site, TOKEN};
-use crate::prometheus::{missing, promtool_of};
+use crate::prometheus::promtool_of;
 
 const CHAT: u64 = 1001;
 const CLOSED: u64 = 1002;
@@ -300,10 +300,21 @@ async fn every_metric_is_described_bounded_and_moves() {
     assert_unique(&samples);
     let elsewhere = "factorio_isr_events_processed_total{server=\"quiet\",event_type=\"boss_fight\"}";
     assert!(!text.contains(elsewhere), "a pattern of one server makes series for that one only");
-    if !missing("promtool") {
-        let (said, expected) = promtool_of(&text);
-        assert_eq!(said, expected);
-    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
+async fn promtool_accepts_every_metric() {
+    let busy = Busy::start().await;
+    busy.work().await;
+    let still: BTreeSet<&str> = NOT_MOVED.iter().map(|(name, _)| *name).collect();
+    let unseen = |samples: &[Sample]| -> BTreeSet<&'static str> {
+        let seen = |name: &str| samples.iter().any(|sample| sample.name.starts_with(name));
+        METRICS.iter().map(|metric| metric.name).filter(|name| !seen(name) && !still.contains(name)).collect()
+    };
+    busy.until_nothing_is_missing(unseen).await;
+    let (said, expected) = promtool_of(&busy.relay.get("/metrics").await.1);
+    assert_eq!(said, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,17 +18,6 @@ use crate::harness::{DEADLINE, Relay, Site, TOKEN, within};
 const CHAT: u64 = 1001;
 const CLOSED: u64 = 1002;
 
-/// Says that a program of Prometheus is missing. Where that must not be, the test fails instead.
-pub fn missing(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    let required = std::env::var_os("RELAY_TEST_REQUIRE_PROMETHEUS").is_some();
-    assert!(found || !required, "{program} is not installed, and RELAY_TEST_REQUIRE_PROMETHEUS is set");
-    if !found {
-        println!("Not tested: {program} is not installed (Debian's package prometheus has it)");
-    }
-    !found
-}
-
 const PASSWORD: &str = "rcon-secret-41";
 
 /// A relay with a console log in two servers, an engine log and RCON with Lua in one, in a world with a rate limit and a
@@ -136,10 +125,8 @@ pub fn promtool_of(text: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 async fn promtool_has_nothing_to_say_but_of_graftorio2s_names() {
-    if missing("promtool") {
-        return;
-    }
     let busy = Busy::start().await;
     busy.work().await;
     busy.samples_when(|samples| samples.has("factorio_item_production_input")).await;
@@ -360,10 +347,8 @@ impl Drop for Prometheus {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 async fn a_real_prometheus_scrapes_the_relay() {
-    if missing("prometheus") {
-        return;
-    }
     let busy = Busy::start().await;
     busy.work().await;
     let address = busy.relay.address().await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Query, dashboards, family, not_shown, used};
 use crate::harness::{Relay, address_in};
-use crate::prometheus::{Prometheus, missing};
+use crate::prometheus::Prometheus;
 
 /// UPS are known when their window of a minute is over, which a crash in the demo's story begins anew.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -157,10 +157,8 @@ async fn scraped(watched: &Watched) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 async fn every_query_of_every_dashboard_and_rule_finds_data_in_the_demo() {
-    if missing("prometheus") {
-        return;
-    }
     let watched = Watched::start().await;
     let boards = dashboards();
     let (quiet, loud): (Vec<Query>, Vec<Query>) =

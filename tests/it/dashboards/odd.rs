@@ -5,7 +5,6 @@ use std::fs::write;
 use std::process::Command;
 
 use super::dashboards;
-use crate::prometheus::missing;
 
 /// The query of a panel or an annotation, as Grafana sends it when all is chosen.
 fn query(of: &str, nth: usize) -> String {
@@ -17,9 +16,6 @@ fn query(of: &str, nth: usize) -> String {
 
 /// Holds a query to what it must find after ten minutes of these series: labels and value, in no order.
 fn finds(query: &str, series: &[(&str, &str)], expected: &[(&str, f64)]) {
-    if missing("promtool") {
-        return;
-    }
     let series: Vec<_> =
         series.iter().map(|(name, values)| serde_json::json!({ "series": name, "values": values })).collect();
     let expected: Vec<_> =
@@ -44,6 +40,7 @@ const READ_B: (&str, &str) = ("factorio_isr_lines_read_total{server=\"b\"}", "5x
 const READ_C: (&str, &str) = ("factorio_isr_lines_read_total{server=\"c\"}", "0+1x20");
 
 #[test]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 fn a_game_that_is_down_is_said_to_be_down() {
     let up = [("factorio_isr_game_up{server=\"a\"}", "1x20"), ("factorio_isr_game_up{server=\"b\"}", "1x5 0x15")];
     let series = [READ_A, READ_B, READ_C, up[0], up[1]];
@@ -55,6 +52,7 @@ fn a_game_that_is_down_is_said_to_be_down() {
 }
 
 #[test]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 fn a_relay_that_is_down_is_said_to_be_down() {
     let relay = "{job=\"factorio-isr\", instance=\"isr:8080\"}";
     let up = format!("up{relay}");
@@ -71,6 +69,7 @@ fn a_relay_that_is_down_is_said_to_be_down() {
 }
 
 #[test]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 fn where_nothing_happens_nothing_is_divided() {
     let quiet = [
         ("factorio_isr_rows_per_message_sum", "7x20"),
@@ -94,6 +93,7 @@ fn where_nothing_happens_nothing_is_divided() {
 }
 
 #[test]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 fn what_falls_back_makes_no_negative_rate() {
     let tick = [("factorio_tick{server=\".*\"}", "0+3600x8 7200+3600x12")];
     finds(&format!("{} >= bool 0", query("server.json: Tick", 0)), &tick, &[("{server=\".*\"}", 1.0)]);
@@ -104,6 +104,7 @@ fn what_falls_back_makes_no_negative_rate() {
 }
 
 #[test]
+#[cfg_attr(not(has_promtool), ignore = "needs promtool and prometheus")]
 fn a_hundred_servers_fit() {
     let names: Vec<[String; 3]> = (0..100)
         .map(|n| {

@@ -20,8 +20,8 @@ struct Watched {
 }
 
 impl Watched {
-    async fn start(servers: &[&str]) -> Option<Self> {
-        let program = installed()?;
+    async fn start(servers: &[&str]) -> Self {
+        let program = installed();
         let discord = discord().await;
         let site = servers.iter().fold(Site::new(&discord.base_url()), |site, tag| site.server(tag, CHAT));
         let relay = site.start();
@@ -30,7 +30,7 @@ impl Watched {
         let mut tab = Tab::open(program).await;
         tab.go(&base).await;
         tab.text_with("#said", "Live").await;
-        Some(Self { discord, site, relay, base, tab })
+        Self { discord, site, relay, base, tab }
     }
 
     /// The browser has no complaint: of the policy, a script, or a file that is missing.
@@ -47,8 +47,9 @@ impl Watched {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn the_page_counts_on_while_it_is_open() {
-    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let mut watched = Watched::start(&["prod"]).await;
     watched.site.append("prod", &chat("one"));
     watched.tab.text_with("#pulse", "1 lines, 1 events").await;
     watched.site.append("prod", &(chat("two") + &chat("three")));
@@ -61,8 +62,9 @@ async fn the_page_counts_on_while_it_is_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn what_the_reader_has_selected_focused_and_unfolded_stays_so() {
-    let Some(mut watched) = Watched::start(&["prod", "test"]).await else { return };
+    let mut watched = Watched::start(&["prod", "test"]).await;
     let hold = "document.querySelector('a[href=\"/ready\"]').focus();
                 window.kept = document.querySelector('#components b');
                 getSelection().selectAllChildren(kept);
@@ -84,8 +86,9 @@ async fn what_the_reader_has_selected_focused_and_unfolded_stays_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn the_page_says_since_when_the_relay_is_gone_and_comes_back_with_it() {
-    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let mut watched = Watched::start(&["prod"]).await;
     let port = watched.base.rsplit(':').next().unwrap().to_owned();
     watched.relay.kill();
     let said = watched.tab.text_with("#said", "Connection lost since ").await;
@@ -99,8 +102,9 @@ async fn the_page_says_since_when_the_relay_is_gone_and_comes_back_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn a_tab_that_nobody_looks_at_asks_for_nothing() {
-    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let mut watched = Watched::start(&["prod"]).await;
     let viewers = |number: u32| {
         move |_: u16, body: &str| body.contains(&format!("\nfactorio_isr_status_page_viewers {number}\n"))
     };
@@ -124,8 +128,9 @@ async fn a_tab_that_nobody_looks_at_asks_for_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn a_reader_with_a_wrong_clock_sees_right_times() {
-    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let mut watched = Watched::start(&["prod"]).await;
     let wrong = "{ const right = Date.now; Date.now = () => right() - 3 * 86400000; }";
     watched.tab.call("Page.addScriptToEvaluateOnNewDocument", json!({"source": wrong})).await;
     watched.tab.go(&watched.base.clone()).await;
@@ -138,8 +143,9 @@ async fn a_reader_with_a_wrong_clock_sees_right_times() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn a_page_that_finds_no_seat_shows_what_changes_all_the_same_and_takes_the_first_that_is_free() {
-    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let mut watched = Watched::start(&["prod"]).await;
     watched.tab.go("about:blank").await;
     let mut others = Vec::new();
     loop {
@@ -189,8 +195,9 @@ const LEAST_CONTRAST: &str = r"(() => {
 })()";
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn it_fits_a_phone_and_can_be_read_in_the_dark_and_in_the_light() {
-    let Some(mut watched) = Watched::start(&["prod", "a-server-with-a-name-as-long-as1"]).await else { return };
+    let mut watched = Watched::start(&["prod", "a-server-with-a-name-as-long-as1"]).await;
     // Long reasons without a space, a warning, an error.
     let long = FaultKind::Answer(factorio_isr::sim::discord::ApiError::new(403, 50001, "x".repeat(300)));
     watched.discord.set_fault(Fault::new(long).channel(CHAT));
@@ -218,8 +225,9 @@ async fn it_fits_a_phone_and_can_be_read_in_the_dark_and_in_the_light() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn without_its_script_the_page_is_whole_and_comes_anew() {
-    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let mut watched = Watched::start(&["prod"]).await;
     watched.tab.call("Emulation.setScriptExecutionDisabled", json!({"value": true})).await;
     watched.tab.forget();
     watched.tab.call("Page.navigate", json!({"url": watched.base})).await;
@@ -240,8 +248,9 @@ async fn without_its_script_the_page_is_whole_and_comes_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_chromium), ignore = "needs Chromium")]
 async fn a_reason_in_markup_stays_text_in_a_live_page() {
-    let Some(mut watched) = Watched::start(&["prod"]).await else { return };
+    let mut watched = Watched::start(&["prod"]).await;
     let words = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
     let evil = FaultKind::Answer(factorio_isr::sim::discord::ApiError::new(403, 50001, words));
     watched.discord.set_fault(Fault::new(evil).channel(CHAT));

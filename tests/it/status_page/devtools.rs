@@ -29,19 +29,13 @@ const FLAGS: [&str; 12] = [
     "--remote-debugging-port=0",
 ];
 
-/// The browser that is installed. Where that must not be missing, the test fails instead.
-pub(super) fn installed() -> Option<&'static str> {
+/// The browser that is installed.
+pub(super) fn installed() -> &'static str {
     let runs = |program: &&str| {
         let silent = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         silent.is_ok_and(|status| status.success())
     };
-    let found = PROGRAMS.into_iter().find(runs);
-    let required = std::env::var_os("RELAY_TEST_REQUIRE_CHROMIUM").is_some();
-    assert!(found.is_some() || !required, "no Chromium is installed, and RELAY_TEST_REQUIRE_CHROMIUM is set");
-    if found.is_none() {
-        println!("Not tested: no Chromium is installed (Debian's package chromium has it)");
-    }
-    found
+    PROGRAMS.into_iter().find(runs).expect("the build found Chromium; touch build.rs after removing it")
 }
 
 /// One tab. The browser ends with it.
