@@ -92,6 +92,41 @@ pub struct PartStatus {
     pub state: ComponentState,
     /// When it took this state (a new reason is a new state).
     pub since: Timestamp,
+    /// The state without the notes.
+    reported: ComponentState,
+    /// What else an operator should know, by topic.
+    notes: BTreeMap<&'static str, String>,
+}
+
+impl PartStatus {
+    fn new() -> Self {
+        let state = ComponentState::Starting;
+        Self { state: state.clone(), since: Timestamp::now(), reported: state, notes: BTreeMap::new() }
+    }
+
+    /// The reported state; with notes, a part that does its work is degraded.
+    fn effective(&self) -> ComponentState {
+        let notes = self.notes.values().map(String::as_str);
+        match &self.reported {
+            state if self.notes.is_empty() => state.clone(),
+            ComponentState::Healthy => ComponentState::Degraded(notes.collect::<Vec<_>>().join("; ")),
+            ComponentState::Degraded(reason) => {
+                let all: Vec<&str> = std::iter::once(reason.as_str()).chain(notes).collect();
+                ComponentState::Degraded(all.join("; "))
+            }
+            state => state.clone(),
+        }
+    }
+
+    /// Takes the effective state. False when that is the one it has.
+    fn update(&mut self) -> bool {
+        let state = self.effective();
+        let changed = state != self.state;
+        if changed {
+            (self.state, self.since) = (state, Timestamp::now());
+        }
+        changed
+    }
 }
 
 /// Every part's state, by component and part name.
@@ -158,9 +193,7 @@ impl HealthRegistry {
         let handle = ComponentHandle { registry: self.clone(), key: (component, part.to_owned()) };
         self.states.send_if_modified(|states| {
             let before = states.len();
-            states
-                .entry(handle.key.clone())
-                .or_insert_with(|| PartStatus { state: ComponentState::Starting, since: Timestamp::now() });
+            states.entry(handle.key.clone()).or_insert_with(PartStatus::new);
             states.len() != before
         });
         handle
@@ -210,12 +243,23 @@ impl ComponentHandle {
 
     /// Reports any state; the same state again keeps its `since`.
     pub fn set(&self, state: ComponentState) {
+        self.change(|status| status.reported = state);
+    }
+
+    /// Notes what an operator should know beside the reported state; `None` removes the note. While there is one, a part
+    /// that is reported healthy is degraded.
+    pub fn note(&self, topic: &'static str, text: Option<String>) {
+        self.change(|status| match text {
+            Some(text) => drop(status.notes.insert(topic, text)),
+            None => drop(status.notes.remove(topic)),
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut PartStatus)) {
         self.registry.states.send_if_modified(|states| {
-            let same = states.get(&self.key).is_some_and(|status| status.state == state);
-            if !same {
-                states.insert(self.key.clone(), PartStatus { state, since: Timestamp::now() });
-            }
-            !same
+            let status = states.entry(self.key.clone()).or_insert_with(PartStatus::new);
+            change(status);
+            status.update()
         });
     }
 
@@ -241,6 +285,26 @@ mod tests {
         assert_eq!(health.state(Component::LogTailer), Some(ComponentState::Unhealthy("no such file".into())));
         b.remove();
         assert_eq!(health.state(Component::LogTailer), Some(ComponentState::Healthy));
+    }
+
+    #[test]
+    fn a_note_degrades_a_part_that_works_until_it_is_removed() {
+        let health = HealthRegistry::new();
+        let (tail, pipeline) =
+            (health.part(Component::LogTailer, "a/console"), health.part(Component::LogTailer, "a/console"));
+        let state = || health.state(Component::LogTailer).unwrap();
+        pipeline.note("content", Some("it is compressed".to_owned()));
+        assert_eq!(state(), ComponentState::Starting);
+        tail.healthy();
+        tail.healthy();
+        assert_eq!(state(), ComponentState::Degraded("it is compressed".into()));
+        tail.degraded("it is gone");
+        assert_eq!(state(), ComponentState::Degraded("it is gone; it is compressed".into()));
+        tail.unhealthy("no such file");
+        assert_eq!(state(), ComponentState::Unhealthy("no such file".into()));
+        tail.healthy();
+        pipeline.note("content", None);
+        assert_eq!(state(), ComponentState::Healthy);
     }
 
     #[test]
