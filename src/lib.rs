@@ -32,6 +32,7 @@ pub mod events;
 pub mod game;
 pub mod health;
 pub mod http;
+pub mod log_format;
 pub mod rcon;
 pub mod sim;
 pub mod store;

@@ -196,7 +196,11 @@ const fn trouble(kind: EventKind) -> BuiltIn {
             .plain("The server crashed: {message}"),
         EventKind::HostFailed => BuiltIn::alert("🚨", "🚨 **The server cannot run the game**: {message}", &["message"])
             .plain("The server cannot run the game: {message}"),
-        _ => BuiltIn::alert("⚠️", "⚠️ Part of the {log} log was lost: {reason}{bytes}", &["log", "reason", "bytes"])
-            .plain("Part of the {log} log was lost: {reason}{bytes}"),
+        _ => BuiltIn::alert(
+            "⚠️",
+            "⚠️ Part of the {log} log {loss}: {reason}{bytes}",
+            &["log", "reason", "bytes", "loss"],
+        )
+        .plain("Part of the {log} log {loss}: {reason}{bytes}"),
     }
 }

@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 use super::draft::{Address, Drafts, Source, Values};
-use super::line_format::{self, Envelope, Level};
+use super::line_format::{Envelope, Level};
 use super::log_clock::{self, LogClock};
 use super::memory::{Memory, Thread};
 use super::mentions::{self, Marked, Pings};
@@ -17,9 +17,12 @@ use super::routing::{self, EventRules};
 use super::vanilla::{Event, console, engine};
 use crate::config::settings::ServerSettings;
 use crate::domain::{EventKind, Gap, Happening, LineBatch, LogItem, LogLine, LogSource, Notice, PlayerChat};
+use crate::log_format::redact;
 
 #[path = "interpreter_mods.rs"]
 mod of_mods;
+#[path = "interpreter_recognition.rs"]
+mod of_recognition;
 
 use of_mods::Anchor;
 
@@ -136,7 +139,7 @@ impl Interpreter {
     /// The local time at which a line was written. A capture has engine lines, too, which are dated by an older header.
     fn stamp(&self, item: &LogItem) -> Option<DateTime> {
         let LogItem::Line(line) = item else { return None };
-        match Envelope::parse(&line.text) {
+        match Envelope::parse(&self.game_line(&line.text)?) {
             Envelope::Engine { millis, .. } if self.source == LogSource::Engine => {
                 let time = Timestamp::from_millisecond(self.memory.engine_zero?.checked_add(millis)?).ok()?;
                 Some(self.clock.stamp_of(time))
@@ -155,7 +158,12 @@ impl Interpreter {
     }
 
     fn line(&mut self, line: &LogLine, now: Timestamp, drafts: &mut Drafts<'_>) {
-        let text = line_format::redact(&line.text);
+        let Some(text) = self.game_line(&line.text) else {
+            // A line of another program in the same wrapper, as of another container.
+            return drafts.count(&self.rules.of(EventKind::Unmatched).key);
+        };
+        self.note_content(&text);
+        let text = redact(&text);
         if text.trim().is_empty() && line.skipped_bytes == 0 {
             return;
         }
@@ -215,8 +223,12 @@ impl Interpreter {
         let kind = said.event.kind;
         let ghost = kind == EventKind::Leave && self.memory.loading;
         self.memory.loading &= kind != EventKind::Join;
-        let spans_lines = !self.memory.mixed
-            || matches!(kind, EventKind::Command | EventKind::Warning | EventKind::ConsoleText | EventKind::UnknownTag);
+        let spans_lines = match kind {
+            EventKind::Command | EventKind::Warning | EventKind::ConsoleText | EventKind::UnknownTag => true,
+            // In a capture of standard output a mod, the entrypoint or a person may have written the next line.
+            EventKind::Chat | EventKind::Shout | EventKind::ServerChat | EventKind::RelayEcho => !self.memory.mixed,
+            _ => false,
+        };
         if ghost {
             // A map saved with players on it says on loading that they leave.
             drafts.count(&self.rules.of(kind).key);
@@ -303,15 +315,19 @@ impl Interpreter {
             }
             return;
         }
+        let in_error = ERRORS_WITH_TRACES.iter().any(|kind| self.memory.thread.is(kind.as_str()));
         if !read_elsewhere
             && self.server.mod_logs.is_empty()
             && let Some(ModLine { event, said_twice, .. }) = mods::printed(&said.event.text)
         {
             let said = Said { event, at: said.at, pattern_text: None, cut: said.cut, quiet: false };
             self.tell_of_mod(said, said_twice, drafts);
+            drafts.close();
+            if !in_error {
+                self.memory.thread = Thread::None;
+            }
             return;
         }
-        let in_error = ERRORS_WITH_TRACES.iter().any(|kind| self.memory.thread.is(kind.as_str()));
         if self.tells_engine()
             && !in_error
             && let Some(event) = engine::bare(&said.event.text)
@@ -322,8 +338,13 @@ impl Interpreter {
         }
         match &self.memory.thread {
             Thread::Relayed { .. } | Thread::Alerted { .. } => {
+                if self.memory.thread.is(EventKind::Unmatched.as_str()) {
+                    drafts.count(&self.rules.of(EventKind::Unmatched).key);
+                }
                 drafts.attach(&self.memory.thread, &said.event.text, said.cut, said.at);
             }
+            // Replies to commands, what is typed into the console, what the entrypoint of a container says.
+            Thread::None if self.memory.mixed => drafts.count(&self.rules.of(EventKind::Unmatched).key),
             Thread::None if self.tells_console() => {
                 said.pattern_text = None;
                 self.memory.thread = self.tell(&said, false, drafts);
@@ -338,7 +359,9 @@ impl Interpreter {
     fn gap(&mut self, gap: &Gap, now: Timestamp, drafts: &mut Drafts<'_>) {
         self.memory.forget_run();
         let bytes = gap.bytes.map_or_else(String::new, |bytes| format!(" ({bytes} bytes)"));
-        let mut event = Event::new(EventKind::LogGap, &gap.reason, [("reason", &gap.reason), ("bytes", &bytes)]);
+        let loss = if gap.bytes.is_some() { "was lost" } else { "may have been lost" };
+        let fields = [("reason", gap.reason.as_str()), ("bytes", &bytes), ("loss", loss)];
+        let mut event = Event::new(EventKind::LogGap, &gap.reason, fields);
         event.fields.get_or_insert_default().push(("log", self.source.as_str().to_owned().into()));
         self.tell(&Said { event, at: now, pattern_text: None, cut: 0, quiet: false }, false, drafts);
     }

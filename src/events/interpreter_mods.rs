@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::draft::Drafts;
-use super::super::line_format;
 use super::super::memory::Thread;
 use super::super::mods::{self, ModLine};
 use super::super::vanilla::Event;
 use super::{Interpreter, Said};
 use crate::domain::{EventKind, LineBatch, LogItem, LogLine, LogSource};
+use crate::log_format::{clean, redact};
 
 /// A launch is told at once, the ones that follow within this time with the next that is told.
 const BETWEEN_ROCKETS: SignedDuration = SignedDuration::from_mins(10);
@@ -56,7 +56,8 @@ impl Anchor {
 impl Interpreter {
     /// A line of a mod's own log. What no known mod writes is counted, and goes out by a pattern only.
     pub(super) fn line_of_mod_log(&mut self, line: &LogLine, anchor: Anchor, drafts: &mut Drafts<'_>) {
-        let text = line_format::redact(&line.text);
+        let text = clean(&line.text);
+        let text = redact(&text);
         let text = text.trim();
         if text.is_empty() {
             return;
@@ -69,6 +70,7 @@ impl Interpreter {
         self.memory.last_seen = Some(at);
         let pattern_text = (!self.rules.patterns.is_empty()).then_some(Cow::Borrowed(text));
         let quiet = event.kind == EventKind::Unmatched;
+        self.note_mod_line(!quiet || self.knows(text));
         self.tell_of_mod(Said { event, at, pattern_text, cut: line.skipped_bytes, quiet }, said_twice, drafts);
         drafts.close();
     }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::markup;
+use super::recognition::Recognition;
 use crate::domain::{ChannelId, Lane, Words};
 
 /// Small, and written as JSON. Absent keys have their default, so that a later version may add some.
@@ -35,6 +36,9 @@ pub(super) struct Memory {
     pub(super) rockets: Option<(Timestamp, u64)>,
     /// The evolution last told, by surface, as it was written.
     pub(super) evolution: BTreeMap<String, String>,
+    /// Whether the log is one of Factorio, and in which wrapper. Absent in what earlier versions stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) recognition: Option<Recognition>,
 }
 
 /// How long what was said is known again.
@@ -108,7 +112,8 @@ impl Memory {
 
     /// Lines were lost: what was known of the run is no longer sure.
     pub(super) fn forget_run(&mut self) {
-        *self = Self { mixed: self.mixed, last_seen: self.last_seen, ..Self::default() };
+        let recognition = self.recognition.take();
+        *self = Self { mixed: self.mixed, last_seen: self.last_seen, recognition, ..Self::default() };
     }
 }
 

@@ -4,6 +4,7 @@
 //! decide otherwise, `routing` knows where each event goes, `template` and [`markup`] write it for Discord, and
 //! the [`Interpreter`] leads one log's lines through all of them. All of these are pure: no file, no clock, no task.
 
+mod content_report;
 mod counts;
 mod defaults;
 mod draft;
@@ -16,6 +17,7 @@ mod mentions;
 mod mods;
 mod patterns;
 mod pipeline;
+mod recognition;
 pub mod rich_text;
 mod routing;
 mod template;

@@ -11,7 +11,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::content_report::ContentReport;
 use super::counts::{Counts, LastEvents};
+use super::recognition::Holding;
 use super::time_zones::TimeZoneReport;
 use super::traced::{self, Commits};
 use super::{EventRules, Interpreter};
@@ -30,10 +32,32 @@ const COMMIT_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration
 
 type LogKey = (ServerTag, LogSource);
 
-/// One log's interpreter and how far its lines are committed.
-struct Track {
-    interpreter: Interpreter,
+/// One log's interpreter and how far its lines are read and committed.
+pub(super) struct Track {
+    pub(super) interpreter: Interpreter,
+    /// What waits until the log is recognised.
+    pub(super) holding: Holding,
+    /// The end of the last batch, held or not.
+    received: Position,
     committed: Position,
+}
+
+impl Track {
+    /// A tail that was started again begins at the checkpoint, which is before what is held.
+    fn begins_again(&self, batch: &LineBatch) -> bool {
+        !self.holding.is_empty() && batch.start == self.committed
+    }
+
+    /// What of `batch` and of the held batches is to be committed now.
+    fn admit(&mut self, batch: LineBatch) -> anyhow::Result<Vec<LineBatch>> {
+        if self.begins_again(&batch) {
+            self.holding.clear();
+            self.received = self.committed;
+        }
+        let Some(batch) = unread_part(batch, &self.received)? else { return Ok(Vec::new()) };
+        self.received = batch.end;
+        Ok(self.holding.admit(&mut self.interpreter, batch))
+    }
 }
 
 /// Interprets the batches of all logs and commits what comes of them together with the checkpoints.
@@ -44,6 +68,7 @@ pub struct Pipeline {
     tracks: HashMap<LogKey, Track>,
     last_events: LastEvents,
     fan_out: Option<FanOut>,
+    content: ContentReport,
     time_zones: TimeZoneReport,
 }
 
@@ -68,19 +93,23 @@ impl Pipeline {
             for (source, _) in server.logs() {
                 let mut interpreter = Interpreter::new(server.clone(), source, Arc::clone(rules));
                 let stored = store.checkpoint(&server.tag, source).await.context("Cannot read the checkpoints")?;
-                let committed = stored.map_or_else(Position::default, |stored| {
+                let committed = if let Some(stored) = stored {
                     interpreter.restore(&stored.state);
                     interpreter.set_measured_offset(stored.utc_offset);
                     if let Some(seen) = interpreter.last_seen() {
                         last_events.note(&server.tag, seen, clock.now());
                     }
                     stored.position
-                });
-                tracks.insert((server.tag.clone(), source), Track { interpreter, committed });
+                } else {
+                    interpreter.begin_unrecognised();
+                    Position::default()
+                };
+                let (holding, received) = (Holding::default(), committed);
+                tracks.insert((server.tag.clone(), source), Track { interpreter, holding, received, committed });
             }
         }
-        let time_zones = TimeZoneReport::new(servers);
-        Ok(Self { store, clock, health, tracks, last_events, fan_out: None, time_zones })
+        let (content, time_zones) = (ContentReport::new(servers), TimeZoneReport::new(servers));
+        Ok(Self { store, clock, health, tracks, last_events, fan_out: None, content, time_zones })
     }
 
     /// The same, with what players say going to other games too, committed with their lines.
@@ -89,10 +118,14 @@ impl Pipeline {
         Self { fan_out: Some(fan_out), ..self }
     }
 
-    /// The same, with logs in another time zone reported as parts of the servers.
+    /// The same, with logs in another time zone and logs of unexpected content reported in the health of the servers.
     #[must_use]
     pub fn with_registry(mut self, registry: &HealthRegistry) -> Self {
         self.time_zones.report_to(registry);
+        self.content.report_to(registry);
+        for server in self.content.servers() {
+            self.content.update(&server, &mut self.tracks);
+        }
         self
     }
 
@@ -135,11 +168,13 @@ impl Pipeline {
         for batch in received {
             let key = (batch.server.clone(), batch.source);
             let track = self.tracks.get_mut(&key).context("A batch came from a log that is not configured")?;
-            let Some(batch) = unread_part(batch, &track.committed)? else { continue };
-            let (batch, events) = interpret(track, batch, now, self.fan_out.as_ref(), &mut commits);
-            let (server, source) = key;
-            counts.push(Counts { server, source, events, last_seen: track.interpreter.last_seen() });
-            ingested.push(batch);
+            for batch in track.admit(batch)? {
+                let (batch, events) = interpret(track, batch, now, self.fan_out.as_ref(), &mut commits);
+                let (server, source) = key.clone();
+                counts.push(Counts { server, source, events, last_seen: track.interpreter.last_seen() });
+                ingested.push(batch);
+            }
+            self.content.update(&key.0, &mut self.tracks);
         }
         if ingested.is_empty() {
             return Ok(());

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use super::Interpretation;
-use super::line_format::redact;
 use crate::domain::{LineBatch, LogItem, TraceContext};
+use crate::log_format::redact;
 use crate::store::{BatchTrace, IngestedBatch, StoreError};
 use crate::telemetry::traces::spans::{EVENT_PARSE, OUTBOX_COMMIT};
 use crate::telemetry::traces::{self, Recording};

@@ -402,8 +402,9 @@ impl Follower {
         } else {
             "the file that was read last is gone, and no copy of it was found"
         };
-        match &listing.packed {
-            Some(packed) => format!("{reason}; {} may hold it", packed.display()),
+        // Discord shows this: no path of the host.
+        match listing.packed.as_ref().and_then(|packed| packed.file_name()) {
+            Some(packed) => format!("{reason}; {} may hold it", packed.to_string_lossy()),
             None => reason.to_owned(),
         }
     }
