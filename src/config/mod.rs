@@ -16,6 +16,7 @@ mod game;
 mod history;
 mod interpolate;
 mod layers;
+mod log_probe;
 mod patterns;
 mod problem;
 mod resolve;

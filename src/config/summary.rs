@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use regex::Regex;
+
+use super::log_probe::LogProbe;
 use super::settings::{Destination, PatternSettings, ServerSettings, Settings};
 use super::{Loaded, alert_summary};
 use crate::domain::LogSource;
+use crate::log_format::{Content, LogRole};
 
 /// The summary of a configuration, with the state of its logs at the time it was made.
 #[derive(Debug)]
@@ -24,36 +28,22 @@ pub struct Summary<'a> {
 /// What there is at the path of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LogState {
-    Readable {
-        bytes: u64,
-    },
-    /// Begins like `factorio-current.log`.
-    EngineLog {
-        bytes: u64,
-    },
-    /// Begins like the file of `--console-log`.
-    ConsoleLog {
-        bytes: u64,
-    },
-    /// Begins like metrics in the text format of Prometheus.
-    Metrics {
-        bytes: u64,
-    },
+    Readable { bytes: u64, probe: LogProbe },
     Missing,
     Directory,
     Unreadable(String),
 }
 
 impl LogState {
-    fn of(path: &Path) -> Self {
-        match Self::probe(path) {
+    fn of(path: &Path, patterns: &[&Regex]) -> Self {
+        match Self::probe(path, patterns) {
             Ok(state) => state,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Missing,
             Err(error) => Self::Unreadable(error.to_string()),
         }
     }
 
-    fn probe(path: &Path) -> io::Result<Self> {
+    fn probe(path: &Path, patterns: &[&Regex]) -> io::Result<Self> {
         let metadata = std::fs::metadata(path)?;
         if metadata.is_dir() {
             return Ok(Self::Directory);
@@ -61,50 +51,84 @@ impl LogState {
         if !metadata.is_file() {
             return Ok(Self::Unreadable("it is no regular file".to_owned()));
         }
-        let mut head = Vec::new();
-        File::open(path)?.take(256).read_to_end(&mut head)?;
         let bytes = metadata.len();
-        Ok(match &head[..] {
-            head if begins_like_engine_log(head) => Self::EngineLog { bytes },
-            head if begins_like_console_log(head) => Self::ConsoleLog { bytes },
-            head if head.starts_with(b"# HELP ") || head.starts_with(b"# TYPE ") => Self::Metrics { bytes },
-            _ => Self::Readable { bytes },
-        })
+        Ok(Self::Readable { bytes, probe: LogProbe::read(path, bytes, patterns)? })
     }
 
     /// What is odd about a log in this state, for its key.
     fn warning(&self, key: &str, path: &Path) -> Option<String> {
         let path = path.display();
-        let console = key.ends_with(".console_log");
-        if let Some(warning) = self.wrong_mod_file(key, &path.to_string()) {
-            return Some(warning);
-        }
-        match self {
-            Self::EngineLog { .. } if console => Some(format!(
-                "{key}: {path} is a factorio-current.log, which never contains chat; \
-                 start the game with `--console-log FILE` and name that file"
-            )),
-            Self::Missing => Some(format!("{key}: {path} is not there yet; it is read as soon as it appears")),
-            Self::Directory => Some(format!("{key}: {path} is a directory")),
-            Self::Unreadable(why) => Some(format!("{key}: {path} cannot be read: {why}")),
-            Self::Readable { .. } | Self::EngineLog { .. } | Self::ConsoleLog { .. } | Self::Metrics { .. } => None,
-        }
+        let problem = match self {
+            Self::Missing => "is not there yet; it is read as soon as it appears".to_owned(),
+            Self::Directory => "is a directory".to_owned(),
+            Self::Unreadable(why) => format!("cannot be read: {why}"),
+            Self::Readable { bytes, probe } => match (wrong_file(key, *bytes, probe), role_of(key)) {
+                (Some(found), _) => format!("is {found}"),
+                (None, Some(role)) => return probe.problem(role).map(|problem| format!("{key}: {path}: {problem}")),
+                (None, None) => return None,
+            },
+        };
+        Some(format!("{key}: {path} {problem}"))
     }
 
-    /// A file that no mod writes, named as one that a mod does, or the other way round.
-    fn wrong_mod_file(&self, key: &str, path: &str) -> Option<String> {
-        let (log, metrics) = (key.contains(".mod_logs."), key.ends_with(".prometheus_file"));
-        let found = match self {
-            Self::EngineLog { .. } if log || metrics => "a factorio-current.log: name it as `engine_log`",
-            Self::ConsoleLog { .. } if log || metrics => "a console log: name it as `console_log`",
-            Self::Metrics { .. } if !metrics => "a file of metrics: name it as `prometheus_file`",
-            Self::Readable { bytes: 1.. } if metrics => {
-                "no file of metrics: such a file begins with `# HELP` or `# TYPE`"
-            }
-            _ => return None,
-        };
-        Some(format!("{key}: {path} is {found}"))
+    fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Readable { probe, .. } => Some(&probe.content),
+            _ => None,
+        }
     }
+}
+
+/// The role of the log that `key` names; `None` for a file that is no log.
+fn role_of(key: &str) -> Option<LogRole> {
+    if key.ends_with(".console_log") {
+        Some(LogRole::Console)
+    } else if key.ends_with(".engine_log") {
+        Some(LogRole::Engine)
+    } else {
+        key.contains(".mod_logs.").then_some(LogRole::Mod)
+    }
+}
+
+/// What a file is that stands in the place of another kind of file.
+fn wrong_file(key: &str, bytes: u64, probe: &LogProbe) -> Option<&'static str> {
+    let (log, metrics) = (key.contains(".mod_logs."), key.ends_with(".prometheus_file"));
+    match &probe.content {
+        content if (log || metrics) && content.has_console() => Some("a console log: name it as `console_log`"),
+        content if (log || metrics) && content.engine > 0 => Some("a factorio-current.log: name it as `engine_log`"),
+        _ if probe.metrics && !metrics => Some("a file of metrics: name it as `prometheus_file`"),
+        _ if metrics && !probe.metrics && bytes > 0 => {
+            Some("no file of metrics: such a file begins with `# HELP` or `# TYPE`")
+        }
+        _ => None,
+    }
+}
+
+/// What is odd about the content of a server's console log and engine log, judged together.
+fn content_warnings(server: &ServerSettings, files: &[(String, PathBuf, LogState)]) -> Vec<String> {
+    let state = |path: &Path| files.iter().find(|(_, known, _)| known == path).and_then(|(.., state)| state.content());
+    let console_path = server.console_log.as_path();
+    let engine_path = server.engine_log.as_deref().filter(|path| *path != console_path);
+    let Some(console) = state(console_path) else { return Vec::new() };
+    let advice = Content::judge((console, console_path), engine_path.and_then(state));
+    let tag = &server.tag;
+    let mut warnings = Vec::new();
+    let both = [("console_log", Some(console_path), LogRole::Console), ("engine_log", engine_path, LogRole::Engine)];
+    for (key, path, role) in both {
+        let text = advice.and_then(|advice| advice.text(role));
+        if let (Some(text), Some(path)) = (text, path) {
+            warnings.push(format!("servers.{tag}.{key}: {}: {text}", path.display()));
+        }
+    }
+    if advice.is_none() && console.engine > 0 && !console.has_console() {
+        warnings.push(format!(
+            "servers.{tag}.console_log: {} holds only lines of the engine so far. If it is a capture of the game's \
+             standard output, chat will follow; if it is the engine's own log, it never contains chat: start the game \
+             with `--console-log FILE` and name that file",
+            console_path.display()
+        ));
+    }
+    warnings
 }
 
 /// The log files seen so far by device and inode, each with its key: two paths may lead to one file.
@@ -140,28 +164,13 @@ fn database_warning(path: &Path) -> Option<String> {
     Some(format!("database.path: {} {why}", path.display()))
 }
 
-/// `   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build ...)`
-fn begins_like_engine_log(head: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(head);
-    let line = head.lines().next().unwrap_or_default();
-    line.trim_start().starts_with("0.0") && line.contains("; Factorio ")
-}
-
-/// `=== Log opened ...`, or `2025-07-20 11:18:47 [JOIN] ...`.
-fn begins_like_console_log(head: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(head);
-    let line = head.lines().next().unwrap_or_default();
-    let dated = line.get(10..11) == Some(" ") && line.get(4..5) == Some("-") && line.get(19..21) == Some(" [");
-    line.starts_with("=== Log ") || dated
-}
-
 impl fmt::Display for LogState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Readable { bytes }
-            | Self::EngineLog { bytes }
-            | Self::ConsoleLog { bytes }
-            | Self::Metrics { bytes } => write!(f, "readable, {bytes} bytes"),
+            Self::Readable { bytes, probe } => match probe.kind() {
+                Some(kind) => write!(f, "readable, {bytes} bytes: {kind}"),
+                None => write!(f, "readable, {bytes} bytes"),
+            },
             Self::Missing => f.write_str("not there yet"),
             Self::Directory => f.write_str("a directory"),
             Self::Unreadable(_) => f.write_str("cannot be read"),
@@ -188,14 +197,16 @@ impl<'a> Summary<'a> {
         let settings = &loaded.settings;
         let mut warnings = loaded.warnings.clone();
         let mut files = Files::default();
+        let patterns: Vec<&Regex> = settings.events.patterns.iter().map(|pattern| &pattern.regex).collect();
         let mut look = |server: &ServerSettings| {
             let mut seen = Vec::new();
             for (key, name, path) in files_of(server) {
-                let (state, key) = (LogState::of(path), format!("servers.{}.{key}", server.tag));
+                let (state, key) = (LogState::of(path, &patterns), format!("servers.{}.{key}", server.tag));
                 warnings.extend(state.warning(&key, path));
                 warnings.extend(files.warning(key, path));
                 seen.push((name, path.to_owned(), state));
             }
+            warnings.extend(content_warnings(server, &seen));
             seen
         };
         let files = settings.servers.iter().map(&mut look).collect();
@@ -275,20 +286,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_log_is_recognised_by_its_first_line() {
-        let engine = b"   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build 83138, linux64, headless)\n   0.1 x";
-        assert!(begins_like_engine_log(engine));
-        assert!(!begins_like_engine_log(b"2025-07-20 11:18:47 [JOIN] Bob joined the game\n"));
-        assert!(!begins_like_engine_log(b""));
-    }
-
-    #[test]
     fn a_file_in_the_wrong_place_is_told_with_the_right_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let warning = |text: &str, key: &str| {
             std::fs::write(&path, text).unwrap();
-            let warning = LogState::of(&path).warning(key, &path).unwrap_or_default();
+            let warning = LogState::of(&path, &[]).warning(key, &path).unwrap_or_default();
             warning.replace(&path.display().to_string(), "FILE")
         };
         let (metrics, log) = ("servers.prod.prometheus_file", "servers.prod.mod_logs.x");
@@ -320,10 +323,11 @@ mod tests {
     fn each_state_of_a_log_is_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("console.log");
-        assert_eq!(LogState::of(&log), LogState::Missing);
+        let state = |path: &Path| LogState::of(path, &[]);
+        assert_eq!(state(&log), LogState::Missing);
         std::fs::write(&log, "12345").unwrap();
-        assert_eq!(LogState::of(&log), LogState::Readable { bytes: 5 });
-        assert_eq!(LogState::of(dir.path()), LogState::Directory);
-        assert!(matches!(LogState::of(Path::new("/dev/null")), LogState::Unreadable(_)));
+        assert!(matches!(state(&log), LogState::Readable { bytes: 5, .. }));
+        assert_eq!(state(dir.path()), LogState::Directory);
+        assert!(matches!(state(Path::new("/dev/null")), LogState::Unreadable(_)));
     }
 }

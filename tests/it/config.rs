@@ -105,14 +105,14 @@ fn a_good_configuration_is_summed_up() {
         enabled = false
         "#
     ));
-    place.file("logs/console.log", "12345");
+    place.file("logs/console.log", "2026-11-30 10:00:00 [CHAT] Bob: hello\n");
     let said = place.run(&["check"]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
     insta::assert_snapshot!(said.out, @r#"
     config.toml is valid, with 2 warnings.
 
     Server prod (prod)
-      console log  logs/console.log (readable, 5 bytes)
+      console log  logs/console.log (readable, 38 bytes)
       engine log   /nowhere/factorio-current.log (not there yet)
       time zone    Europe/Berlin
       channels     default 111, joins 112, status 116, topic 111
@@ -505,7 +505,7 @@ fn a_log_that_looks_wrong_is_warned_about() {
     place.file("logs/console.log", "   0.000 2025-07-20 11:18:47; Factorio 2.0.55 (build 83138, linux64, headless)\n");
     let said = place.run(&["check"]);
     assert_eq!(said.code, Some(0));
-    assert!(said.out.contains("warning: servers.prod.console_log: logs/console.log is a factorio-current.log"));
+    assert!(said.out.contains("warning: servers.prod.console_log: logs/console.log holds only lines of the engine"));
 }
 
 #[test]

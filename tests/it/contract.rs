@@ -23,7 +23,9 @@ use May::{Know, KnowAll, KnowTheProduct};
 /// What each room may know. A file of `src/` that is no room's is a room of its own.
 const MAY_KNOW: &[(&str, May)] = &[
     ("domain", Know(&[])),
-    ("config", Know(&["domain"])),
+    ("log_format", Know(&[])),
+    // `check` looks at the logs.
+    ("config", Know(&["domain", "log_format"])),
     ("health", Know(&["domain"])),
     // Logging has a section of the configuration, and a scrape looks at the components.
     ("telemetry", Know(&["domain", "config", "health"])),
@@ -31,7 +33,7 @@ const MAY_KNOW: &[(&str, May)] = &[
     ("supervisor", Know(&["domain", "health", "telemetry"])),
     ("store", Know(&["domain", "telemetry"])),
     ("tail", Know(&["domain", "config", "health", "telemetry"])),
-    ("events", Know(&["domain", "config", "store", "health", "telemetry"])),
+    ("events", Know(&["domain", "log_format", "config", "store", "health", "telemetry"])),
     ("delivery", Know(&["domain", "config", "store", "health", "telemetry"])),
     ("discord", Know(&["domain", "config", "delivery", "store", "events", "rcon", "game", "health", "telemetry"])),
     // The backoff between attempts is the supervisor's.
@@ -45,8 +47,9 @@ const MAY_KNOW: &[(&str, May)] = &[
     ("main", Know(&["cli"])),
 ];
 
-/// Rooms around the product: what starts it, and what plays its far sides.
-const NOT_THE_PRODUCT: [&str; 6] = ["sim", "cli", "app", "demo", "lib", "main"];
+/// Rooms around the product: what starts it, what plays its far sides, and the rules for log lines, which `app` needs not
+/// know.
+const NOT_THE_PRODUCT: [&str; 7] = ["sim", "cli", "app", "demo", "lib", "main", "log_format"];
 
 impl May {
     fn rooms(self) -> BTreeSet<&'static str> {
@@ -62,6 +65,7 @@ impl May {
 /// Rooms that compute only, and what I/O looks like in them.
 const NO_IO: &[(&str, &[&str])] = &[
     ("domain", &["std::fs", "std::net", "std::process", "tokio", "tracing", "sqlx"]),
+    ("log_format", &["std::fs", "std::process", "tokio", "tracing", "sqlx"]),
     ("discord", &["std::fs", "tokio::fs", "File::open", "OpenOptions", "sqlx"]),
     ("http", &["std::fs", "tokio::fs", "File::open", "OpenOptions", "sqlx"]),
     ("health", &["std::fs", "std::net", "tokio::fs", "tokio::net", "sqlx"]),

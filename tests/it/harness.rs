@@ -116,6 +116,15 @@ impl Site {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The same, on both streams, with `DIR` for the site's folder.
+    pub fn check(&self) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_factorio-isr"));
+        command.args(["check", "--config"]).arg(self.config()).env("DISCORD_BOT_TOKEN", TOKEN);
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&text).replace(&self.dir.path().display().to_string(), "DIR")
+    }
+
     /// Starts the program; returns at once.
     pub fn start(&self) -> Relay {
         self.start_with(&[])

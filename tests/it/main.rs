@@ -30,6 +30,7 @@ mod loops;
 mod losses;
 mod metrics;
 mod mods;
+mod odd_logs;
 mod presence;
 mod prometheus;
 mod rcon;
