@@ -1,4 +1,4 @@
-//! What the gateway hears, handed from serenity's runtime to the program's own.
+//! Passes gateway events to the tasks that want them, in order, without ever waiting for one.
 
 use metrics::counter;
 use serenity::all::{ChannelId, GatewayIntents, Interaction, Message, MessageId, MessageUpdateEvent};
@@ -11,6 +11,9 @@ use crate::telemetry::metrics::GATEWAY_EVENTS_DROPPED;
 
 /// Interactions that may wait. Each must be answered within 3 s: more than these could not be anyway.
 const INTERACTIONS: usize = 64;
+/// The intents that must be switched on in the developer portal.
+const PRIVILEGED: GatewayIntents =
+    GatewayIntents::GUILD_MEMBERS.union(GatewayIntents::GUILD_PRESENCES).union(GatewayIntents::MESSAGE_CONTENT);
 /// Messages and what happens to them that may wait.
 const MESSAGES: usize = 1024;
 
@@ -71,15 +74,23 @@ impl Dispatches {
         sender
     }
 
-    /// What the bot's own status should be now; `None` = nothing is known, or it is left alone.
-    pub(super) fn wanted_presence(&self) -> Option<Presence> {
-        self.presence.as_ref().and_then(|wanted| wanted.borrow().clone())
+    /// The status that the bot should show; `None` in it = unknown. `None` = it is left alone.
+    pub(super) fn wanted_presence(&self) -> Option<watch::Receiver<Option<Presence>>> {
+        self.presence.clone()
+    }
+
+    pub(super) fn wants_interactions(&self) -> bool {
+        self.interactions.is_some()
+    }
+
+    pub(super) fn wants_messages(&self) -> bool {
+        self.messages.is_some()
     }
 
     /// The same without what Discord must be asked for in the developer portal; `None` when nothing is.
     pub(super) fn without_privileged(&self) -> Option<Self> {
-        let asks = self.intents.is_privileged();
-        asks.then(|| Self { intents: self.intents.difference(GatewayIntents::privileged()), ..self.clone() })
+        let asks = self.intents.intersects(PRIVILEGED);
+        asks.then(|| Self { intents: self.intents.difference(PRIVILEGED), ..self.clone() })
     }
 
     /// What the session asks Discord for.
@@ -102,7 +113,7 @@ impl Dispatches {
     }
 }
 
-/// Never waits: serenity's runtime must go on reading, and answering heartbeats.
+/// Never waits: the gateway task must go on reading, and send its heartbeats.
 fn hand_on<T>(sender: Option<&mpsc::Sender<T>>, kind: &'static str, event: T) {
     let Some(sender) = sender else { return };
     match sender.try_send(event) {

@@ -9,16 +9,13 @@ mod gateway;
 pub mod inbound;
 mod interactions;
 mod permissions;
-mod preflight;
 mod rest;
-mod session;
 mod sink;
 pub mod status;
-mod watchdog;
 
 pub use commands::Commands;
 pub use dispatch::{Dispatches, GatewayEvent};
 pub use error_class::classify;
-pub use gateway::{GatewayTimes, run_gateway, run_gateway_with};
+pub use gateway::{GatewayTimings, run_gateway, run_gateway_with};
 pub use inbound::Inbound;
 pub use sink::DiscordSink;

@@ -110,11 +110,6 @@ impl Rest {
         (host, url.and_then(|url| url.port_or_known_default()).unwrap_or_default())
     }
 
-    /// The client underneath, for serenity's requests.
-    pub(crate) fn http(&self) -> Client {
-        self.http.clone()
-    }
-
     /// By how much Discord's clock is ahead of ours, in milliseconds, once it has answered anything.
     pub(crate) fn clock_offset(&self) -> Option<i64> {
         Some(self.clock_offset.load(Ordering::Relaxed)).filter(|offset| *offset != OFFSET_UNKNOWN)

@@ -162,6 +162,9 @@ fn of_one_metric(metric: &str, label: &str) -> Option<Values> {
         (metrics::GATEWAY_EVENTS_DROPPED, "kind") => {
             &["interaction", "ready", "message", "message_update", "message_delete"]
         }
+        (metrics::GATEWAY_EVENTS_UNDECODABLE, "kind") => {
+            &["envelope", "interaction", "message", "message_update", "message_delete"]
+        }
         (metrics::PROMETHEUS_FILE_DROPPED, "reason") => &["invalid", "cap", "collision"],
         (metrics::LOG_SUPPRESSED, "level") => &["warn", "error"],
         (metrics::ALERTS, "change") => &["fired", "grown", "reminded", "recovered"],

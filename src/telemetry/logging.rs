@@ -20,14 +20,8 @@ use super::repeats::{Repeats, Sparing};
 use super::traces::Traces;
 use crate::config::settings::{LogFormat, LogSettings};
 
-/// Libraries that say more than an operator wants to know. Both `log.level` and `RUST_LOG` can say otherwise.
-///
-/// serenity's spans hold webhook tokens below this level.
-const QUIET: &str = "serenity=warn,tungstenite=warn,h2=warn,hyper=warn,reqwest=warn,sqlx=warn";
-
-/// serenity's gateway warns at every stop and every reconnect. Our own says what of it matters, so it is quieter still
-/// where the operator does not speak of serenity.
-const QUIET_GATEWAY: &str = ",serenity::gateway=error";
+/// Libraries that log more than an operator needs. Both `log.level` and `RUST_LOG` can override it.
+const QUIET: &str = "serenity=warn,h2=warn,hyper=warn,reqwest=warn,rustls=warn,sqlx=warn";
 
 static REPEATS: OnceLock<Repeats> = OnceLock::new();
 
@@ -66,8 +60,7 @@ pub fn tell_repeats() {
 /// When it has a level or a form that does not exist.
 pub fn parse_filter(directives: &str) -> anyhow::Result<EnvFilter> {
     // The later directive wins, so the operator's come last.
-    let gateway = if directives.contains("serenity") { "" } else { QUIET_GATEWAY };
-    let all = format!("{QUIET}{gateway},{directives}");
+    let all = format!("{QUIET},{directives}");
     EnvFilter::builder().parse(all).with_context(|| format!("`{directives}` is no log filter"))
 }
 
@@ -98,12 +91,16 @@ where
             layer.fmt_fields(JsonFields::new()).event_format(Sparing { format: JsonLine, repeats }).boxed()
         }
     };
-    lines.with_filter(filter.and(filter_fn(is_not_the_exporters)))
+    lines.with_filter(filter.and(filter_fn(has_no_secrets)))
 }
 
-/// What the exporter of traces says of its failures is said by ours, once; the rest has addresses with passwords in it.
-fn is_not_the_exporters(metadata: &Metadata<'_>) -> bool {
-    !metadata.target().starts_with("opentelemetry")
+/// Libraries whose log lines hold secrets are never logged, whatever the filter says.
+///
+/// The exporter of traces logs addresses with passwords (its failures are logged once by our own code), and tungstenite
+/// logs whole frames: IDENTIFY has the bot token.
+fn has_no_secrets(metadata: &Metadata<'_>) -> bool {
+    let secretive = ["opentelemetry", "tungstenite", "tokio_tungstenite"];
+    !secretive.iter().any(|library| metadata.target().starts_with(library))
 }
 
 #[cfg(test)]
@@ -145,7 +142,6 @@ mod tests {
         tracing::info!("Ours, a change");
         tracing::info!(target: "serenity::http", "Theirs, a change");
         tracing::warn!(target: "serenity::http", "Theirs, a warning");
-        tracing::warn!(target: "serenity::gateway::bridge", "Theirs, at every stop");
     }
 
     fn messages(filter: EnvFilter) -> Vec<String> {
@@ -162,14 +158,17 @@ mod tests {
     #[test]
     fn the_operator_can_make_a_library_speak() {
         let filter = choose_filter(&settings("warn,serenity=info"), None).unwrap();
-        assert_eq!(messages(filter), ["Theirs, a change", "Theirs, a warning", "Theirs, at every stop"]);
+        assert_eq!(messages(filter), ["Theirs, a change", "Theirs, a warning"]);
     }
 
     #[test]
-    fn not_even_the_operator_can_make_the_exporter_show_its_address() {
-        let said = || tracing::debug!(target: "opentelemetry-otlp", url = "http://user:password@collector", "Sent");
-        let text = logged(LogFormat::Console, parse_filter("trace,opentelemetry-otlp=trace").unwrap(), said);
-        assert_eq!(text, "");
+    fn no_filter_makes_a_library_log_its_secrets() {
+        let both = || {
+            tracing::debug!(target: "opentelemetry-otlp", url = "http://user:password@collector", "Sent");
+            tracing::trace!(target: "tungstenite::protocol", "Sending frame: Bot token");
+        };
+        let filter = parse_filter("trace,opentelemetry-otlp=trace,tungstenite=trace").unwrap();
+        assert_eq!(logged(LogFormat::Console, filter, both), "");
     }
 
     #[test]

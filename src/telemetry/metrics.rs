@@ -90,15 +90,17 @@ metrics! {
     PARKED_CHANNELS: Kind::Gauge, "factorio_isr_parked_channels" [], "Channels that rest because Discord refuses them.";
 
     DELIVERIES: Kind::Counter, "factorio_isr_deliveries_total" ["outcome"], "Attempts to send a message, by outcome: delivered, retry, parked (the channel is refused), rejected (the notice is, for good).";
-    DISCORD_REQUESTS: Kind::Counter, "factorio_isr_discord_requests_total" ["route", "status"], "Requests to the Discord API by what they ask for and how they were answered; error is no answer at all. The gateway library's own question for the gateway's address is not among them.";
+    DISCORD_REQUESTS: Kind::Counter, "factorio_isr_discord_requests_total" ["route", "status"], "Requests to the Discord API by what they ask for and how they were answered; error is no answer at all.";
     RATE_LIMITED: Kind::Counter, "factorio_isr_discord_rate_limited_total" ["scope"], "429 answers by scope: user, global, shared, unknown.";
     RETRIES: Kind::Counter, "factorio_isr_delivery_retries_total" [], "Messages tried again.";
     ROWS_PER_MESSAGE: Kind::Histogram(&[1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1000.0, 10000.0]), "factorio_isr_rows_per_message" [], "Notices folded into one message.";
     RELAY_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_relay_latency_seconds" [], "Seconds from the reading of a line to its delivery, once for each notice, however many share a message.";
-    GATEWAY_CONNECTED: Kind::Gauge, "factorio_isr_gateway_connected" [], "1 while the gateway session stands and was lately heard of, else 0.";
+    GATEWAY_CONNECTED: Kind::Gauge, "factorio_isr_gateway_connected" [], "1 while the gateway session is up: READY or RESUMED arrived on this connection; else 0.";
+    GATEWAY_CONNECTION_ATTEMPTS: Kind::Counter, "factorio_isr_gateway_connection_attempts_total" [], "Attempts to connect to the gateway, the first one included.";
     GATEWAY_HEARTBEAT: Kind::Gauge, "factorio_isr_gateway_heartbeat_latency_seconds" [], "Seconds Discord took to answer the gateway's last heartbeat; 0 while it is not connected or not measured yet.";
     GATEWAY_RECONNECTS: Kind::Counter, "factorio_isr_gateway_reconnects_total" [], "New or resumed gateway sessions after the first.";
     GATEWAY_EVENTS_DROPPED: Kind::Counter, "factorio_isr_gateway_events_dropped_total" ["kind"], "Events of Discord dropped because too many waited.";
+    GATEWAY_EVENTS_UNDECODABLE: Kind::Counter, "factorio_isr_gateway_events_undecodable_total" ["kind"], "Events of Discord skipped because they could not be decoded; the log has the reason.";
     STATUS_UPDATES: Kind::Counter, "factorio_isr_status_updates_total" ["what", "outcome"], "Requests that change a status message, a channel's topic or the bot's own status, by outcome: done, gone, retry, refused.";
     SLASH_COMMANDS: Kind::Counter, "factorio_isr_slash_commands_total" ["command", "outcome"], "Slash commands by how they ended.";
     SLASH_LATENCY: Kind::Histogram(SECONDS), "factorio_isr_slash_command_seconds" ["command"], "Seconds a slash command took to be done, the game included.";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factorio_isr::config::settings::{ChatSettings, DiscordSettings, EmojiStyle};
-use factorio_isr::discord::{Dispatches, GatewayTimes, Inbound, run_gateway_with};
+use factorio_isr::discord::{Dispatches, GatewayTimings, Inbound, run_gateway_with};
 use factorio_isr::domain::{ChannelId, ChatTemplate, Clock as _, LogSource, ManualClock, NewChat, Position, ServerTag};
 use factorio_isr::health::{Component, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
@@ -123,10 +123,13 @@ impl World {
             Inbound::new((chat, &discord), store.clone(), clients.clone(), events, (clock, health.clone())).unwrap();
         tasks.push(tokio::spawn(inbound.run(cancel.clone())));
         let part = health.component(Component::Discord);
-        let times = GatewayTimes {
+        let times = GatewayTimings {
             retry_first: Duration::from_millis(50),
             retry_longest: Duration::from_millis(200),
-            ..GatewayTimes::default()
+            attempt_gap: Duration::from_millis(20),
+            identify_first: Duration::from_millis(50),
+            invalid_session: Duration::ZERO..=Duration::from_millis(50),
+            ..GatewayTimings::default()
         };
         tasks.push(tokio::spawn(run_gateway_with(discord, dispatches, part, cancel.clone(), times)));
         let relay = Relay { store, health, clients, cancel, tasks };

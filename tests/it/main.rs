@@ -19,6 +19,7 @@ mod events_of_mods;
 mod events_of_operators;
 mod events_of_runs;
 mod games;
+mod gateway;
 mod harness;
 mod http;
 mod huge_records;

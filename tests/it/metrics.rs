@@ -164,6 +164,7 @@ impl Busy {
         self.samples_when(|samples| {
             self.sim.interact(CHAT, PLAYER, "factorio", &options).unwrap();
             self.sim.dispatch("INTERACTION_CREATE", &command_of_another_version());
+            self.sim.dispatch("MESSAGE_CREATE", &json!({ "id": "not a message" }));
             self.sim.say(CHAT, PLAYER, SAID).unwrap();
             sum(samples, name) > 0.0
         })

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use factorio_isr::config::{Environment, load};
 use factorio_isr::discord::status::{ChannelTopics, Presence};
-use factorio_isr::discord::{Dispatches, GatewayTimes, run_gateway_with};
+use factorio_isr::discord::{Dispatches, GatewayTimings, run_gateway_with};
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
-use factorio_isr::sim::discord::{ApiError, Fault, FaultKind, SimDiscord};
+use factorio_isr::sim::discord::{ApiError, Fault, FaultKind, GatewayLimits, SimDiscord, SimDiscordConfig};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -36,8 +36,15 @@ fn gateway(
     let settings = load(&path, &env).unwrap().settings.discord;
     let (cancel, health, mut dispatches) = (CancellationToken::new(), HealthRegistry::new(), Dispatches::default());
     let wanted = dispatches.presence();
-    let poll = Duration::from_millis(20);
-    let times = GatewayTimes { poll, presence_floor: floor, retry_first: poll, ..GatewayTimes::default() };
+    let retry = Duration::from_millis(20);
+    let times = GatewayTimings {
+        presence_gap: floor,
+        attempt_gap: retry,
+        retry_first: retry,
+        identify_first: retry,
+        invalid_session: retry..=retry,
+        ..GatewayTimings::default()
+    };
     let part = health.component(Component::Discord);
     tokio::spawn(run_gateway_with(settings, dispatches, part, cancel.clone(), times));
     (wanted, health, cancel.drop_guard())
@@ -53,7 +60,8 @@ pub fn shown(presence: &Value) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bots_own_status_keeps_its_floor_and_survives_a_new_session() {
-    let discord = SimDiscord::start(config()).await.unwrap();
+    let without_limits = SimDiscordConfig { gateway_limits: GatewayLimits::none(), ..config() };
+    let discord = SimDiscord::start(without_limits).await.unwrap();
     let (wanted, health, _running) = gateway(&discord, Duration::from_secs(1));
     let connected = || health.state(Component::Discord) == Some(ComponentState::Healthy);
     within(health.subscribe().wait_for(|_| connected())).await.unwrap();
@@ -67,12 +75,11 @@ async fn the_bots_own_status_keeps_its_floor_and_survives_a_new_session() {
     let elapsed = begun.elapsed();
     assert!(elapsed >= Duration::from_secs(1), "{elapsed:?}");
     assert!(discord.stats().presences <= 1 + elapsed.as_secs(), "{:?} within {elapsed:?}", discord.stats());
-    let (sessions, presences) = (discord.stats().identifies, discord.stats().presences);
+    let sessions = discord.stats().identifies;
     discord.send_invalid_session(false);
-    let again =
-        discord.wait_for(DEADLINE, |state| state.stats().identifies > sessions && state.stats().presences > presences);
-    assert!(again.await, "{:?}", discord.stats());
-    assert_eq!(discord.read(|state| shown(state.presence()).to_owned()), "30 players on 1/1 servers");
+    assert!(discord.wait_for(DEADLINE, |state| state.stats().identifies > sessions).await, "{:?}", discord.stats());
+    let identified = discord.gateway_log().sent(2).last().cloned().unwrap();
+    assert_eq!(shown(&identified["presence"]), "30 players on 1/1 servers");
 }
 
 fn topics(world: &World) -> ChannelTopics {

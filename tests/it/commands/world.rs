@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use factorio_isr::config::{Environment, Settings, load};
-use factorio_isr::discord::{Commands, Dispatches, GatewayTimes, run_gateway_with};
+use factorio_isr::discord::{Commands, Dispatches, GatewayTimings, run_gateway_with};
 use factorio_isr::game::GameBoard;
 use factorio_isr::health::{Component, ComponentState, HealthRegistry};
 use factorio_isr::rcon::{LinkState, RconClient, RconTarget, RconTimes, connect};
@@ -113,7 +113,7 @@ impl World {
         let board = GameBoard::new(settings.servers.iter().map(|server| server.tag.clone()));
         let commands = Commands::new(&settings, &links, board.clone(), store.clone(), health.clone()).unwrap();
         tokio::spawn(commands.run(events, cancel.clone()));
-        let times = GatewayTimes { poll: Duration::from_millis(50), ..GatewayTimes::default() };
+        let times = GatewayTimings::default();
         let part = health.component(Component::Discord);
         tokio::spawn(run_gateway_with(settings.discord.clone(), dispatches, part, cancel.clone(), times));
         let mut states = health.subscribe();

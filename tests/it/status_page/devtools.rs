@@ -88,7 +88,7 @@ impl Tab {
         if !self.session.is_null() {
             call["sessionId"] = self.session.clone();
         }
-        within(self.socket.send(Message::Text(call.to_string()))).await.unwrap();
+        within(self.socket.send(Message::text(call.to_string()))).await.unwrap();
         loop {
             let heard = within(self.socket.next()).await.unwrap().unwrap();
             let Message::Text(text) = heard else { continue };

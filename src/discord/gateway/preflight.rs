@@ -1,5 +1,5 @@
-//! What is asked of Discord before each gateway session: whether it takes the token, where the gateway is, and whether
-//! the day's session starts suffice.
+//! The requests before an IDENTIFY: whether Discord accepts the token, where the gateway is, and whether enough of the
+//! day's session starts are left.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use serde::Deserialize;
 
 use crate::telemetry::metrics::ErrorType;
 
-use super::error_class::{TOKEN_REFUSED, answered_retry_after, status_text};
-use super::rest::{Answer, Rest};
+use crate::discord::error_class::{TOKEN_REFUSED, answered_retry_after, status_text};
+use crate::discord::rest::{Answer, Rest};
 
-/// Session starts left alone: one session may use about this many before it is given up, and beyond the limit Discord
-/// ends all sessions and replaces the token.
-const SPARE_STARTS: u64 = 25;
+/// Session starts that are kept: beyond the limit Discord ends all sessions and replaces the token.
+const SPARE_STARTS: u64 = 50;
 
 /// Why no session can be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// The token is refused.
-    Refused(String),
-    /// It may work later, not before `after`.
-    Failed { reason: String, kind: ErrorType, after: Option<Duration> },
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PreflightError {
+    #[error("{TOKEN_REFUSED}")]
+    TokenRefused,
+    /// It may work later, not before `retry_after`.
+    #[error("{reason}")]
+    Failed { reason: String, kind: ErrorType, retry_after: Option<Duration> },
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,22 +38,24 @@ struct SessionStartLimit {
     reset_after: u64,
 }
 
-/// The WebSocket address for a session that may be started now.
-pub(super) async fn ask_gateway(rest: &Rest) -> Result<String, Trouble> {
+/// The general WebSocket address; with `identify`, only if a session may be started now.
+pub(super) async fn ask_gateway(rest: &Rest, identify: bool) -> Result<String, PreflightError> {
     ask(rest, "/users/@me").await?;
     let answer = ask(rest, "/gateway/bot").await?;
     let gateway: GatewayBot = answer
         .json()
         .ok_or_else(|| failed("Discord's answer about its gateway cannot be read", ErrorType::Other, None))?;
-    enough_starts(gateway.session_start_limit.as_ref())?;
+    if identify {
+        enough_starts(gateway.session_start_limit.as_ref())?;
+    }
     safe_url(rest.base(), gateway.url)
 }
 
-async fn ask(rest: &Rest, path: &str) -> Result<Answer, Trouble> {
+async fn ask(rest: &Rest, path: &str) -> Result<Answer, PreflightError> {
     let answer = rest.get(path).await.map_err(|error| failed(error.to_string(), ErrorType::Network, None))?;
     match answer.status {
         status if status.is_success() => Ok(answer),
-        StatusCode::UNAUTHORIZED => Err(Trouble::Refused(TOKEN_REFUSED.to_owned())),
+        StatusCode::UNAUTHORIZED => Err(PreflightError::TokenRefused),
         status => {
             let kind = match status.as_u16() {
                 429 => ErrorType::RateLimited,
@@ -66,7 +68,7 @@ async fn ask(rest: &Rest, path: &str) -> Result<Answer, Trouble> {
     }
 }
 
-fn enough_starts(limit: Option<&SessionStartLimit>) -> Result<(), Trouble> {
+fn enough_starts(limit: Option<&SessionStartLimit>) -> Result<(), PreflightError> {
     let Some(limit) = limit else { return Ok(()) };
     if limit.remaining > SPARE_STARTS.min(limit.total / 10) {
         return Ok(());
@@ -76,7 +78,7 @@ fn enough_starts(limit: Option<&SessionStartLimit>) -> Result<(), Trouble> {
 }
 
 /// The token goes over this connection: as well protected as the requests.
-fn safe_url(base: &str, url: String) -> Result<String, Trouble> {
+pub(super) fn safe_url(base: &str, url: String) -> Result<String, PreflightError> {
     let scheme = Url::parse(&url).map(|url| url.scheme().to_owned()).unwrap_or_default();
     match scheme.as_str() {
         "wss" => Ok(url),
@@ -85,8 +87,8 @@ fn safe_url(base: &str, url: String) -> Result<String, Trouble> {
     }
 }
 
-fn failed(reason: impl Into<String>, kind: ErrorType, after: Option<Duration>) -> Trouble {
-    Trouble::Failed { reason: reason.into(), kind, after }
+fn failed(reason: impl Into<String>, kind: ErrorType, retry_after: Option<Duration>) -> PreflightError {
+    PreflightError::Failed { reason: reason.into(), kind, retry_after }
 }
 
 #[cfg(test)]
@@ -100,10 +102,10 @@ mod tests {
     #[test]
     fn the_last_session_starts_of_the_day_are_left_alone() {
         assert_eq!(enough_starts(None), Ok(()));
-        assert_eq!(enough_starts(Some(&limit(26))), Ok(()));
-        let reason = "only 25 of the day's 1000 gateway sessions are left";
+        assert_eq!(enough_starts(Some(&limit(51))), Ok(()));
+        let reason = "only 50 of the day's 1000 gateway sessions are left";
         let expected = failed(reason, ErrorType::RateLimited, Some(Duration::from_hours(1)));
-        assert_eq!(enough_starts(Some(&limit(25))), Err(expected));
+        assert_eq!(enough_starts(Some(&limit(50))), Err(expected));
     }
 
     #[test]
