@@ -19,6 +19,7 @@ use crate::config::settings::{PatternSettings, ServerSettings};
 use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
+use crate::discord::access::{AccessChecker, AccessMonitor, AccessTimes};
 use crate::discord::status::{self, ChannelTopics, StatusMessages};
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
 use crate::domain::{Clock, LineBatch, ServerTag, SystemClock};
@@ -237,6 +238,7 @@ impl Parts<'_> {
         let mut dispatches = self.start_conversation(games, board, Arc::clone(&clock))?;
         self.start_status(board, &mut dispatches)?;
         self.start_gateway(dispatches);
+        self.start_access_monitor()?;
         let batches = self.start_pipeline(&rules, clock).await?;
         self.start_tails(&batches);
         Ok(())
@@ -263,6 +265,15 @@ impl Parts<'_> {
         self.supervisor.spawn(spec, Some(health.clone()), move |cancel| {
             run_gateway(discord.clone(), dispatches.clone(), health.clone(), cancel)
         });
+    }
+
+    /// Finds guilds and channels that cannot be used as configured, beside everything else.
+    fn start_access_monitor(&mut self) -> anyhow::Result<()> {
+        let checker = AccessChecker::new(self.settings)?;
+        let monitor = AccessMonitor::new(checker, self.health.clone(), AccessTimes::new(self.settings));
+        let spec = TaskSpec::restart("discord-access", Stage::Intake);
+        self.supervisor.spawn(spec, None, move |cancel| monitor.clone().run(cancel));
+        Ok(())
     }
 
     /// A connection to each game that has RCON.

@@ -1,5 +1,6 @@
 //! Discord: the sink that messages go into, and the gateway connection. Opens no file and knows no log.
 
+pub mod access;
 mod api_route;
 pub mod chart;
 pub mod commands;

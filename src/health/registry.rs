@@ -199,6 +199,12 @@ impl HealthRegistry {
         handle
     }
 
+    /// Reports the state of a part. Unlike a new handle, this never shows the part as [`ComponentState::Starting`].
+    pub fn report(&self, component: Component, part: &str, state: ComponentState) {
+        let handle = ComponentHandle { registry: self.clone(), key: (component, part.to_owned()) };
+        handle.set(state);
+    }
+
     /// The component's state: the worst of its parts (`Unhealthy`, then `Starting`, then `Degraded`).
     /// `None` when nobody reports for it.
     #[must_use]

@@ -33,9 +33,10 @@ const REASONS: [&str; 2] = ["reason", "error"];
 
 /// Whose reasons are shown. Left out are those that may quote what a game answers (`game::memory`, where Lua of a mod
 /// speaks) or what members write (`discord::inbound`, `discord::commands`): the log has them.
-const TELL_REASONS: [&str; 13] = [
+const TELL_REASONS: [&str; 14] = [
     "app",
     "delivery",
+    "discord::access",
     "discord::dispatch",
     "discord::gateway",
     "discord::session",

@@ -1,5 +1,6 @@
 //! The one integration binary: the real program against the simulator. A file per area; names are situations.
 
+mod access;
 mod alert_kinds;
 mod alerts;
 mod alerts_anew;

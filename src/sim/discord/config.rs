@@ -45,7 +45,7 @@ impl Default for SimDiscordConfig {
             port: 0,
             token: "simulated-token".into(),
             guild: SimGuild { id: 100, name: "Simulated guild".into() },
-            bot: SimBot { id: 900, name: "factorio-isr".into(), permissions: 274_878_024_768 },
+            bot: SimBot { id: 900, name: "factorio-isr".into(), permissions: 274_878_024_784 },
             channels: vec![SimChannel::new(111, "factory")],
             roles: Vec::new(),
             interaction_deadline: Duration::from_secs(3),

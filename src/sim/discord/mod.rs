@@ -298,6 +298,12 @@ impl SimDiscord {
         self.hub.change(|state| state.nicks.insert(user.to_owned(), nick.to_owned()));
     }
 
+    /// Replaces fields of a channel's object, an object by field, as `type` or `permission_overwrites`.
+    pub fn set_channel_fields(&self, channel: u64, fields: &Value) {
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        self.hub.change(|state| state.channel_fields.entry(channel).or_default().extend(fields));
+    }
+
     /// What the bot replied to a call of [`SimDiscord::interact`]; a reply only the caller sees included.
     #[must_use]
     pub fn interaction_reply(&self, id: u64) -> Option<Arc<SimMessage>> {

@@ -116,7 +116,9 @@ fn guild_route(state: &SimState, call: &Call<'_>, guild: u64, rest: &[&str]) -> 
     }
     match (call.route.method.as_str(), rest) {
         ("GET", []) => json_answer(state.guild_json()),
-        ("GET", ["channels"]) => json_answer(Value::Array(state.channels_json())),
+        ("GET", ["channels"]) => {
+            json_answer(state.channels_json().into_iter().filter(|channel| !is_thread(channel)).collect())
+        }
         ("GET", ["members", user]) => {
             let user = id(user)?;
             let found = state.users().iter().find(|member| member.id == user);
@@ -125,6 +127,11 @@ fn guild_route(state: &SimState, call: &Call<'_>, guild: u64, rest: &[&str]) -> 
         }
         _ => Err(ApiError::not_found()),
     }
+}
+
+/// The list of a guild's channels has no threads.
+fn is_thread(channel: &Value) -> bool {
+    matches!(channel["type"].as_u64(), Some(10..=12))
 }
 
 fn channel_route(state: &mut SimState, call: Call<'_>, channel: u64, rest: &[&str]) -> Answered {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -62,6 +62,8 @@ pub struct SimState {
     pub(super) standings: HashMap<String, Standing>,
     /// What members call themselves here, by user.
     pub(super) nicks: HashMap<String, String>,
+    /// Fields of the channel objects that replace the usual ones, by channel.
+    pub(super) channel_fields: HashMap<u64, Map<String, Value>>,
     pub(super) posts_under_way: HashMap<u64, usize>,
     pub(super) counts: SimStats,
     channels: BTreeMap<u64, ChannelState>,
@@ -95,6 +97,7 @@ impl SimState {
             roles: config.roles.clone(),
             standings: HashMap::new(),
             nicks: HashMap::new(),
+            channel_fields: HashMap::new(),
             posts_under_way: HashMap::new(),
             counts: SimStats::default(),
             channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
@@ -212,7 +215,11 @@ impl SimState {
         let state = self.channels.get(&id).ok_or_else(ApiError::unknown_channel)?;
         let position = self.order.iter().position(|other| *other == id).unwrap_or_default();
         let last = state.messages.back().map(|message| message.id);
-        Ok(objects::channel(&state.channel, &self.guild, position, last))
+        let mut shown = objects::channel(&state.channel, &self.guild, position, last);
+        for (field, value) in self.channel_fields.get(&id).into_iter().flatten() {
+            shown[field] = value.clone();
+        }
+        Ok(shown)
     }
 
     pub(super) fn channels_json(&self) -> Vec<Value> {
