@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::domain::ServerTag;
-use crate::game::{GameBoard, GameLink, GameView};
+use crate::game::alerts::texts::title;
+use crate::game::{FiringAlert, GameBoard, GameLink, GameView};
 use crate::health::{HealthRegistry, Lifecycle};
-use crate::http::{GameAnswers, GameFacts, Games, PageSources, ShownServer, StatusPage};
+use crate::http::{GameAnswers, GameFacts, Games, PageSources, ShownAlert, ShownServer, StatusPage};
 use crate::telemetry::{MetricsExporter, RecentErrors};
 
 /// The page of this relay.
@@ -60,7 +61,13 @@ fn facts(view: &GameView, names: bool) -> GameFacts {
         source: view.source.map(crate::game::SampleSource::as_str),
         by_files: view.files_tell,
         sampled_at: view.sampled_at,
+        alerts: view.alerts.iter().map(shown_alert).collect(),
     }
+}
+
+/// Without the subjects, which may be players.
+fn shown_alert(alert: &FiringAlert) -> ShownAlert {
+    ShownAlert { title: title(alert.kind), since: alert.since, subjects: alert.subjects }
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::alerts::texts::{Voice, of_change};
-use super::alerts::{AlertKey, AlertState, Change, Changed, Engine, Input, Memory, Silences, Surroundings};
+use super::alerts::texts::{Voice, is_announcement, of_change};
+use super::alerts::{AlertKey, AlertState, Change, Changed, Engine, Input, Memory, Phase, Silences, Surroundings};
+use super::board::FiringAlert;
 use super::keeper::FileNews;
 use super::sample::Sample;
 use super::unwatched::ending;
@@ -124,6 +125,23 @@ impl AlertKeeper {
         if let Err(error) = self.read_silences().await {
             warn!(server = %self.server, %error, "The silences of alerts cannot be read");
         }
+    }
+
+    /// The alerts that fire, by kind. Announcements are left out: nothing is wrong because of them.
+    #[must_use]
+    pub fn firing(&self) -> Vec<FiringAlert> {
+        let mut firing: Vec<FiringAlert> = Vec::new();
+        let states = self.engine.states().iter();
+        for ((kind, _), state) in states.filter(|((kind, _), state)| is_firing(*kind, state)) {
+            match firing.last_mut().filter(|last| last.kind == *kind) {
+                Some(last) => {
+                    last.since = last.since.min(state.since);
+                    last.subjects += 1;
+                }
+                None => firing.push(FiringAlert { kind: *kind, since: state.since, subjects: 1 }),
+            }
+        }
+        firing
     }
 
     async fn read_silences(&mut self) -> Result<(), StoreError> {
@@ -270,6 +288,10 @@ impl AlertKeeper {
             ::metrics::gauge!(ALERTS_FIRING, &labels).set(self.engine.firing(*kind) as f64);
         }
     }
+}
+
+fn is_firing(kind: AlertKind, state: &AlertState) -> bool {
+    state.phase == Phase::Firing && !is_announcement(kind)
 }
 
 /// The event of an alert's notices.

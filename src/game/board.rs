@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::lua::{LuaPlayer, LuaReading};
 use super::sample::{Achievements, Research, SampleSource, Ups};
-use crate::domain::ServerTag;
+use crate::domain::{AlertKind, ServerTag};
 use crate::rcon::Evolution;
 
 /// Whether the game can be asked.
@@ -35,6 +35,17 @@ pub struct OnlinePlayer {
     pub name: String,
     /// Since when, where a session is known.
     pub since: Option<Timestamp>,
+}
+
+/// An alert of a server that fires now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FiringAlert {
+    /// Which.
+    pub kind: AlertKind,
+    /// Since when its condition holds; of several subjects, the first.
+    pub since: Timestamp,
+    /// How many players or surfaces it fires for; 1 where it is about the server.
+    pub subjects: usize,
 }
 
 /// How a game is.
@@ -80,6 +91,8 @@ pub struct GameView {
     pub fallback: Option<String>,
     /// How long the answers took, and how many bytes they had.
     pub cost: Option<(Duration, usize)>,
+    /// The alerts that fire, without announcements, which have no end.
+    pub alerts: Vec<FiringAlert>,
 }
 
 impl GameView {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::alert_keeper::AlertKeeper;
-use super::board::{BoardHandle, GameLink, GameView, OnlinePlayer};
+use super::board::{BoardHandle, FiringAlert, GameLink, GameView, OnlinePlayer};
 use super::lua::LuaReading;
 use super::mod_lines::ModLines;
 use super::sample::{Absence, Reading, Sample};
@@ -124,10 +124,12 @@ impl Keeper {
         let mut files = self.by_files.as_ref().map(ByFiles::updates);
         let mut alerts = AlertKeeper::load(&settings, self.store.clone()).await.context("Cannot read the alerts")?;
         let mut silenced = self.store.silenced();
+        let mut firing = Vec::new();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alerts.on_happenings().await;
         loop {
+            self.show_alerts(&mut firing, alerts.firing());
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 Some(sample) = samples.recv() => {
@@ -231,6 +233,14 @@ impl Keeper {
     async fn keep(&self, row: &SampleRow) {
         if let Err(error) = self.store.keep_sample(&self.server, row).await {
             warn!(server = %self.server, %error, "How the game is cannot be stored");
+        }
+    }
+
+    /// Shows the alerts that fire now where they are not the same as `before`.
+    fn show_alerts(&self, before: &mut Vec<FiringAlert>, now: Vec<FiringAlert>) {
+        if *before != now {
+            before.clone_from(&now);
+            self.board.update(|view| view.alerts = now);
         }
     }
 

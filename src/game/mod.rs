@@ -23,7 +23,7 @@ mod upkeep;
 mod ups;
 
 pub use alert_keeper::{AlertKeeper, stored_alerts};
-pub use board::{BoardHandle, GameBoard, GameLink, GameView, OnlinePlayer};
+pub use board::{BoardHandle, FiringAlert, GameBoard, GameLink, GameView, OnlinePlayer};
 pub use files::{FileReading, FileSource};
 pub use keeper::{FileNews, Keeper};
 pub use lua::{Flow, ForceEvolution, ForceResearch, ForceRockets, LuaPlayer, LuaReading, Platform, QueuedResearch};

@@ -28,7 +28,7 @@ use listener::{LimitedListener, Patience};
 use scrapes::Scrapes;
 
 pub use page::feed::StatusPage;
-pub use page::{GameAnswers, GameFacts, Games, PageSources, ShownServer};
+pub use page::{GameAnswers, GameFacts, Games, PageSources, ShownAlert, ShownServer};
 
 use crate::health::{HealthRegistry, Lifecycle};
 use crate::telemetry::MetricsExporter;

@@ -72,7 +72,8 @@ pub fn of_unwatched(voice: Voice, server: &str, key: &AlertKey, state: &AlertSta
 }
 
 /// Whether it is news, which has no end that anybody waits for.
-fn is_announcement(kind: AlertKind) -> bool {
+#[must_use]
+pub fn is_announcement(kind: AlertKind) -> bool {
     kind == AlertKind::Evolution
 }
 

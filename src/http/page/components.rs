@@ -3,26 +3,27 @@
 use crate::health::{Component, ComponentState, LifecycleFacts, PartStatus, Readiness, States, state_name, worst_part};
 
 use super::html::{Times, escape, mark, put};
-use super::servers::{name_of, part_title};
+use super::servers::{Alerts, name_of, part_title};
 
 /// Parts of servers that are named on a card; the others are counted.
 const NAMED: usize = 3;
 
 /// How it is, in a few words, and what is wrong.
-pub(super) fn headline(facts: &LifecycleFacts, readiness: &Readiness) -> String {
-    let (state, words) = verdict(facts, readiness);
+pub(super) fn headline(facts: &LifecycleFacts, readiness: &Readiness, alerts: &Alerts) -> String {
+    let (state, words) = verdict(facts, readiness, alerts);
     let mut html =
         format!("<div id=\"headline\" class=\"{state}\" role=\"status\">{}<div><h1>{words}</h1><ul>", mark(state));
     let said = readiness.reasons.iter().map(|reason| for_operators(reason, readiness).to_owned());
     let dead = facts.dead_because().filter(|_| facts.fallen.is_some() || facts.marked_live);
-    for reason in dead.into_iter().chain(said).chain(to_look_at(readiness)) {
+    let firing = Some(alerts.words.clone()).filter(|words| !words.is_empty());
+    for reason in dead.into_iter().chain(said).chain(firing).chain(to_look_at(readiness)) {
         put(&mut html, format_args!("<li>{}</li>", escape(&reason)));
     }
     html + "</ul></div></div>"
 }
 
-fn verdict(facts: &LifecycleFacts, readiness: &Readiness) -> (&'static str, &'static str) {
-    if facts.dead_because().is_some() && facts.fallen.is_some() {
+fn verdict(facts: &LifecycleFacts, readiness: &Readiness, alerts: &Alerts) -> (&'static str, String) {
+    let (state, words) = if facts.dead_because().is_some() && facts.fallen.is_some() {
         ("unhealthy", "Going down")
     } else if facts.stopping {
         ("starting", "Stopping")
@@ -30,11 +31,16 @@ fn verdict(facts: &LifecycleFacts, readiness: &Readiness) -> (&'static str, &'st
         ("starting", "Starting")
     } else if !readiness.ready {
         ("unhealthy", "Not ready")
+    } else if alerts.count == 1 {
+        ("degraded", "1 alert is firing")
+    } else if alerts.count > 1 {
+        return ("degraded", format!("{} alerts are firing", alerts.count));
     } else if readiness.details.is_empty() {
         ("healthy", "All is well")
     } else {
         ("degraded", "Working, with something to look at")
-    }
+    };
+    (state, words.to_owned())
 }
 
 /// The components that are not as they should be, and of which no reason tells.
@@ -80,7 +86,7 @@ pub(super) fn title(component: Component) -> &'static str {
 /// What a component does, in a few words.
 fn task(component: Component) -> &'static str {
     match component {
-        Component::Discord => "the bot's connection",
+        Component::Discord => "the bot's connection and access",
         Component::LogTailer => "the servers' logs are read",
         Component::Pipeline => "lines become notices",
         Component::Delivery => "notices go to Discord",
@@ -119,9 +125,19 @@ fn reasons(states: &States, component: Component) -> Vec<String> {
     let (of_servers, others): (Vec<_>, Vec<_>) = parts.partition(|((_, part), _)| part.contains('/'));
     let reason = |((_, part), status): (&(Component, String), &PartStatus)| {
         let reason = status.state.reason()?;
-        Some(if part.is_empty() { reason.to_owned() } else { format!("{}: {reason}", name_of(part)) })
+        Some(if part.is_empty() { reason.to_owned() } else { with_name(&name_of(part), reason) })
     };
     others.into_iter().filter_map(reason).chain(named(&of_servers)).collect()
+}
+
+/// A reason that names its part is a sentence of its own; another one gets the name in front.
+fn with_name(name: &str, reason: &str) -> String {
+    if !reason.to_lowercase().contains(&name.to_lowercase()) {
+        return format!("{name}: {reason}");
+    }
+    let mut letters = reason.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + letters.as_str()
 }
 
 /// `prod: Console log, test: RCON and 12 more`.

@@ -16,7 +16,7 @@ use crate::health::Readiness;
 use crate::http::assets::{SCRIPT, STYLE};
 
 use html::Times;
-pub use sources::{GameAnswers, GameFacts, Games, PageSources, ShownServer};
+pub use sources::{GameAnswers, GameFacts, Games, PageSources, ShownAlert, ShownServer};
 
 /// An element of the page that is swapped as a whole, by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Parts {
         let (readiness, pulse) = (Readiness::of(&facts, &states), sources.pulse.view());
         let cards = servers::cards(sources, &states, times);
         Self {
-            headline: components::headline(&facts, &readiness),
+            headline: components::headline(&facts, &readiness, &servers::alerts(&cards)),
             pulse: activity::tiles(&pulse),
             components: components::cards(&states, times),
             summary: servers::summary(&cards),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::health::{ComponentState, PartStatus, States};
 
 use super::html::{Times, escape, grouped, mark, put};
-use super::sources::{GameAnswers, GameFacts, PageSources, ShownServer};
+use super::sources::{GameAnswers, GameFacts, PageSources, ShownAlert, ShownServer};
 
 /// So many servers need no fold.
 const FEW: usize = 12;
@@ -45,6 +45,7 @@ pub(super) fn name_of(part: &str) -> String {
     match part {
         "dead_letters" => "Dead letters".to_owned(),
         channel if channel.bytes().all(|byte| byte.is_ascii_digit()) => format!("Channel {channel}"),
+        part if part.starts_with("guild ") => part.replacen("guild", "Discord server", 1),
         other => other.to_owned(),
     }
 }
@@ -61,6 +62,34 @@ pub(super) struct Card {
     pub(super) id: String,
     pub(super) well: bool,
     pub(super) html: String,
+    name: String,
+    /// The titles of the alerts that fire.
+    alerts: Vec<&'static str>,
+}
+
+/// The alerts of all servers, for the headline.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Alerts {
+    /// How many fire.
+    pub(super) count: usize,
+    /// Which, on the first servers; empty where none fires.
+    pub(super) words: String,
+}
+
+/// Servers whose alerts the headline names; the others are counted.
+const ALERTING_NAMED: usize = 3;
+
+/// The alerts that fire on these servers.
+pub(super) fn alerts(cards: &[Card]) -> Alerts {
+    let firing: Vec<&Card> = cards.iter().filter(|card| !card.alerts.is_empty()).collect();
+    let named = firing.iter().take(ALERTING_NAMED).map(|card| format!("{}: {}", card.name, card.alerts.join(", ")));
+    let mut words = named.collect::<Vec<_>>().join("; ");
+    match firing.len().saturating_sub(ALERTING_NAMED) {
+        0 => {}
+        1 => words += " and 1 more server",
+        more => put(&mut words, format_args!(" and {more} more servers")),
+    }
+    Alerts { count: firing.iter().map(|card| card.alerts.len()).sum(), words }
 }
 
 /// Every configured server's card, in order.
@@ -75,7 +104,12 @@ pub(super) fn cards(sources: &PageSources, states: &States, times: Times) -> Vec
 }
 
 fn card(server: &ShownServer, parts: &[(&str, &PartStatus)], game: Option<&GameFacts>, times: Times) -> Card {
-    let (tag, state) = (server.tag.as_str(), state(parts));
+    let tag = server.tag.as_str();
+    let alerts: &[ShownAlert] = game.map_or(&[], |game| &game.alerts);
+    let state = match state(parts) {
+        "healthy" if !alerts.is_empty() => "degraded",
+        state => state,
+    };
     let well = state == "healthy";
     let list = if well { "well" } else { "trouble" };
     let id = format!("s-{tag}");
@@ -89,8 +123,9 @@ fn card(server: &ShownServer, parts: &[(&str, &PartStatus)], game: Option<&GameF
     if let Some(game) = game {
         put(&mut html, format_args!("{}", told(game, times)));
     }
-    html += &if well { in_short(parts, times) } else { one_by_one(parts, times) };
-    Card { id, well, html: html + "</li>" }
+    html += &if well { in_short(parts, times) } else { one_by_one(alerts, parts, times) };
+    let alerts = alerts.iter().map(|alert| alert.title).collect();
+    Card { id, well, html: html + "</li>", name: server.name.clone(), alerts }
 }
 
 /// The parts of a server that is well: since the last of them is.
@@ -100,8 +135,19 @@ fn in_short(parts: &[(&str, &PartStatus)], times: Times) -> String {
     format!("<p class=\"quiet\">{} · {}</p>", names.join(", "), times.lasting(since))
 }
 
-fn one_by_one(parts: &[(&str, &PartStatus)], times: Times) -> String {
+/// The alerts first: they are what an operator acts on.
+fn one_by_one(alerts: &[ShownAlert], parts: &[(&str, &PartStatus)], times: Times) -> String {
     let mut html = "<ul class=\"parts\">".to_owned();
+    for alert in alerts {
+        let (mark, title, since) = (mark("degraded"), escape(alert.title), times.lasting(alert.since));
+        let subjects = if alert.subjects > 1 { format!(" ({})", alert.subjects) } else { String::new() };
+        put(
+            &mut html,
+            format_args!(
+                "<li class=\"degraded\">{mark}<span>{title}{subjects}</span> <span class=\"state\">alert</span> {since}</li>"
+            ),
+        );
+    }
     for (part, status) in parts {
         let state = status.state.as_str();
         let (mark, part, since) = (mark(state), escape(part_title(part)), times.lasting(status.since));

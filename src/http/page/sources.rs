@@ -64,6 +64,19 @@ pub struct GameFacts {
     pub by_files: bool,
     /// When they are from.
     pub sampled_at: Option<Timestamp>,
+    /// The alerts that fire.
+    pub alerts: Vec<ShownAlert>,
+}
+
+/// An alert that fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownAlert {
+    /// What people call it.
+    pub title: &'static str,
+    /// Since when.
+    pub since: Timestamp,
+    /// How many players or surfaces it fires for.
+    pub subjects: usize,
 }
 
 /// Whether a game can be asked.

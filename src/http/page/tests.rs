@@ -182,6 +182,38 @@ fn every_part_that_does_not_work_is_named() {
     assert!(cards.contains("<p class=\"why\">prod: Console log, test: Console log</p>"), "{cards}");
     assert!(cards.contains("Channel 1001: Missing Access</p>"), "{cards}");
     assert!(cards.contains("Channel 1002: Missing Access</p>"), "{cards}");
+    sources.health.part(Component::Delivery, "1002").degraded("channel 1002: parked");
+    sources.health.part(Component::Discord, "guild 100").degraded("Discord server 100 is unknown");
+    let cards = part(&sources, "components");
+    assert!(cards.contains("<p class=\"why\">Channel 1002: parked</p>"), "named once: {cards}");
+    assert!(cards.contains("<p class=\"why\">Discord server 100 is unknown</p>"), "named once: {cards}");
+}
+
+#[test]
+fn alerts_that_fire_are_in_the_headline_of_the_first_servers() {
+    let mut sources = sources(&["a", "b", "c", "d", "e"]);
+    sources.lifecycle.mark_live();
+    sources.lifecycle.mark_initialised();
+    sources.health.component(Component::Discord).healthy();
+    for server in ["a", "b", "c", "d", "e"] {
+        console(&sources, server).healthy();
+    }
+    let alert = |title, subjects| ShownAlert { title, since: Timestamp::UNIX_EPOCH, subjects };
+    let alerts = vec![alert("Desync", 1), alert("Join refused", 3)];
+    sources.games = Arc::new(Told(GameFacts { alerts, ..GameFacts::default() }));
+    let headline = part(&sources, "headline");
+    assert!(
+        headline.contains("class=\"degraded\"") && headline.contains("<h1>10 alerts are firing</h1>"),
+        "{headline}"
+    );
+    let named = "<li>a: Desync, Join refused; b: Desync, Join refused; c: Desync, Join refused and 2 more servers</li>";
+    assert!(headline.contains(named), "{headline}");
+    let card = part(&sources, "s-a");
+    assert!(
+        card.contains("card degraded\" data-list=\"trouble\"") && card.contains("<span>Join refused (3)</span>"),
+        "{card}"
+    );
+    assert!(part(&sources, "servers-summary").contains(">5 of 5 to look at<"));
 }
 
 #[test]
