@@ -66,6 +66,17 @@ pub struct Keeper {
     seen: i64,
     /// What a mod's file tells; `None` where there is none.
     by_files: Option<ByFiles>,
+    /// Where the players of a game with RCON are known from.
+    player_source: PlayerSource,
+}
+
+/// Where the players of a game with RCON are known from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PlayerSource {
+    /// The game's answers.
+    Samples,
+    /// The log: the game answers, but not in a form that says who is in it.
+    Log,
 }
 
 impl Keeper {
@@ -90,6 +101,7 @@ impl Keeper {
             lines: ModLines::default(),
             seen: 0,
             by_files: None,
+            player_source: PlayerSource::Samples,
         }
     }
 
@@ -161,6 +173,11 @@ impl Keeper {
     /// Takes one sample in: into the sessions, the history and the view.
     pub async fn take(&mut self, sample: Sample) {
         let at = sample.at;
+        match &sample.outcome {
+            Ok(reading) if reading.players.is_none() => self.player_source = PlayerSource::Log,
+            Ok(_) | Err(Absence::Down(_)) => self.player_source = PlayerSource::Samples,
+            Err(Absence::Silent(_)) => {}
+        }
         match &sample.outcome {
             Ok(reading) => {
                 if !std::mem::replace(&mut self.watched, true) {
@@ -275,12 +292,12 @@ impl Keeper {
         open.inspect_err(|error| warn!(server = %self.server, %error, "Who is in the game cannot be read")).ok()
     }
 
-    /// Who is in the game, and since when: by the last sample, or by the log where the game cannot be asked; `unnamed` are
-    /// those that a file counts beside.
+    /// Who is in the game, and since when: by the last sample, or by the log where the game cannot be asked or its answer
+    /// cannot be read; `unnamed` are those that a file counts beside.
     fn put_players(&self, view: &mut GameView, open: Option<&[(String, Timestamp)]>, unnamed: Option<usize>) {
         let Some(open) = open else { return };
         view.unnamed = unnamed.unwrap_or_default();
-        if self.link.is_none() || self.is_told_by_file() {
+        if self.link.is_none() || self.player_source == PlayerSource::Log || self.is_told_by_file() {
             let online = |(name, since): &(String, Timestamp)| OnlinePlayer { name: name.clone(), since: Some(*since) };
             // A log that was not read from the start of a run does not tell that nobody is there.
             let told = self.facts.as_ref().is_some_and(|facts| facts.had_players || facts.started_at.is_some());

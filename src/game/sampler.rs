@@ -15,7 +15,7 @@ use super::{lua::LuaReading, snippet};
 use crate::config::settings::SampleSettings;
 use crate::rcon::{
     Command, CommandLine, LinkState, Players, Priority, RconClient, RconError, Reply, parse_evolution, parse_players,
-    parse_time, parse_version,
+    parse_time, parse_version, refusal,
 };
 
 /// Asks one game again and again, behind everything people ask. A clone is a fresh start for the supervisor.
@@ -186,6 +186,8 @@ impl Sampler {
             None => memory.meter.restart(),
         }
         let players = self.players(&mut cost).await?;
+        let readable = parse_time(&time.text).is_some() || players.is_some() || refusal(&time.text).is_some();
+        self.rcon.set_replies_readable(readable);
         if memory.slow_is_due() {
             let evolution = self.ask(Command::Evolution { surface: None }, &mut cost).await?;
             let count = self.ask(Command::PlayersCount, &mut cost).await?;

@@ -14,7 +14,7 @@ use super::client::{LinkState, Shared};
 use super::error::RconError;
 use super::framing::Guarded;
 use super::session::{Guard, Session};
-use crate::health::ComponentHandle;
+use crate::health::ComponentState;
 use crate::supervisor::Backoff;
 use crate::telemetry::metrics::RCON_RECONNECTS;
 
@@ -23,7 +23,6 @@ use crate::telemetry::metrics::RCON_RECONNECTS;
 #[derive(Clone)]
 pub struct RconActor {
     shared: Arc<Shared>,
-    health: ComponentHandle,
     guard: Guard,
 }
 
@@ -38,8 +37,8 @@ enum Ended {
 }
 
 impl RconActor {
-    pub(super) fn new(shared: Arc<Shared>, health: ComponentHandle) -> Self {
-        Self { shared, health, guard: |stream| Box::new(Guarded::new(stream)) }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, guard: |stream| Box::new(Guarded::new(stream)) }
     }
 
     /// Runs until `cancel`; a command in flight is finished before. What goes wrong is reported as health and tried
@@ -57,7 +56,7 @@ impl RconActor {
         let mut failures = 0;
         let mut last: Option<RconError> = None;
         while !cancel.is_cancelled() {
-            let (error, run) = match self.connection(cancel).await {
+            let (error, run) = match self.connection(cancel, last.as_ref()).await {
                 Ended::Stopped => return,
                 Ended::Failed(error) => (error, None),
                 Ended::Broken(error, run) => (error, Some(run)),
@@ -74,8 +73,8 @@ impl RconActor {
         }
     }
 
-    /// One connection, in a task of its own: the protocol's code may panic.
-    async fn connection(&self, cancel: &CancellationToken) -> Ended {
+    /// One connection, in a task of its own: the protocol's code may panic. `last` is how the one before ended.
+    async fn connection(&self, cancel: &CancellationToken, last: Option<&RconError>) -> Ended {
         let opening = AbortOnDropHandle::new(tokio::spawn(Session::open(self.shared.clone(), self.guard)));
         let opened = match cancel.run_until_cancelled(opening).await {
             None => return Ended::Stopped,
@@ -84,7 +83,7 @@ impl RconActor {
             Some(Ok(Ok(session))) => session,
         };
         let since = Instant::now();
-        self.up();
+        self.up(last);
         match AbortOnDropHandle::new(tokio::spawn(opened.serve(cancel.clone()))).await {
             Ok(None) => Ended::Stopped,
             Ok(Some(error)) => Ended::Broken(error, since.elapsed()),
@@ -92,16 +91,20 @@ impl RconActor {
         }
     }
 
-    fn up(&self) {
+    /// A login is no proof of health: a game that hangs takes logins and answers nothing. After a timeout the reason
+    /// stays until a command is answered.
+    fn up(&self, last: Option<&RconError>) {
         info!(server = %self.shared.target.server, "RCON is connected");
-        self.health.healthy();
+        if !matches!(last, Some(RconError::TimedOut(_))) {
+            self.shared.health.set(ComponentState::Starting);
+        }
         self.shared.link_is(LinkState::Up);
     }
 
     /// Tells of a failure: to health always, to the log when it is news, and to those who wait when the game is away.
     fn report(&self, error: &RconError, was_up: bool, last: Option<&RconError>) {
         Shared::count(error);
-        self.health.unhealthy(error.to_string());
+        self.shared.health.unhealthy(error.to_string());
         let target = &self.shared.target;
         let (server, host, port) = (&target.server, &target.host, target.port);
         match error {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -9,7 +10,7 @@ use opentelemetry::KeyValue;
 use secrecy::SecretString;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout};
-use tracing::Instrument;
+use tracing::{Instrument, info, warn};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::actor::RconActor;
@@ -19,7 +20,7 @@ use super::guard::lua_command;
 use super::queue::{Queue, Request};
 use crate::config::settings::RconSettings;
 use crate::domain::ServerTag;
-use crate::health::{Component, HealthRegistry};
+use crate::health::{Component, ComponentHandle, HealthRegistry};
 use crate::supervisor::Backoff;
 use crate::telemetry::metrics::{ErrorType, RCON_COMMANDS, RCON_CONNECTED, count_error};
 use crate::telemetry::traces;
@@ -111,12 +112,29 @@ pub(super) struct Shared {
     pub(super) times: RconTimes,
     pub(super) queue: Queue,
     pub(super) link: watch::Sender<LinkState>,
+    pub(super) health: ComponentHandle,
+    /// Whether the game's replies cannot be parsed.
+    unreadable: AtomicBool,
 }
+
+/// A game that answers in a language other than English.
+const UNREADABLE: &str = "The game's answers to `/time` and `/players` cannot be read, probably because it does not run in \
+    English; who is in the game is known from its log alone. Set `locale=en` below `[general]` in the game's \
+    `config/config.ini` and restart the game";
 
 impl Shared {
     pub(super) fn count(error: &RconError) {
         if let Some(kind) = error.error_type() {
             count_error(Component::Rcon.as_str(), kind);
+        }
+    }
+
+    /// The game has answered a command: only that proves that the connection works.
+    pub(super) fn answered(&self) {
+        if self.unreadable.load(Ordering::Relaxed) {
+            self.health.degraded(UNREADABLE);
+        } else {
+            self.health.healthy();
         }
     }
 
@@ -139,8 +157,9 @@ pub struct RconClient {
 pub fn connect(target: RconTarget, times: RconTimes, health: &HealthRegistry) -> (RconClient, RconActor) {
     let part = health.server_part(Component::Rcon, &target.server, "rcon");
     let queue = Queue::new(target.server.clone());
-    let shared = Arc::new(Shared { target, times, queue, link: watch::Sender::new(LinkState::Connecting) });
-    (RconClient { shared: shared.clone() }, RconActor::new(shared, part))
+    let link = watch::Sender::new(LinkState::Connecting);
+    let shared = Arc::new(Shared { target, times, queue, link, health: part, unreadable: AtomicBool::new(false) });
+    (RconClient { shared: shared.clone() }, RconActor::new(shared))
 }
 
 impl RconClient {
@@ -160,6 +179,19 @@ impl RconClient {
     #[must_use]
     pub fn link(&self) -> watch::Receiver<LinkState> {
         self.shared.link.subscribe()
+    }
+
+    /// Reports whether the replies of the game can be parsed. A change is logged once and shown by health.
+    pub fn set_replies_readable(&self, readable: bool) {
+        if self.shared.unreadable.swap(!readable, Ordering::Relaxed) != readable {
+            return;
+        }
+        if readable {
+            info!(server = %self.server(), "The game's RCON replies can be parsed again");
+        } else {
+            warn!(server = %self.server(), reason = UNREADABLE, "Failed to parse the game's RCON replies; using its log");
+        }
+        self.shared.answered();
     }
 
     /// Sends one command and waits for its answer, `limit` (default [`RconTimes::command`]) from the sending on.

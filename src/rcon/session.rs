@@ -87,6 +87,9 @@ impl Session {
             () = give_up => Err(RconError::TimedOut(STOP_PATIENCE)),
         };
         let outcome = reply.as_ref().map(|_| ()).map_err(Clone::clone);
+        if outcome.is_ok() {
+            self.shared.answered();
+        }
         if answer.send(reply).is_err() {
             debug!(server = %self.shared.target.server, verb = line.verb(), "Nobody waits for the answer any more");
         }

@@ -22,6 +22,7 @@ mod events_of_runs;
 mod games;
 mod gateway;
 mod harness;
+mod honest_health;
 mod http;
 mod huge_records;
 mod image;

@@ -230,7 +230,7 @@ fn sum(samples: &[Sample], family: &str) -> f64 {
 /// What may stand in a label whose words are not all closed: what this world's configuration and the code name.
 fn named_here(label: &str, value: &str) -> bool {
     let tasks = Regex::new(concat!(
-        r"^(http|delivery|gateway|discord-access|discord-access|status|status-page|topics|presence|history|store-size|commands|inbound|pipeline",
+        r"^(http|delivery|gateway|discord-access|status|status-page|topics|presence|history|store-size|commands|inbound|pipeline",
         r"|(rcon|game|sampler|prometheus-file|tail) (prod|quiet)(/(console|engine|deaths))?)$"
     ));
     let game = |metric: &factorio_isr::telemetry::game_metrics::GameMetric| metric.name == value;

@@ -415,6 +415,27 @@ async fn an_end_is_noticed_while_nothing_is_asked() {
     assert!(!linked.state().works());
     within(sim.start_again()).await.unwrap();
     linked.link(|state| *state == LinkState::Up).await;
+    assert_eq!(linked.state(), ComponentState::Starting, "a login proves nothing");
+    assert!(linked.ask(Command::Time).await.is_ok());
+    assert_eq!(linked.state(), ComponentState::Healthy);
+}
+
+#[tokio::test]
+async fn a_game_that_logs_in_and_never_answers_is_not_healthy() {
+    let (sim, linked) = linked().await;
+    assert_eq!(linked.state(), ComponentState::Starting);
+    sim.set_fault(Fault::Hang);
+    for connects in 2..=3 {
+        let late = linked.ask_for(Command::Time, Some(IMPATIENT)).await;
+        assert_eq!(late, Err(RconError::TimedOut(IMPATIENT)));
+        within(sim.until(|seen| seen.logins >= connects)).await;
+        linked.link(|state| *state == LinkState::Up).await;
+        let reason = linked.state().reason().map(str::to_owned);
+        assert!(reason.is_some_and(|reason| reason.contains("or the game hangs")), "{:?}", linked.state());
+        assert!(!linked.state().works());
+    }
+    sim.set_fault(Fault::None);
+    assert!(linked.ask(Command::Time).await.is_ok());
     assert_eq!(linked.state(), ComponentState::Healthy);
 }
 

@@ -15,6 +15,7 @@ use crate::store::Store;
 
 use super::super::permissions::{Caller, level_of};
 use super::call::{Options, Origin};
+use super::info::online_by_log;
 use super::suggest::Cache;
 use super::{Scope, SlashCommand, texts};
 
@@ -171,15 +172,27 @@ impl Desk {
         self.board.view(&server.tag).unwrap_or_default()
     }
 
-    /// Whether a mod's file tells what `command` asks for.
-    pub(super) fn is_told_by_file(&self, command: &dyn SlashCommand, server: &Server) -> bool {
-        command.may_be_told_by_file() && self.view(server).files_tell
+    /// Whether `command` has an answer for a server that has no RCON, from its log or a mod's file.
+    pub(super) fn works_without_rcon(&self, command: &dyn SlashCommand, server: &Server) -> bool {
+        command.may_be_told_by_log() || (command.may_be_told_by_file() && self.view(server).files_tell)
+    }
+
+    /// What the log and a mod's file show of a game that did not answer for this reason. A game that has RCON is asked
+    /// instead: where it fails and no file is newer, the answer is the reason.
+    pub(super) fn told_by_log(&self, server: &Server, failure: Failure) -> Result<GameView, Failure> {
+        if matches!(failure, Failure::NoRcon(_)) { Ok(self.view(server)) } else { self.told_by_file(server, failure) }
     }
 
     /// What a mod's file tells of a game that did not answer for this reason; the reason where it tells nothing.
     pub(super) fn told_by_file(&self, server: &Server, failure: Failure) -> Result<GameView, Failure> {
         let unanswered = matches!(failure, Failure::NoRcon(_) | Failure::Rcon(_));
         Some(self.view(server)).filter(|view| unanswered && view.files_tell).ok_or(failure)
+    }
+
+    /// Who is in a game that answers in words that cannot be read, by its log; `None` where that does not tell.
+    pub(super) fn players_of_log(&self, server: &Server) -> Option<String> {
+        let view = self.view(server);
+        view.players.is_some().then(|| online_by_log(&view))
     }
 
     pub(super) fn server(&self, tag: &str) -> Option<&Server> {
@@ -226,7 +239,7 @@ impl Desk {
         }
         match command.scope() {
             Scope::Program | Scope::Server => None,
-            Scope::Game if self.is_told_by_file(command, server) && server.rcon.is_none() => None,
+            Scope::Game if server.rcon.is_none() && self.works_without_rcon(command, server) => None,
             Scope::Game if server.rcon.is_none() => Some(texts::without_rcon()),
             Scope::Game if server.allow_lua || !command.may_need_lua() => None,
             Scope::Game if command.needs_lua(&Options::default()) => Some(texts::without_lua()),

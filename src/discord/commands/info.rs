@@ -29,11 +29,11 @@ pub(super) async fn online(order: &Order<'_>, server: &Server) -> Result<(String
     Ok((answer, names))
 }
 
-/// Who is in a game that cannot be asked, by its log and a mod's file.
-pub(super) fn online_by_file(view: &GameView) -> String {
+/// Who is in a game by its log and a mod's file.
+pub(super) fn online_by_log(view: &GameView) -> String {
     let names: Vec<&str> = view.players.iter().flatten().map(|player| player.name.as_str()).collect();
     match (view.headcount(), view.unnamed) {
-        (None, _) => "not known".to_owned(),
+        (None, _) => texts::players_unknown(),
         (Some(0), _) => "nobody".to_owned(),
         (Some(count), 0) => format!("{} ({count})", names.join(", ")),
         (Some(count), _) if names.is_empty() => format!("{count}, whose names are not known"),
@@ -58,13 +58,20 @@ impl SlashCommand for Status {
         true
     }
 
+    fn may_be_told_by_log(&self) -> bool {
+        true
+    }
+
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
         let server = order.server()?;
         let (answer, names) = match online(order, server).await {
             Ok(told) => told,
-            Err(failure) => return order.desk.told_by_file(server, failure).map(|view| status_by_file(&view)),
+            Err(failure) => return order.desk.told_by_log(server, failure).map(|view| status_by_log(&view)),
         };
-        let players = names.map_or(answer, |names| names.len().to_string());
+        let players = match names {
+            Some(names) => names.len().to_string(),
+            None => order.desk.players_of_log(server).unwrap_or(answer),
+        };
         let (age, version) = (order.ask(Command::Time).await?, order.ask(Command::Version).await?);
         let evolution = order.ask(Command::Evolution { surface: None }).await?;
         let status = Shown::note("Status", "").field("Players online", &players);
@@ -80,8 +87,8 @@ impl SlashCommand for Status {
 }
 
 /// The same of a game that cannot be asked.
-fn status_by_file(view: &GameView) -> Shown {
-    let status = Shown::note("Status", texts::by_file()).field("Players online", &online_by_file(view));
+fn status_by_log(view: &GameView) -> Shown {
+    let status = Shown::note("Status", texts::source_of(view)).field("Players online", &online_by_log(view));
     let age = view.age.map(spoken);
     let ups = view.ups.map(|ups| format!("{:.1} ± {:.1} of {:.0}", ups.shown(), ups.error, ups.target));
     let research = view.research.as_ref().map(|research| research.technology.clone());
@@ -121,13 +128,17 @@ impl SlashCommand for Players {
         true
     }
 
+    fn may_be_told_by_log(&self) -> bool {
+        true
+    }
+
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
         let server = order.server()?;
         let (answer, names) = match online(order, server).await {
             Ok(told) => told,
             Err(failure) => {
-                let view = order.desk.told_by_file(server, failure)?;
-                return Ok(Shown::note("Players online", texts::by_file()).field("Who", &online_by_file(&view)));
+                let view = order.desk.told_by_log(server, failure)?;
+                return Ok(Shown::note("Players online", texts::source_of(&view)).field("Who", &online_by_log(&view)));
             }
         };
         Ok(match names {

@@ -97,6 +97,11 @@ trait SlashCommand: Send + Sync {
         false
     }
 
+    /// Whether the log answers it, too, where the server has no RCON.
+    fn may_be_told_by_log(&self) -> bool {
+        false
+    }
+
     /// Whether only Lua can do it, which disables achievements.
     fn needs_lua(&self, _: &Options) -> bool {
         false

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use crate::game::GameView;
+use crate::game::{GameLink, GameView};
 use crate::health::Component;
 use crate::rcon::LinkState;
 
@@ -31,8 +31,9 @@ impl SlashCommand for Servers {
     }
 
     async fn run(&self, order: &Order<'_>) -> Result<Shown, Failure> {
-        let line =
-            |server: &Server| format!("{} - {}: {}{}", server.tag, server.name, link(server), by_file(order, server));
+        let line = |server: &Server| {
+            format!("{} - {}: {}{}", server.tag, server.name, link(order, server), by_file(order, server))
+        };
         let lines: Vec<String> = servers(order).map(line).collect();
         Ok(Shown::list(format!("Servers: {}", lines.len()), &lines))
     }
@@ -44,9 +45,11 @@ fn servers<'a>(order: &'a Order<'_>) -> impl Iterator<Item = &'a Server> {
     order.desk.servers.iter().filter(named)
 }
 
-fn link(server: &Server) -> &'static str {
+fn link(order: &Order<'_>, server: &Server) -> &'static str {
     match server.rcon.as_ref().map(|rcon| rcon.link().borrow().clone()) {
         None => "no RCON",
+        // A game that hangs takes logins.
+        Some(LinkState::Up) if matches!(order.desk.view(server).link, GameLink::Silent(_)) => "not answering",
         Some(LinkState::Up) => "up",
         Some(LinkState::Connecting) => "connecting",
         Some(LinkState::Down(_)) => "down",
@@ -248,11 +251,10 @@ async fn report(order: &Order<'_>, server: &Server) -> String {
             let shown: Vec<String> = names.iter().map(|name| with_time(&view, name)).collect();
             format!("{} ({})", shown.join(", "), names.len())
         }
-        Ok((answer, None)) => answer,
-        Err(failure) => match (order.desk.told_by_file(server, failure), server.rcon.is_some()) {
-            (Ok(view), _) => info::online_by_file(&view),
-            (Err(_), false) => "no RCON".to_owned(),
-            (Err(failure), true) => failure.text(),
+        Ok((answer, None)) => order.desk.players_of_log(server).unwrap_or(answer),
+        Err(failure) => match order.desk.told_by_log(server, failure) {
+            Ok(view) => info::online_by_log(&view),
+            Err(failure) => failure.text(),
         },
     };
     format!("{}: {said}", server.name)

@@ -254,7 +254,7 @@ impl Service {
             return Err(Failure::Forbidden(texts::denied(&super::typed(command), level)));
         }
         if let Some(server) = server.filter(|_| command.scope() == Scope::Game) {
-            if server.rcon.is_none() && !self.desk.is_told_by_file(command, server) {
+            if server.rcon.is_none() && !self.desk.works_without_rcon(command, server) {
                 return Err(Failure::NoRcon(server.name.clone()));
             }
             if command.needs_lua(options) && !server.allow_lua {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::settings::Level;
+use crate::game::GameView;
 
 use super::view::code;
 
@@ -66,6 +67,15 @@ pub(super) fn too_often(wait: Duration) -> String {
 
 pub(super) fn no_rcon(server: &str) -> String {
     format!("{} has no RCON in my configuration, so I cannot ask the game.", code(server))
+}
+
+pub(super) fn players_unknown() -> String {
+    "not known yet: nobody joined or left since I read the log".to_owned()
+}
+
+/// Where the answer of a game that cannot be asked is from.
+pub(super) fn source_of(view: &GameView) -> String {
+    if view.files_tell { by_file() } else { "This server has no RCON. This is what its log shows.".to_owned() }
 }
 
 pub(super) fn by_file() -> String {

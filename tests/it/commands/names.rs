@@ -43,7 +43,7 @@ async fn what_is_about_all_servers_can_be_asked_of_one() {
     test - test: no RCON```
     ");
     assert_snapshot!(world.call("Ann", "servers", &test).await, @"public [Servers: 1] ```test - test: no RCON``` (test)");
-    assert_snapshot!(world.call("Ann", "health", &prod).await, @"public [Health] ```rcon: healthy``` (Production)");
+    assert_snapshot!(world.call("Ann", "health", &prod).await, @"public [Health] ```rcon: starting``` (Production)");
     assert_snapshot!(world.call("Ann", "health", &test).await, @"public [Health] There is nothing of this server that I watch. (test)");
     assert_snapshot!(world.call("Ann", "online", &prod).await, @"public [Online] ```Production: Alice (1)``` (Production)");
     let kick = [("command", json!("kick")), ("server", json!("test"))];
@@ -94,7 +94,7 @@ async fn the_server_named_last_is_meant_from_then_on() {
     assert!(world.call("Ben", "seed", &[]).await.contains("Which server?"), "for each on their own");
     assert_snapshot!(world.call("Ann", "online", &[]).await, @r"
     public [Online] ```Production: Alice (1)
-    test: no RCON```
+    test: not known yet: nobody joined or left since I read the log```
     ");
 }
 

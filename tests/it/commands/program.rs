@@ -99,9 +99,9 @@ async fn questions_about_the_program_that_are_allowed_are_done() {
       public [Connected] From now on your commands mean `Production`. (Production)
     Ann: health
       public [Health] ```discord: healthy
-    rcon: healthy```
+    rcon: starting```
     Ann: health server:prod
-      public [Health] ```rcon: healthy``` (Production)
+      public [Health] ```rcon: starting``` (Production)
     Ann: help command:kick
       public [/factorio kick] Throw a player out of the game <Level: `moderator`> <player: `The player's name`> <[reason]: `Why; the player sees it`> <[server]: `Which server; without it, the one you named last, or this channel's`>
     Mod: help command:clock | server:prod
