@@ -11,6 +11,8 @@ use super::rate_limit::RateLimits;
 pub struct SimDiscordConfig {
     /// Port on 127.0.0.1; 0 takes any.
     pub port: u16,
+    /// The address that clients use where a proxy stands in front, as `https://localhost:8443`; `None` is its own.
+    pub public_url: Option<String>,
     /// The bot's token, without `Bot `.
     pub token: String,
     /// The guild.
@@ -43,6 +45,7 @@ impl Default for SimDiscordConfig {
     fn default() -> Self {
         Self {
             port: 0,
+            public_url: None,
             token: "simulated-token".into(),
             guild: SimGuild { id: 100, name: "Simulated guild".into() },
             bot: SimBot { id: 900, name: "factorio-isr".into(), permissions: 274_878_024_784 },

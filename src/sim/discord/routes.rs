@@ -68,7 +68,8 @@ fn id(segment: &str) -> Result<u64, ApiError> {
 
 /// The general address of the gateway, without a query.
 fn gateway_url(state: &SimState) -> String {
-    format!("{}/gateway", state.base_url.replacen("http://", "ws://", 1))
+    let base = state.public_url.as_ref().unwrap_or(&state.base_url);
+    format!("{}/gateway", base.replacen("http", "ws", 1))
 }
 
 /// The address at which a session is resumed, as READY names it.
