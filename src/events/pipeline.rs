@@ -362,6 +362,22 @@ mod tests {
     }
 
     #[test]
+    fn a_tail_that_starts_again_reads_held_lines_again() {
+        let rules = Arc::new(EventRules::new(&crate::config::EventSettings::default()).unwrap());
+        let mut interpreter = Interpreter::new(crate::events::log_clock::tests::server(), LogSource::Console, rules);
+        interpreter.begin_unrecognised();
+        let (holding, start) = (Holding::default(), at(1, 0));
+        let mut track = Track { interpreter, holding, received: start, committed: start };
+        let lines = |batches: Vec<LineBatch>| -> Vec<u64> { batches.iter().map(|batch| batch.end.offset).collect() };
+        assert_eq!(lines(track.admit(batch(start, at(1, 10), &[("a", 10)])).unwrap()), [0_u64; 0]);
+        assert_eq!(lines(track.admit(batch(at(1, 10), at(1, 20), &[("b", 20)])).unwrap()), [0_u64; 0]);
+        // The first reading met a file that the second one does not find.
+        assert_eq!(lines(track.admit(batch(start, at(1, 15), &[("ab", 15)])).unwrap()), [0_u64; 0]);
+        let known = batch(at(1, 15), at(1, 60), &[("2026-11-30 10:00:00 [CHAT] Bob: hi", 60)]);
+        assert_eq!(lines(track.admit(known).unwrap()), [15, 60]);
+    }
+
+    #[test]
     fn a_batch_read_twice_is_dropped() {
         let twice = batch(at(1, 0), at(1, 10), &[("a", 10)]);
         assert_eq!(unread_part(twice, &at(1, 10)).unwrap(), None);

@@ -167,7 +167,7 @@ impl Advice {
                  and `engine_log`; until then nothing is relayed",
             ),
             (Self::EngineLogAsConsole, LogRole::Console) => Some(
-                "this is the engine's log (factorio-current.log), which never contains chat, joins or leaves: start \
+                "this is the engine's log, as factorio-current.log is, and never contains chat, joins or leaves: start \
                  the game with `--console-log FILE`, set `console_log` to that file and `engine_log` to this one",
             ),
             (Self::ConsoleLogAsEngine, LogRole::Engine) => Some(

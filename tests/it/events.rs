@@ -230,6 +230,30 @@ fn a_first_line_without_a_shape_is_shown_as_it_is() {
 }
 
 #[test]
+fn a_bare_line_joins_nothing_that_has_only_one_line() {
+    let lines = [
+        "2026-03-23 16:32:14 [JOIN] Bob joined the game",
+        "after a join",
+        "JLOGGER: RESEARCH FINISHED: automation 1",
+        "after research",
+        "2026-03-23 16:32:15 [KICK] Bob was kicked by <server>. Reason: x.",
+        "after a kick",
+    ];
+    let mut interpreter = console();
+    let said = read(&mut interpreter, &lines);
+    insta::assert_snapshot!(contents(&said), @"
+    joins: 🟢 **Bob** joined the game
+    admin: 📝 after a join
+    game: 🔬 Research done: **automation**
+    admin: 📝 after research
+    admin: 👢 **Bob** was kicked by the server: x
+    admin: 📝 after a kick
+    ");
+    let unmatched = said.events.iter().find(|(event, _)| &**event == "unmatched");
+    assert_eq!(unmatched.map(|(_, count)| *count), Some(3));
+}
+
+#[test]
 fn unknown_wordings_are_shown_under_the_kind_of_their_tag() {
     let russian = "2026-03-23 16:32:14 [KICK] Bob был выгнан. *Причина*: x";
     assert_eq!(relayed(&[russian]), "admin: 👢 Bob был выгнан. \\*Причина\\*: x");
@@ -273,6 +297,10 @@ fn a_gap_is_told_and_makes_the_run_unknown() {
     let said = interpreter.interpret(&batch(vec![LogItem::Gap(Gap { bytes: Some(4096), reason })]), now());
     let lost = "the file was truncated before it was read to its end (4096 bytes)";
     assert_eq!(contents(&said), format!("alerts!: ⚠️ Part of the console log was lost: {lost}"));
+    let reason = "the file that was read last is gone".to_owned();
+    let unsure = console().interpret(&batch(vec![LogItem::Gap(Gap { bytes: None, reason })]), now());
+    let maybe = "alerts!: ⚠️ Part of the console log may have been lost: the file that was read last is gone";
+    assert_eq!(contents(&unsure), maybe);
     let said = read(&mut interpreter, &["2026-03-23 16:33:00 [LEAVE] Bob left the game"]);
     assert_eq!(said.notices.len(), 1, "Bob may have joined in the gap");
     assert!(!contents(&read(&mut interpreter, &["=== Log opened 2026-03-23 18:00:00 ==="])).contains("kill"));

@@ -260,6 +260,6 @@ async fn an_engine_log_under_another_name_is_told_when_a_player_joins_in_silence
     let relay = site.start();
     let reason = degraded(&relay, "console", &site).await;
     println!("=== engine log as console_log\n{reason}\n--- check\n{}", checked(&site));
-    insta::assert_snapshot!(reason, @"DIR/prod-console.log: this is the engine's log (factorio-current.log), which never contains chat, joins or leaves: start the game with `--console-log FILE`, set `console_log` to that file and `engine_log` to this one");
-    assert!(checked(&site).contains("which never contains chat"), "{}", checked(&site));
+    insta::assert_snapshot!(reason, @"DIR/prod-console.log: this is the engine's log, as factorio-current.log is, and never contains chat, joins or leaves: start the game with `--console-log FILE`, set `console_log` to that file and `engine_log` to this one");
+    assert!(checked(&site).contains("never contains chat"), "{}", checked(&site));
 }
