@@ -55,6 +55,7 @@ pub(super) struct Draft {
     pub(super) files: Vec<Upload>,
     pub(super) interaction: Option<SimInvocation>,
     pub(super) stickers: Vec<String>,
+    pub(super) fields: Value,
 }
 
 impl Draft {
@@ -72,6 +73,7 @@ impl Draft {
             files: Vec::new(),
             interaction: None,
             stickers: Vec::new(),
+            fields: Value::Null,
         }
     }
 
@@ -90,6 +92,7 @@ impl Draft {
             files: payload.files,
             interaction: None,
             stickers: Vec::new(),
+            fields: Value::Null,
         };
         draft.check()?;
         Ok(draft)

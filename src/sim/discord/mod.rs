@@ -2,8 +2,8 @@
 //! player would see.
 //!
 //! Objects carry every field that a strict client asks for. Rate limits, nonces, size limits and errors are Discord's;
-//! faults are switched on by the caller. What it does not know: permissions per channel, threads, reactions, webhooks of
-//! its own, compression.
+//! faults are switched on by the caller. What it does not know: permissions per channel, reactions, webhooks of its own,
+//! compression.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -37,6 +37,7 @@ mod server;
 mod sessions;
 mod state;
 mod stats;
+mod threads;
 mod web;
 mod web_user;
 
@@ -65,6 +66,7 @@ pub use model::{
 pub use rate_limit::{RateLimits, Scope, Window};
 pub use state::SimState;
 pub use stats::SimStats;
+pub use threads::SimThread;
 
 use draft::{Draft, Upload};
 use hub::Hub;
@@ -95,6 +97,8 @@ pub struct SimPost<'a> {
     pub stickers: &'a [&'a str],
     /// Whether the author is a bot.
     pub bot: bool,
+    /// More fields of the message object, as `poll`, `message_snapshots`, `embeds`, `webhook_id`.
+    pub fields: Option<&'a Value>,
 }
 
 /// The listening task and the guard whose end ends all connections.
@@ -224,6 +228,7 @@ impl SimDiscord {
                 reply_to: post.reply_to,
                 files: post.files.iter().map(file).collect(),
                 stickers: post.stickers.iter().map(ToString::to_string).collect(),
+                fields: post.fields.cloned().unwrap_or_default(),
                 ..Draft::text(post.text)
             };
             state.post(channel, author, draft).map(|message| message.id)

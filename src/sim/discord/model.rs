@@ -163,6 +163,8 @@ pub struct SimMessage {
     pub stickers: Vec<String>,
     /// The bot's reactions, as `⏳`.
     pub reactions: Vec<String>,
+    /// More fields of the message object, as `poll` and `message_snapshots`; they replace those of the same name.
+    pub fields: Value,
 }
 
 /// What happened, for those who watch.

@@ -170,6 +170,9 @@ pub(super) fn message(message: &SimMessage, base_url: &str, users: &[SimUser]) -
         let sticker = |name: &String| json!({ "id": message.id.to_string(), "name": name, "format_type": 1 });
         shown["sticker_items"] = message.stickers.iter().map(sticker).collect();
     }
+    for (name, value) in message.fields.as_object().into_iter().flatten() {
+        shown[name] = value.clone();
+    }
     shown
 }
 

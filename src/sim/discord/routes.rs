@@ -120,6 +120,7 @@ fn guild_route(state: &SimState, call: &Call<'_>, guild: u64, rest: &[&str]) -> 
         ("GET", ["channels"]) => {
             json_answer(state.channels_json().into_iter().filter(|channel| !is_thread(channel)).collect())
         }
+        ("GET", ["threads", "active"]) => json_answer(state.active_threads_json()),
         ("GET", ["members", user]) => {
             let user = id(user)?;
             let found = state.users().iter().find(|member| member.id == user);
@@ -143,6 +144,7 @@ fn channel_route(state: &mut SimState, call: Call<'_>, channel: u64, rest: &[&st
         ("POST", ["typing"]) => Ok(Answer::NoContent),
         ("POST", ["messages"]) => {
             let author = state.bot.user();
+            state.enter_thread(channel)?;
             let message = state.post(channel, author, Draft::read(call.payload)?)?;
             json_answer(state.created_json(&message))
         }

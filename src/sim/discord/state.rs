@@ -23,6 +23,7 @@ use super::objects;
 use super::rate_limit::Limiter;
 use super::sessions::{GUILD_MESSAGES, GUILDS, MESSAGE_CONTENT, Sessions};
 use super::stats::SimStats;
+use super::threads::SimThread;
 
 /// Milliseconds since 1970 at which Discord's ids begin.
 const DISCORD_EPOCH: i64 = 1_420_070_400_000;
@@ -67,6 +68,8 @@ pub struct SimState {
     pub(super) channel_fields: HashMap<u64, Map<String, Value>>,
     pub(super) posts_under_way: HashMap<u64, usize>,
     pub(super) counts: SimStats,
+    /// Those of `channels` that are threads.
+    pub(super) threads: BTreeMap<u64, SimThread>,
     channels: BTreeMap<u64, ChannelState>,
     /// The channels in the order they were given.
     order: Vec<u64>,
@@ -102,6 +105,7 @@ impl SimState {
             channel_fields: HashMap::new(),
             posts_under_way: HashMap::new(),
             counts: SimStats::default(),
+            threads: BTreeMap::new(),
             channels: config.channels.iter().map(|channel| (channel.id, state(channel))).collect(),
             order: config.channels.iter().map(|channel| channel.id).collect(),
             users: vec![config.bot.user()],
@@ -221,7 +225,17 @@ impl SimState {
         for (field, value) in self.channel_fields.get(&id).into_iter().flatten() {
             shown[field] = value.clone();
         }
+        if let Some(thread) = self.threads.get(&id) {
+            thread.describe(&mut shown);
+        }
         Ok(shown)
+    }
+
+    /// Opens a thread: a channel that is not in the guild's list.
+    pub(super) fn open_thread(&mut self, thread: SimThread) {
+        let channel = SimChannel::new(thread.id, thread.name.clone());
+        self.channels.insert(thread.id, ChannelState { channel, messages: VecDeque::new(), posted: 0 });
+        self.threads.insert(thread.id, thread);
     }
 
     pub(super) fn channels_json(&self) -> Vec<Value> {
@@ -301,6 +315,7 @@ impl SimState {
             reply_to: draft.reply_to,
             interaction: draft.interaction,
             stickers: draft.stickers,
+            fields: draft.fields,
             reactions: Vec::new(),
         }
     }
@@ -342,6 +357,20 @@ impl SimState {
         let message = self.replace(message);
         self.announce("MESSAGE_UPDATE", &message);
         Ok(message)
+    }
+
+    /// Changes a message in place as Discord does it itself: it does not count as edited.
+    pub(super) fn complete(
+        &mut self,
+        channel: u64,
+        id: u64,
+        change: impl FnOnce(&mut SimMessage),
+    ) -> Result<(), ApiError> {
+        let mut message = SimMessage::clone(self.find(channel, id)?);
+        change(&mut message);
+        let message = self.replace(message);
+        self.announce("MESSAGE_UPDATE", &message);
+        Ok(())
     }
 
     /// Puts a reaction of the bot on a message, or takes it off. Who listens for messages hears nothing of it.
