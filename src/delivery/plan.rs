@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::cut::cut;
 use super::file::filename;
-use crate::domain::{Lane, Mentions};
+use crate::domain::{Lane, Mentions, blueprint};
 use crate::store::OutboxRow;
 
 /// Discord's limit of a message's text, in Unicode code points.
@@ -108,6 +108,12 @@ fn fold(rows: &[OutboxRow], rules: &Rules) -> Option<Draft> {
     let mut folding = Folding::default();
     let mut limit = u32::MAX;
     for row in rows {
+        if brings_file(row) {
+            if folding.rows == 0 {
+                return Some(with_file(row, rules));
+            }
+            break;
+        }
         limit = limit.min(row.group_limit.unwrap_or(u32::MAX));
         if folding.rows >= limit as usize || rules.goes_as_digest(row) || !folding.push(row, said(row, rules)) {
             break;
@@ -183,6 +189,22 @@ impl<'a> Folding<'a> {
 
 fn count_mark(repeats: usize) -> String {
     if repeats > 1 { format!(" ×{repeats}") } else { String::new() }
+}
+
+/// Whether the row's plain text goes along as a file: it has a blueprint, which the message only names.
+fn brings_file(row: &OutboxRow) -> bool {
+    row.edits.is_none() && row.content.chars().count() <= SHOWN_CHARS && blueprint::find(&row.plain).next().is_some()
+}
+
+fn with_file(row: &OutboxRow, rules: &Rules) -> Draft {
+    Draft {
+        content: said(row, rules),
+        filename: Some(filename(&row.server, row.occurred_at)),
+        mentions: row.mentions.clone(),
+        rows: 1,
+        last_row: row.id,
+        edits: None,
+    }
 }
 
 /// The beginning of a row that is longer than a message; the whole of it goes along as a file, but with an edit, which

@@ -210,3 +210,16 @@ proptest! {
         prop_assert!(messages <= most, "{messages} messages");
     }
 }
+
+#[test]
+fn a_row_with_a_blueprint_goes_alone_with_its_text() {
+    let blueprint = OutboxRow { plain: format!("Bob: 0eNq{}", "x9+/".repeat(50)), ..row(2, "Bob: blueprint (1 KB)") };
+    let rows = [row(1, "a"), blueprint, row(3, "b")];
+    let first = draft(&rows, &rules(Lane::Chat));
+    assert_eq!((first.content.as_str(), first.rows, first.filename), ("a", 1, None));
+    let second = draft(&rows[1..], &rules(Lane::Chat));
+    assert_eq!((second.content.as_str(), second.rows), ("Bob: blueprint (1 KB)", 1));
+    assert!(second.filename.is_some());
+    let edit = OutboxRow { edits: Some(1), ..rows[1].clone() };
+    assert_eq!(draft(&[edit], &rules(Lane::Chat)).filename, None, "an edit brings no file");
+}

@@ -190,7 +190,10 @@ fn channel_advice(code: i64, channel: ChannelId) -> String {
         50001 => format!(": the bot may not see channel {channel}: invite it to the server and grant View Channel"),
         50013 => format!(": the bot may not write to channel {channel}: grant Send Messages and Attach Files"),
         50008 => format!(": channel {channel} is of a kind that takes no messages"),
-        40058 | 50083 | 160_005 => format!(": channel {channel} is a locked or archived thread"),
+        40058 | 50083 | 160_005 => format!(
+            ": channel {channel} is a locked or archived thread: unlock and reopen it, grant the bot Manage Threads, or use \
+             another channel"
+        ),
         220_001..=220_003 => format!(": channel {channel} is a forum: use one of its threads or a text channel"),
         _ => format!(": channel {channel} cannot be written to"),
     }

@@ -174,9 +174,9 @@ fn a_refused_channel_is_parked_with_advice() {
     403 50001: rejected Channel Channel | Missing Access (50001): the bot may not see channel 123: invite it to the server and grant View Channel
     403 50013: rejected Channel Channel | Missing Permissions (50013): the bot may not write to channel 123: grant Send Messages and Attach Files
     400 50008: rejected Channel Channel | Cannot send messages in a non-text channel (50008): channel 123 is of a kind that takes no messages
-    403 40058: rejected Channel Channel | Cannot message this thread (40058): channel 123 is a locked or archived thread
-    400 50083: rejected Channel Channel | Tried to perform an operation on an archived thread (50083): channel 123 is a locked or archived thread
-    403 160005: rejected Channel Channel | Thread is locked (160005): channel 123 is a locked or archived thread
+    403 40058: rejected Channel Channel | Cannot message this thread (40058): channel 123 is a locked or archived thread: unlock and reopen it, grant the bot Manage Threads, or use another channel
+    400 50083: rejected Channel Channel | Tried to perform an operation on an archived thread (50083): channel 123 is a locked or archived thread: unlock and reopen it, grant the bot Manage Threads, or use another channel
+    403 160005: rejected Channel Channel | Thread is locked (160005): channel 123 is a locked or archived thread: unlock and reopen it, grant the bot Manage Threads, or use another channel
     400 220001: rejected Channel Channel | Webhooks posted to forum channels must have a thread_name or thread_id (220001): channel 123 is a forum: use one of its threads or a text channel
     400 220003: rejected Channel Channel | Webhooks can only create threads in forum channels (220003): channel 123 is a forum: use one of its threads or a text channel
     403 99999: rejected Channel Channel | Something new (99999): channel 123 cannot be written to

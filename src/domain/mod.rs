@@ -1,6 +1,7 @@
 //! The words the program is written in. No I/O, no tokio.
 
 mod alert;
+pub mod blueprint;
 mod chat;
 mod clock;
 mod event;

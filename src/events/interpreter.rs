@@ -10,6 +10,7 @@ use jiff::tz::Offset;
 use super::draft::{Address, Drafts, Source, Values};
 use super::line_format::{Envelope, Level};
 use super::log_clock::{self, LogClock};
+use super::markup;
 use super::memory::{Memory, Thread};
 use super::mentions::{self, Marked, Pings};
 use super::mods::{self, ModLine};
@@ -392,7 +393,7 @@ impl Interpreter {
         if by_alert {
             return Thread::Alerted { event: kind.as_str().to_owned() };
         }
-        if said.quiet || !rule.relays(&self.server) {
+        if said.quiet || is_blank_chat(&said.event) || !rule.relays(&self.server) {
             return Thread::Silenced;
         }
         let channel = routing::channel(rule.destination, &self.server.channels);
@@ -462,6 +463,12 @@ const ERRORS_WITH_TRACES: [EventKind; 4] =
 
 fn has_trace(kind: EventKind) -> bool {
     ERRORS_WITH_TRACES.contains(&kind)
+}
+
+/// Whether somebody said nothing that can be seen.
+fn is_blank_chat(event: &Event<'_>) -> bool {
+    let is_chat = matches!(event.kind, EventKind::Chat | EventKind::Shout | EventKind::ServerChat);
+    is_chat && event.field("message").is_some_and(markup::is_blank)
 }
 
 fn relayed(to: &Address, capped: bool) -> Thread {

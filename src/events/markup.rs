@@ -3,11 +3,20 @@
 //! which Discord shows without a preview.
 
 use super::rich_text;
+use crate::domain::blueprint;
 
-/// Discord markdown that shows `text` as the game would: rich text as words, everything else as it was typed.
+/// Discord markdown that shows `text` as the game would: rich text as words, the size of a blueprint string in its place,
+/// everything else as it was typed.
 #[must_use]
 pub fn to_discord(text: &str) -> String {
-    escape(&visible(&rich_text::readable(text)))
+    let text = visible(&rich_text::readable(text));
+    escape(blueprint::summarize(&text).as_deref().unwrap_or(&text))
+}
+
+/// Whether nothing of `text` can be seen.
+#[must_use]
+pub fn is_blank(text: &str) -> bool {
+    to_plain(text).trim().is_empty()
 }
 
 /// The same for a text file: rich text as words, no invisible characters, no escapes.

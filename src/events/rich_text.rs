@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::domain::blueprint;
+
 /// Replaces every rich text tag of `text` by what a reader sees in the game. Linear in the length of the text: a tag
 /// never holds another, so a `[` ends the search for the `]` of the one before.
 #[must_use]
@@ -47,7 +49,8 @@ fn words(inside: &str) -> Option<String> {
         "train-stop" => Some(format!("🚉 {value}")),
         "armor" => Some(format!("{value}'s armor")),
         "space-platform" => Some(format!("🛰️ {value}")),
-        "special-item" => Some("blueprint".to_owned()),
+        // The game writes an id of its own. Some mods write the string itself.
+        "special-item" => Some(blueprint::find(value).next().map_or("blueprint", |range| &value[range]).to_owned()),
         "item" | "entity" | "technology" | "recipe" | "item-group" | "fluid" | "tile" | "virtual-signal"
         | "achievement" | "planet" | "space-location" | "surface" | "quality" | "shortcut" | "asteroid-chunk"
         | "tip" => Some(with_quality(value)),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use factorio_isr::sim::discord::{ApiError, Fault, FaultKind, Ping, Scope, SimDiscord, SimMessage};
+use factorio_isr::sim::discord::{ApiError, Fault, FaultKind, Ping, Scope, SimDiscord, SimMessage, SimThread};
 use factorio_isr::sim::factorio::check_exactly_once;
 use factorio_isr::sim::rcon::{Game, SimRcon};
 use nix::sys::signal::Signal;
@@ -53,6 +53,63 @@ async fn each_event_appears_in_its_channel() {
     let joins = wait_for_messages(&sim, JOINS, |messages| !messages.is_empty()).await;
     insta::assert_snapshot!(chat[0].content, @r"**Bob**: hello \*world\*");
     insta::assert_snapshot!(joins[0].content, @"🟢 **Bob** joined the game");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blueprint_string_is_named_and_attached_and_silence_posts_nothing() {
+    let sim = discord().await;
+    let site = Site::new(&sim.base_url()).server("prod", CHAT);
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let (now, blueprint) = (now(), "0eNq".to_owned() + &"x9+/".repeat(15_359));
+    let lines = [
+        "Bob: ".to_owned(),
+        "Bob: [color=red] \u{200b}[/color]".to_owned(),
+        format!("Bob: use {blueprint} *now*"),
+        format!("Bob: [special-item={blueprint}]"),
+        "Bob: [special-item=internal_12] 1\u{fe0f}\u{20e3} ❤\u{fe0f}".to_owned(),
+    ];
+    for line in &lines {
+        site.append("prod", &format!("{now} [CHAT] {line}\n"));
+    }
+
+    let chat =
+        wait_for_messages(&sim, CHAT, |messages| messages.iter().any(|message| message.content.contains('❤'))).await;
+    let contents: Vec<&str> = chat.iter().flat_map(|message| message.content.lines()).collect();
+    assert_eq!(
+        contents,
+        [
+            r"**Bob**: use blueprint (60 KB) \*now\*",
+            "**Bob**: blueprint (60 KB)",
+            "**Bob**: blueprint 1\u{fe0f}\u{20e3} ❤\u{fe0f}",
+        ]
+    );
+    for message in &chat[..2] {
+        assert!(message.attachments[0].text().contains(&blueprint), "{}", message.content);
+    }
+    assert!(chat[2].attachments.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_takes_messages_and_a_locked_one_has_a_remedy() {
+    const THREAD: u64 = 1101;
+    let sim = discord().await;
+    let thread = SimThread { id: THREAD, parent: CHAT, name: "factory".to_owned(), ..SimThread::default() };
+    sim.set_thread(SimThread { archived: true, ..thread.clone() });
+    let site = Site::new(&sim.base_url()).server("prod", THREAD).extra("[relay]\npark_retry = \"1s\"");
+    let relay = site.start();
+    relay.wait_until_ready().await;
+    let now = now();
+    site.append("prod", &format!("{now} [CHAT] Bob: hello\n"));
+    let messages = wait_for_messages(&sim, THREAD, |messages| !messages.is_empty()).await;
+    assert_eq!(messages[0].content, "**Bob**: hello");
+
+    sim.set_thread(SimThread { locked: true, archived: true, ..thread.clone() });
+    site.append("prod", &format!("{now} [CHAT] Bob: again\n"));
+    let remedy = "is a locked or archived thread: unlock and reopen it";
+    relay.wait_for("/ready", |_, body| body.contains(remedy)).await;
+    sim.set_thread(thread);
+    wait_for_messages(&sim, THREAD, |messages| messages.len() == 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
