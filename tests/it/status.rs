@@ -309,6 +309,27 @@ async fn an_outage_of_discord_ends_with_the_newest_state() {
 }
 
 #[tokio::test]
+async fn the_message_recovers_with_delivery() {
+    let mut world = World::new(config()).await;
+    let delivery = world.health.component(Component::Delivery);
+    delivery.healthy();
+    world.players(&["Bob"]);
+    world.start_one();
+    world.shows("Bob").await;
+    world.discord.set_fault(Fault::new(FaultKind::server_error(503)).everywhere());
+    world.players(&["Zoe"]);
+    delivery.unhealthy("Nothing gets through");
+    let twice = |state: &factorio_isr::sim::discord::SimState| state.stats().answered(503) == 2;
+    assert!(world.discord.wait_for(DEADLINE, twice).await);
+    world.discord.clear_faults();
+    delivery.healthy();
+    let recovered = Instant::now();
+    world.shows("Zoe").await;
+    // By its own back-off, the next attempt comes 10 s after the second failure.
+    assert!(recovered.elapsed() < Duration::from_secs(8), "{:?}", recovered.elapsed());
+}
+
+#[tokio::test]
 async fn edits_of_old_messages_keep_discords_limit() {
     let tags = ["a", "b", "c", "d", "e", "f"];
     let sim = SimDiscordConfig { old_after: Duration::ZERO, ..config() };

@@ -13,7 +13,7 @@ use crate::store::StatusMessage;
 
 /// The first wait after a failure that does not say how long; it doubles up to `RETRY_LONGEST`.
 const RETRY: Duration = Duration::from_secs(5);
-const RETRY_LONGEST: Duration = Duration::from_mins(2);
+const RETRY_LONGEST: Duration = Duration::from_secs(30);
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn waits_double_unless_discord_says_how_long() {
         let waits: Vec<u64> = (0..7).map(|failures| backoff(failures, None).as_secs()).collect();
-        assert_eq!(waits, [5, 10, 20, 40, 80, 120, 120]);
+        assert_eq!(waits, [5, 10, 20, 30, 30, 30, 30]);
         assert_eq!(backoff(9, Some(Duration::from_secs(3))), Duration::from_secs(3));
         assert_eq!(backoff(0, Some(Duration::ZERO)), Duration::from_millis(500));
     }

@@ -1,7 +1,7 @@
 //! Keeps a status message for each server: posts it once, edits it as its game changes, posts it again when it was
 //! deleted, and deletes those that stand where they no longer belong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use super::any_change;
 use super::api::{self, Said, backoff};
 use super::embed::Embed;
+use super::recovery::Recoveries;
 use super::render::{farewell, mark, render};
 use super::turn::{Kind, Turn, Waits};
 use crate::config::Settings;
@@ -110,7 +111,7 @@ impl StatusMessages {
     /// When the database cannot be read or written.
     pub async fn run(self, cancel: CancellationToken) -> anyhow::Result<()> {
         let (mut places, strays) = self.places(self.store.status_messages().await?);
-        let mut pace = Pace { gap: self.times.pace, channels: BTreeMap::new(), all: Instant::now() };
+        let mut pace = Pace::new(self.times.pace);
         let overdue = async {
             cancel.cancelled().await;
             sleep(FINISHING).await;
@@ -138,6 +139,7 @@ impl StatusMessages {
             later: Duration::ZERO,
             refused: self.settings.park_retry,
         };
+        let mut recoveries = Recoveries::new(&self.health);
         while !cancel.is_cancelled() {
             self.sweep(&mut strays, pace).await?;
             let due = |place: &Place| pace.at(place.channel, self.due(place));
@@ -154,6 +156,12 @@ impl StatusMessages {
             tokio::select! {
                 () = sleep_until(earliest) => {}
                 () = any_change(places.iter_mut().map(|place| &mut place.view)) => {}
+                () = recoveries.next() => {
+                    for place in places.iter_mut() {
+                        place.turn.retry_now();
+                    }
+                    pace.retry_now();
+                }
                 () = cancel.cancelled() => {}
             }
         }
@@ -320,9 +328,24 @@ struct Pace {
     gap: Duration,
     channels: BTreeMap<ChannelId, Instant>,
     all: Instant,
+    /// Channels after a failure of which Discord did not say how long it lasts.
+    failed: BTreeSet<ChannelId>,
 }
 
 impl Pace {
+    fn new(gap: Duration) -> Self {
+        Self { gap, channels: BTreeMap::new(), all: Instant::now(), failed: BTreeSet::new() }
+    }
+
+    /// Discord can be reached again: waits that it did not ask for are over.
+    fn retry_now(&mut self) {
+        let next = Instant::now() + self.gap;
+        for channel in std::mem::take(&mut self.failed) {
+            self.channels.entry(channel).and_modify(|until| *until = next.min(*until));
+            self.all = self.all.min(next);
+        }
+    }
+
     /// `wanted`, or later.
     fn at(&self, channel: ChannelId, wanted: Instant) -> Instant {
         let rested = self.channels.get(&channel).copied().unwrap_or(wanted);
@@ -342,6 +365,11 @@ impl Pace {
             }
             _ => self.gap,
         };
+        if matches!(said, Said::Later { after: None, .. }) {
+            self.failed.insert(channel);
+        } else {
+            self.failed.remove(&channel);
+        }
         self.channels.insert(channel, now + wait);
     }
 }

@@ -5,6 +5,7 @@ mod api;
 mod embed;
 mod messages;
 mod presence;
+mod recovery;
 mod render;
 mod topics;
 mod turn;

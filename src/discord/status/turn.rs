@@ -72,6 +72,8 @@ pub(super) struct Turn {
     /// Not before this time.
     pub(super) not_before: Instant,
     failures: u32,
+    /// Whether Discord said how long to wait.
+    told_to_wait: bool,
     /// In a row.
     deletions: usize,
     parked: bool,
@@ -80,7 +82,18 @@ pub(super) struct Turn {
 impl Turn {
     /// The first one.
     pub(super) fn new(kind: Kind, server: ServerTag, channel: ChannelId, health: HealthRegistry) -> Self {
-        Self { kind, server, channel, health, not_before: Instant::now(), failures: 0, deletions: 0, parked: false }
+        let not_before = Instant::now();
+        Self {
+            kind,
+            server,
+            channel,
+            health,
+            not_before,
+            failures: 0,
+            told_to_wait: false,
+            deletions: 0,
+            parked: false,
+        }
     }
 
     /// The same, but later.
@@ -105,6 +118,7 @@ impl Turn {
             Said::Later { after, reason, .. } => {
                 debug!(server = %self.server, what = self.kind.as_str(), reason, "What is shown of a game waits");
                 let wait = backoff(self.failures, *after).max(waits.later);
+                self.told_to_wait = after.is_some();
                 self.failures += 1;
                 (wait, "retry")
             }
@@ -115,6 +129,14 @@ impl Turn {
         };
         self.not_before = Instant::now() + wait;
         counter!(STATUS_UPDATES, "what" => self.kind.as_str(), "outcome" => outcome).increment(1);
+    }
+
+    /// Discord can be reached again: a wait that it did not ask for is over.
+    pub(super) fn retry_now(&mut self) {
+        if self.failures > 0 && !self.told_to_wait && !self.parked {
+            self.not_before = Instant::now();
+            self.failures = 0;
+        }
     }
 
     /// Somebody deleted what stood there for `stood`. Where that happens again and again, an operator should know.
