@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use figment::value::Value;
 
+use super::chat_rules::{IgnoreRule, RoleRules};
 use super::file::{ChatSection, MentionsSection, ServerSection};
 use super::problem::Problems;
 use super::section::Name;
 use super::settings::{ChatSettings, EmojiStyle, MentionSettings, MentionTarget, ServerSettings};
 use super::value::{Scalar, snowflake, snowflakes};
 use crate::domain::{ChannelId, ChatTemplate, ChatTemplateError, Route, ServerTag};
+
+/// The longest `chat.delay`.
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// The id of a user or a role.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +34,18 @@ pub(super) struct BotIds(Vec<u64>);
 
 impl Scalar for BotIds {
     const EXPECTED: &'static str = "the id of a bot or a webhook, or a list of them";
+
+    fn parse(value: &Value) -> Option<Self> {
+        snowflakes(value).map(Self)
+    }
+}
+
+/// Ids of roles: one, a list, or ids with commas between them.
+#[derive(Debug, Default)]
+pub(super) struct RoleIds(Vec<u64>);
+
+impl Scalar for RoleIds {
+    const EXPECTED: &'static str = "the id of a role, or a list of them";
 
     fn parse(value: &Value) -> Option<Self> {
         snowflakes(value).map(Self)
@@ -120,6 +136,12 @@ pub(super) fn resolve(
     within("flood_messages", (1..=100).contains(&section.flood_messages), "1 to 100");
     let windows = Duration::from_secs(1)..=Duration::from_mins(10);
     within("flood_window", windows.contains(&section.flood_window), "1s to 10m");
+    within("delay", section.delay <= MAX_DELAY, "0s to 30s");
+    if section.delay <= MAX_DELAY && section.delay >= ttl {
+        problems
+            .add("chat.delay", "must be shorter than relay.inbound_ttl: a message would expire before it is relayed");
+    }
+    let ignore = ignore_rules(section.ignore.unwrap_or_default(), problems);
     let template = template("template", ChatTemplate::from_discord(&section.template), problems);
     let server_template =
         self::template("server_template", ChatTemplate::from_game(&section.server_template), problems);
@@ -142,10 +164,36 @@ pub(super) fn resolve(
         allowed_bots: section.allowed_bots.unwrap_or_default().0.into_iter().collect(),
         flood_messages: section.flood_messages,
         flood_window: section.flood_window,
+        ignore,
+        roles: RoleRules {
+            require: section.require_roles.unwrap_or_default().0.into_iter().collect(),
+            block: section.block_roles.unwrap_or_default().0.into_iter().collect(),
+        },
+        delay: section.delay,
+        threads: section.threads,
         games: hearing.map(|server| (server.tag.clone(), server.name.clone())).collect(),
         server_template: server_template?,
         ttl,
     })
+}
+
+/// The rules that can be used; the others are reported.
+fn ignore_rules(texts: Vec<String>, problems: &mut Problems<'_>) -> Vec<IgnoreRule> {
+    let mut rules = Vec::new();
+    for (index, text) in texts.into_iter().enumerate() {
+        match IgnoreRule::parse(&text) {
+            Ok(rule) => rules.push(rule),
+            Err(error) => problems.add(&format!("chat.ignore[{index}]"), regex_problem(&error)),
+        }
+    }
+    rules
+}
+
+/// The last line of a syntax error has the reason; those before draw the place.
+fn regex_problem(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let reason = text.lines().last().unwrap_or_default();
+    format!("not a valid regex: {}", reason.strip_prefix("error: ").unwrap_or(reason))
 }
 
 fn template(

@@ -13,12 +13,14 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::alerts::{AlertsSection, OwnAlerts};
-use super::chat::{BotIds, MentionName, SnowflakeId};
+use super::chat::{BotIds, MentionName, RoleIds, SnowflakeId};
 use super::problem::Problems;
 #[cfg(test)]
 use super::section::Need;
 use super::section::{CommandName, Key, Table, sections};
-use super::settings::{Destination, EmojiStyle, Level, LogFormat, LuaSection, NamePattern, StartAt, TraceProtocol};
+use super::settings::{
+    Destination, EmojiStyle, Level, LogFormat, LuaSection, NamePattern, StartAt, ThreadChat, TraceProtocol,
+};
 #[cfg(test)]
 use super::source::join;
 use super::value::{GuildIds, MemberIds, SecretFile};
@@ -125,6 +127,8 @@ sections! {
         action_window: Duration = "1m";
         /// How long the buttons of a dangerous command work. 5s to 10m.
         confirm_within: Duration = "1m";
+        /// Whether the reason of a kick or a ban says in the game who gave the command.
+        name_moderator: bool = false;
         /// Whether `/factorio rcon` works.
         rcon: bool = false;
         /// What it may send, with the slash; `*` is everything.
@@ -167,6 +171,16 @@ sections! {
         flood_messages: usize = 6;
         /// See `flood_messages`. 1s to 10m.
         flood_window: Duration = "10s";
+        /// Messages that are not relayed: a prefix, or a regex between slashes.
+        ignore: Vec<String> = optional;
+        /// Roles of which an author needs one.
+        require_roles: RoleIds = optional;
+        /// Roles whose members are not relayed.
+        block_roles: RoleIds = optional;
+        /// How long a message is held back, in case its author deletes it. 0s to 30s.
+        delay: Duration = "0s";
+        /// `ignore`, or `relay`: the public threads below the channels, too.
+        threads: ThreadChat = "ignore";
         /// Whether the games hear each other.
         server_to_server: bool = false;
         /// How a line from another game is said: `{name}`, `{server}` and `{text}`.

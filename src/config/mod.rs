@@ -8,6 +8,7 @@ mod alert_summary;
 mod alert_tables;
 mod alerts;
 mod chat;
+mod chat_rules;
 mod duration;
 mod environment;
 mod file;

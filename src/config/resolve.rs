@@ -288,6 +288,7 @@ fn commands(section: CommandsSection, tags: &[ServerTag], problems: &mut Problem
         queries: RateSettings { limit: section.query_limit, window: section.query_window },
         actions: RateSettings { limit: section.action_limit, window: section.action_window },
         confirm_within: section.confirm_within,
+        name_moderator: section.name_moderator,
         rcon: section.rcon,
         rcon_allow,
         levels: section.levels?.into_iter().map(|(name, level)| (name.0, level)).collect(),

@@ -11,6 +11,7 @@ use regex::Regex;
 use secrecy::SecretString;
 
 pub use super::alerts::{AlertLimits, AlertRule, AlertSettings};
+pub use super::chat_rules::{IgnoreRule, RoleRules, ThreadChat};
 pub use super::game::{GameSettings, LuaSection, NamePattern, SampleSettings, SeriesSettings};
 use crate::domain::{
     ChannelId, ChatTemplate, EventKind, Lane, LogSource, ModLogName, Route, ServerTag, StatusTemplate,
@@ -217,6 +218,8 @@ pub struct CommandSettings {
     pub actions: RateSettings,
     /// `confirm_within`: how long the buttons of a dangerous command work.
     pub confirm_within: Duration,
+    /// `name_moderator`: whether a reason says in the game who gave the command.
+    pub name_moderator: bool,
     /// `rcon`: whether `/factorio rcon` works.
     pub rcon: bool,
     /// `rcon_allow`: the commands it may send, with their slash; `*` = every one.
@@ -327,6 +330,14 @@ pub struct ChatSettings {
     pub flood_messages: usize,
     /// `flood_window`
     pub flood_window: Duration,
+    /// `ignore`
+    pub ignore: Vec<IgnoreRule>,
+    /// `require_roles` and `block_roles`
+    pub roles: RoleRules,
+    /// `delay`: how long a message is held back, in case its author deletes it.
+    pub delay: Duration,
+    /// `threads`
+    pub threads: ThreadChat,
     /// `server_to_server`: the games that hear each other, by tag with their names; empty where it is off.
     pub games: BTreeMap<ServerTag, String>,
     /// `server_template`

@@ -1,11 +1,11 @@
-//! Answers to interactions: the one callback Discord waits 3 s for, and what is said afterwards.
+//! Answers to interactions: the first answer, for which Discord waits 3 s, and those that follow.
 
 use std::future::Future;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::config::settings::DiscordSettings;
@@ -19,6 +19,12 @@ use super::rest::{Answer, Rest, Unanswered};
 /// Flag EPHEMERAL: only the caller sees it.
 const EPHEMERAL: u64 = 64;
 
+/// Discord's code for a second answer to an interaction.
+const ALREADY_ACKNOWLEDGED: u64 = 40060;
+/// How long the first answer may take: Discord waits 3 s for it, and a second try must fit in.
+const FIRST_ANSWER_PATIENCE: Duration = Duration::from_secs(1);
+/// The same for an answer with a file.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(10);
 /// The waits before a request is made again.
 const WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 /// The longest that Discord is believed to want us to wait.
@@ -134,10 +140,31 @@ impl Interactions {
         insist(Repeat::Freely, || self.rest.patch(&path, &json, message.file.as_ref())).await;
     }
 
+    /// The first answer, once more where it failed: Discord takes one, and says of a second that it has one (40060).
     async fn callback(&self, key: &Key, kind: u8, data: Value, file: Option<&Attachment>) {
         let path = format!("/interactions/{}/{}/callback", key.id, key.token);
-        note(self.rest.post(&path, &json!({ "type": kind, "data": data }), file).await);
+        let payload = json!({ "type": kind, "data": data });
+        let post = || self.rest.post(&path, &payload, file);
+        // A file may take long on its way; a few words do not.
+        let patience = if file.is_some() { UPLOAD_PATIENCE } else { FIRST_ANSWER_PATIENCE };
+        match timeout(patience, post()).await {
+            Ok(Ok(answer)) if !answer.status.is_server_error() => return note(Ok(answer)),
+            Ok(Ok(answer)) => {
+                debug!(status = answer.status.as_u16(), "First answer to a slash command failed; repeating");
+            }
+            Ok(Err(error)) => debug!(%error, "First answer to a slash command failed; repeating"),
+            Err(_) => debug!("First answer to a slash command takes long; repeating"),
+        }
+        match post().await {
+            Ok(answer) if is_acknowledged(&answer) => {}
+            answer => note(answer),
+        }
     }
+}
+
+/// Whether Discord has an answer to this interaction already.
+fn is_acknowledged(answer: &Answer) -> bool {
+    answer.json::<Value>().is_some_and(|body| body["code"] == ALREADY_ACKNOWLEDGED)
 }
 
 fn original(key: &Key) -> String {

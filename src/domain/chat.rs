@@ -35,6 +35,8 @@ pub struct NewChat {
     pub lines: Vec<String>,
     /// When it was written: the time to live counts from here.
     pub written_at: Timestamp,
+    /// The earliest time at which it is said; `None` = at once.
+    pub due_at: Option<Timestamp>,
     /// What it comes from, where that is traced.
     pub trace: Option<TraceContext>,
 }

@@ -19,7 +19,9 @@ impl CommandLine {
     /// Checks what a person typed. Blanks and invisible characters around it are dropped; inside, a line end or
     /// another control character is refused.
     pub fn parse(text: &str) -> Result<Self, RconError> {
-        let line = text.trim_matches(|c: char| c.is_whitespace() || is_ignorable(c));
+        let is_margin = |c: char| c.is_whitespace() || is_ignorable(c);
+        // A variation selector at the end belongs to the emoji before it, as in `❤️`.
+        let line = text.trim_start_matches(is_margin).trim_end_matches(|c| is_margin(c) && c != '\u{fe0f}');
         if line.is_empty() {
             return Err(RconError::EmptyCommand);
         }

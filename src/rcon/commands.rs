@@ -134,7 +134,8 @@ fn one_line(text: &str) -> String {
     let spaced = text.chars().map(|c| if breaks_line(c) && c.is_whitespace() { ' ' } else { c });
     let joins = |c: char| matches!(c, '\u{200d}' | '\u{fe0f}');
     let line: String = spaced.filter(|c| !breaks_line(*c) && (!is_ignorable(*c) || joins(*c))).collect();
-    cut(line.trim_matches(is_margin))
+    // A variation selector at the end belongs to the emoji before it, as in `❤️`.
+    cut(line.trim_start_matches(is_margin).trim_end_matches(|c| is_margin(c) && c != '\u{fe0f}'))
 }
 
 fn is_margin(c: char) -> bool {

@@ -23,6 +23,8 @@ pub struct QueuedChat {
     pub cuts: u32,
     /// When it was written.
     pub written_at: Timestamp,
+    /// The earliest time at which it is said.
+    pub due_at: Timestamp,
     /// What it comes from, where that is traced.
     pub trace: Option<TraceContext>,
 }
@@ -73,11 +75,13 @@ pub enum Mark {
     Doubt,
     /// 🐌: its author writes too much at once.
     Flood,
+    /// 🚫: it is not relayed, because a game cannot show it or because of its author's roles.
+    NotRelayed,
 }
 
 impl Mark {
     /// All marks.
-    pub const ALL: [Self; 4] = [Self::Waiting, Self::Failed, Self::Doubt, Self::Flood];
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Failed, Self::Doubt, Self::Flood, Self::NotRelayed];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -85,6 +89,7 @@ impl Mark {
             Self::Failed => "failed",
             Self::Doubt => "doubt",
             Self::Flood => "flood",
+            Self::NotRelayed => "not_relayed",
         }
     }
 
@@ -96,6 +101,7 @@ impl Mark {
             Self::Failed => "❌",
             Self::Doubt => "❔",
             Self::Flood => "🐌",
+            Self::NotRelayed => "🚫",
         }
     }
 }
@@ -195,7 +201,8 @@ impl Store {
             }
             let Ok(server) = ServerTag::new(row.try_get("server")?) else { continue };
             let source = Some((edit.channel, edit.message));
-            let chat = NewChat { server, source, lines: lines.to_vec(), written_at: edit.at, trace: edit.trace };
+            let (lines, written_at) = (lines.to_vec(), edit.at);
+            let chat = NewChat { server, source, lines, written_at, due_at: None, trace: edit.trace };
             insert_chat(&mut tx, &chat, revision).await?;
         }
         tx.commit().await
@@ -225,13 +232,15 @@ impl Store {
         Ok(withdrawn)
     }
 
-    /// The oldest chat that waits for `server`.
-    pub async fn next_chat(&self, server: &ServerTag) -> Result<Option<QueuedChat>, StoreError> {
+    /// The oldest chat for `server` that may be said; where there is none, the one that may be said first.
+    pub async fn next_chat(&self, server: &ServerTag, now: Timestamp) -> Result<Option<QueuedChat>, StoreError> {
         sqlx::query(
-            "SELECT id, revision, lines, said, cuts, written_at, trace FROM inbound
-             WHERE state = 'pending' AND server = $1 ORDER BY id LIMIT 1",
+            "SELECT id, revision, lines, said, cuts, written_at, due_at, trace FROM inbound
+             WHERE state = 'pending' AND server = $1
+             ORDER BY due_at > $2, CASE WHEN due_at > $2 THEN due_at END, id LIMIT 1",
         )
         .bind(server.as_str())
+        .bind(to_millis(now))
         .try_map(|row| queued_of(&row))
         .fetch_optional(&self.readers)
         .await
@@ -320,7 +329,7 @@ impl Store {
         let marked = sqlx::query(
             "INSERT INTO inbound_marks (channel, message, mark, wanted, set_at)
              SELECT DISTINCT channel, message, 'waiting', 1, $2 FROM inbound
-             WHERE state = 'pending' AND server = $1 AND message IS NOT NULL
+             WHERE state = 'pending' AND server = $1 AND message IS NOT NULL AND due_at <= $2
              ON CONFLICT (message, mark) DO UPDATE SET wanted = 1, set_at = excluded.set_at WHERE wanted = 0",
         )
         .bind(server.as_str())
@@ -391,8 +400,8 @@ impl Store {
 /// Answers how many rows that made: none for what was stored before.
 pub(super) async fn insert_chat(tx: &mut SqliteConnection, chat: &NewChat, revision: i64) -> sqlx::Result<usize> {
     let inserted = sqlx::query(
-        "INSERT OR IGNORE INTO inbound (server, channel, message, revision, lines, written_at, trace)
-         SELECT $1, $2, $3, $4, $5, $6, $7
+        "INSERT OR IGNORE INTO inbound (server, channel, message, revision, lines, written_at, trace, due_at)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8
          WHERE $4 > 0 OR NOT EXISTS (SELECT 1 FROM inbound WHERE message = $3 AND server = $1)",
     )
     .bind(chat.server.as_str())
@@ -402,6 +411,7 @@ pub(super) async fn insert_chat(tx: &mut SqliteConnection, chat: &NewChat, revis
     .bind(chat.lines.join("\n"))
     .bind(to_millis(chat.written_at))
     .bind(chat.trace.map(|trace| trace.to_string()))
+    .bind(chat.due_at.map_or(0, to_millis))
     .execute(tx)
     .await?;
     Ok(usize::try_from(inserted.rows_affected()).unwrap_or_default())
@@ -446,6 +456,7 @@ fn queued_of(row: &SqliteRow) -> sqlx::Result<QueuedChat> {
         said: usize::try_from(row.try_get::<i64, _>("said")?).unwrap_or_default(),
         cuts: u32::try_from(row.try_get::<i64, _>("cuts")?).unwrap_or_default(),
         written_at: from_millis(row.try_get("written_at")?),
+        due_at: from_millis(row.try_get("due_at")?),
         // One that cannot be read is none: the chat is said all the same.
         trace: row.try_get::<Option<String>, _>("trace")?.and_then(|trace| trace.parse().ok()),
     })

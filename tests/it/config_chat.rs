@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use factorio_isr::config::settings::{ChatSettings, MentionTarget, Settings};
+use factorio_isr::config::settings::{ChatSettings, MentionTarget, Settings, ThreadChat};
 
 use crate::config::{GOOD, Place};
 
@@ -184,4 +185,40 @@ fn limits_of_chat_are_told_with_their_ranges() {
     DIR/config.toml:14: chat.flood_messages: out of range: 1 to 100
     DIR/config.toml:15: chat.flood_window: out of range: 1s to 10m
     "#);
+}
+
+#[test]
+fn rules_of_the_chat_are_read() {
+    let chat = settings(&format!(
+        "{GOOD}[chat]\nignore = [\"!\", \"/^brb$/\"]\nrequire_roles = [11, \"12\"]\nblock_roles = 13\ndelay = \"2s\"\nthreads = \"relay\"\n"
+    ))
+    .chat;
+    assert!(chat.ignore.iter().any(|rule| rule.matches("!play")) && chat.ignore.iter().any(|rule| rule.matches("brb")));
+    assert!(!chat.ignore.iter().any(|rule| rule.matches("hello! brb soon")));
+    assert_eq!((chat.roles.require, chat.roles.block), ([11, 12].into(), [13].into()));
+    assert_eq!((chat.delay, chat.threads), (Duration::from_secs(2), ThreadChat::Relay));
+    let chat = settings(GOOD).chat;
+    assert!(chat.ignore.is_empty() && chat.roles.is_empty() && chat.delay.is_zero());
+    assert_eq!(chat.threads, ThreadChat::Ignore);
+}
+
+#[test]
+fn rules_of_the_chat_that_cannot_be_used_are_refused() {
+    insta::assert_snapshot!(errors(
+        r#"
+        [chat]
+        ignore = ["!", "/(?<=x)y/", "/(/", "/a{1000}{1000}{1000}/"]
+        require_roles = "mods"
+        delay = "31s"
+        threads = "all"
+        "#
+    ), @r#"
+    DIR/config.toml:10: chat.ignore[1]: not a valid regex: look-around, including look-ahead and look-behind, is not supported
+    DIR/config.toml:10: chat.ignore[2]: not a valid regex: unclosed group
+    DIR/config.toml:10: chat.ignore[3]: not a valid regex: Compiled regex exceeds size limit of 1048576 bytes.
+    DIR/config.toml:11: chat.require_roles: expected the id of a role, or a list of them, found the text "mods"
+    DIR/config.toml:12: chat.delay: out of range: 0s to 30s
+    DIR/config.toml:13: chat.threads: expected `ignore` or `relay`, found the text "all"
+    "#);
+    insta::assert_snapshot!(errors("[chat]\ndelay = \"5s\"\n[relay]\ninbound_ttl = \"5s\"\n"), @"DIR/config.toml:9: chat.delay: must be shorter than relay.inbound_ttl: a message would expire before it is relayed");
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use factorio_isr::config::settings::{ChatSettings, DiscordSettings, EmojiStyle};
+use factorio_isr::config::settings::{ChatSettings, DiscordSettings, EmojiStyle, RoleRules, ThreadChat};
 use factorio_isr::discord::{Dispatches, GatewayTimings, Inbound, run_gateway_with};
 use factorio_isr::domain::{ChannelId, ChatTemplate, Clock as _, LogSource, ManualClock, NewChat, Position, ServerTag};
 use factorio_isr::health::{Component, HealthRegistry};
@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::{DEADLINE, within};
+
+mod kinds;
+mod rules;
 
 const CHANNELS: [u64; 2] = [501, 502];
 const PASSWORD: &str = "hunter2";
@@ -45,6 +48,10 @@ fn settings(feeds: &[(u64, &[&str])]) -> ChatSettings {
         allowed_bots: [].into(),
         flood_messages: 50,
         flood_window: Duration::from_secs(10),
+        ignore: Vec::new(),
+        roles: RoleRules::default(),
+        delay: Duration::ZERO,
+        threads: ThreadChat::Ignore,
         games: BTreeMap::new(),
         server_template: ChatTemplate::from_game("[Relay] {name} ({server}): {text}").unwrap(),
         ttl: Duration::from_mins(5),
@@ -84,7 +91,11 @@ struct Relay {
 
 impl World {
     async fn new(games: &[&'static str]) -> Self {
-        let discord = SimDiscord::start(config()).await.unwrap();
+        Self::with(games, config()).await
+    }
+
+    async fn with(games: &[&'static str], config: SimDiscordConfig) -> Self {
+        let discord = SimDiscord::start(config).await.unwrap();
         let mut sims = BTreeMap::new();
         for game in games {
             sims.insert(*game, SimRcon::start(PASSWORD, Game::default(), |_| {}).await.unwrap());
@@ -273,6 +284,7 @@ async fn chat_for_a_game_that_stays_down_gets_a_cross() {
         source: None,
         lines: vec!["[Relay] Bob (b): in time".to_owned()],
         written_at: world.clock.now(),
+        due_at: None,
         trace: None,
     };
     relay.store.take_in(&[chat], None).await.unwrap();
@@ -397,15 +409,19 @@ async fn a_lost_gateway_connection_costs_no_message_and_no_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_is_cut_and_marked() {
+async fn a_flood_is_cut_and_five_of_its_messages_are_marked() {
     let world = World::new(&["a"]).await;
     let [general, _] = CHANNELS;
     let relay = world.relay(ChatSettings { flood_messages: 2, ..settings(&[(general, &["a"])]) }).await;
-    let ids: Vec<u64> = (0..4).map(|n| world.discord.say(general, "Ann", &format!("spam {n}")).unwrap()).collect();
+    let ids: Vec<u64> = (0..9).map(|n| world.discord.say(general, "Ann", &format!("spam {n}")).unwrap()).collect();
     world.discord.say(general, "Bob", "calm").unwrap();
-    world.reactions(general, ids[2], &["🐌"]).await;
+    for id in &ids[2..7] {
+        world.reactions(general, *id, &["🐌"]).await;
+    }
     assert_eq!(world.told("a", 3).await, ["[Discord] Ann: spam 0", "[Discord] Ann: spam 1", "[Discord] Bob: calm"]);
-    assert!(world.discord.messages(general).iter().all(|message| message.id == ids[2] || message.reactions.is_empty()));
+    let marked: Vec<u64> =
+        world.discord.messages(general).iter().filter(|m| !m.reactions.is_empty()).map(|m| m.id).collect();
+    assert_eq!(marked, ids[2..7]);
     relay.stop().await;
 }
 
@@ -494,6 +510,7 @@ async fn what_a_player_says_waits_for_the_other_games_as_soon_as_its_line_is_com
         source: None,
         lines: vec!["[Relay] Bob (a): hi".to_owned()],
         written_at: Timestamp::now(),
+        due_at: None,
         trace: None,
     };
     let batch = IngestedBatch {
@@ -513,5 +530,5 @@ async fn what_a_player_says_waits_for_the_other_games_as_soon_as_its_line_is_com
         store.commit(std::slice::from_ref(&batch)).await.unwrap();
     }
     assert_eq!(store.chats_waiting(&tag("b")).await.unwrap(), 1, "a batch read twice is said once");
-    assert_eq!(store.next_chat(&tag("b")).await.unwrap().unwrap().lines, chat.lines);
+    assert_eq!(store.next_chat(&tag("b"), Timestamp::now()).await.unwrap().unwrap().lines, chat.lines);
 }

@@ -270,7 +270,7 @@ async fn chat_and_marks_of_the_third_version_are_still_understood() {
     database.close().await;
 
     let store = Store::open(&path).await.unwrap();
-    let chat = store.next_chat(&prod()).await.unwrap().unwrap();
+    let chat = store.next_chat(&prod(), Timestamp::now()).await.unwrap().unwrap();
     assert_eq!((chat.said, chat.cuts, chat.lines.len()), (1, 0, 2));
     let waiting = MarkChange { channel: channel(), message: 77, mark: Mark::Waiting, wanted: true };
     assert_eq!(store.mark_changes(9).await.unwrap(), [waiting]);

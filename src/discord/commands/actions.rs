@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use crate::config::settings::Level;
-use crate::rcon::{ChatText, Command, Reason, SaveName};
+use crate::rcon::{ChatText, Command, InvalidArgument, Reason, SaveName};
 
+use super::super::inbound::clean;
 use super::SlashCommand;
 use super::call::Options;
 use super::desk::{Failure, Order};
@@ -114,12 +115,22 @@ fn title(word: &str) -> String {
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
+/// The options whose text players read.
+pub(super) const PLAYERS_READ: [&str; 2] = [REASON.name, MESSAGE.name];
+
+/// The reason as typed, and who gave the command where the operator wants players to know.
 fn reason(order: &Order<'_>) -> Option<Reason> {
-    order.options.text("reason").and_then(Reason::new)
+    let by = order.desk.settings.name_moderator.then(|| texts::by_moderator(&clean::name(&order.caller.name)));
+    let typed = order.for_players(REASON.name);
+    Reason::new(&typed.into_iter().chain(by).collect::<Vec<_>>().join(", "))
 }
 
 fn message(order: &Order<'_>) -> Result<ChatText, Failure> {
-    ChatText::new(order.text("message")?).map_err(|error| Failure::Input(texts::not_understood(error)))
+    let text = order.for_players(MESSAGE.name).ok_or_else(|| match order.text(MESSAGE.name) {
+        Ok(_) => Failure::Input(texts::not_understood(InvalidArgument::Empty)),
+        Err(missing) => missing,
+    })?;
+    ChatText::new(&text).map_err(|error| Failure::Input(texts::not_understood(error)))
 }
 
 fn save_name(order: &Order<'_>) -> Result<Option<SaveName>, Failure> {

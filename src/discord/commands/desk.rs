@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::config::Settings;
-use crate::config::settings::{AlertSettings, CommandSettings, Level, PermissionSettings, ServerSettings};
+use crate::config::settings::{AlertSettings, CommandSettings, EmojiStyle, Level, PermissionSettings, ServerSettings};
 use crate::domain::{ChannelId, Route, ServerTag};
 use crate::game::{GameBoard, GameView};
 use crate::health::HealthRegistry;
 use crate::rcon::{CommandLine, LinkState, PlayerName, Priority, RconClient, RconError};
 use crate::store::Store;
 
+use super::super::inbound::clean::{self, Names};
 use super::super::permissions::{Caller, level_of};
 use super::call::{Options, Origin};
 use super::info::online_by_log;
@@ -134,6 +135,8 @@ pub(super) struct Desk {
     pub(super) store: Store,
     pub(super) health: HealthRegistry,
     pub(super) suggestions: Cache,
+    /// `chat.emoji`
+    pub(super) emoji: EmojiStyle,
     permissions: PermissionSettings,
 }
 
@@ -164,6 +167,7 @@ impl Desk {
             store,
             health,
             suggestions: Cache::default(),
+            emoji: settings.chat.emoji,
         }
     }
 
@@ -294,6 +298,8 @@ pub(super) struct Order<'a> {
     pub(super) options: &'a Options,
     pub(super) guild: u64,
     pub(super) caller: &'a Caller,
+    /// What the ids in texts for players are called; empty until the command is carried out.
+    pub(super) names: &'a Names,
 }
 
 impl Order<'_> {
@@ -307,6 +313,12 @@ impl Order<'_> {
 
     pub(super) fn text(&self, name: &str) -> Result<&str, Failure> {
         self.options.text(name).ok_or_else(|| Failure::Input(texts::missing_option(name)))
+    }
+
+    /// A text that players will read, cleaned as chat from Discord is; `None` where nothing is left of it.
+    pub(super) fn for_players(&self, name: &str) -> Option<String> {
+        let lines = clean::lines(self.options.text(name)?, self.names, self.desk.emoji);
+        Some(lines.join(" ")).filter(|text| !text.is_empty())
     }
 
     pub(super) fn player(&self) -> Result<PlayerName, Failure> {

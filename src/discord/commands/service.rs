@@ -2,6 +2,7 @@
 
 mod audit;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,11 @@ use crate::telemetry::labels::SLASH_OUTCOMES;
 use crate::telemetry::metrics::{ErrorType, SLASH_COMMANDS, SLASH_LATENCY, count_error};
 use crate::telemetry::traces;
 
+use super::super::inbound::Directory;
+use super::super::inbound::clean::{Names, mentioned};
 use super::super::interactions::{Interactions, Message};
+use super::super::rest::Rest;
+use super::actions::PLAYERS_READ;
 use super::call::{Called, Options, Origin};
 use super::confirm::{Press, Waiting};
 use super::desk::{Desk, Failure, Order, Server};
@@ -35,6 +40,8 @@ use super::{COMMANDS, Scope, SlashCommand, registration, suggest, texts};
 
 /// How long the game may take before the answer is deferred: Discord waits 3 s, the way included.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// How long names are looked up for a text that players read.
+const NAMES_TIMEOUT: Duration = Duration::from_secs(2);
 /// Calls under way at once, those that wait for a button included.
 const MOST_JOBS: usize = 1000;
 /// How long calls may take to end when the program stops: more than a command to a frozen game may take then, and less
@@ -65,6 +72,7 @@ pub struct Commands {
 
 struct Service {
     interactions: Interactions,
+    directory: tokio::sync::Mutex<Directory>,
     desk: Desk,
     guilds: Vec<u64>,
     /// How long the audit keeps an entry.
@@ -94,6 +102,7 @@ impl Commands {
         }
         let (queries, actions) = (settings.commands.queries, settings.commands.actions);
         let service = Service {
+            directory: tokio::sync::Mutex::new(Directory::new(Arc::new(Rest::new(&settings.discord)?))),
             interactions: Interactions::new(&settings.discord)?,
             desk: Desk::new(settings, rcon, board, store, health),
             guilds: settings.discord.guild_ids.clone(),
@@ -261,7 +270,9 @@ impl Service {
                 return Err(Failure::NeedsLua);
             }
         }
-        let order = Order { desk: &self.desk, server, options, guild: origin.guild, caller: &origin.caller };
+        let names = Names::default();
+        let order =
+            Order { desk: &self.desk, server, options, guild: origin.guild, caller: &origin.caller, names: &names };
         command.check(&order)
     }
 
@@ -283,6 +294,12 @@ impl Service {
 
     fn is_audited(&self, (command, options): (&dyn SlashCommand, &Options)) -> bool {
         self.desk.level(command).max(command.level_of(options)) > Level::Everyone
+    }
+
+    /// Whether everybody sees the answer, and is to know who gave the command.
+    fn names_caller(&self, job: &Job) -> bool {
+        let (command, options) = (job.command, &job.options);
+        self.is_audited((command, options)) && !command.is_private() && !command.is_dangerous(options)
     }
 
     fn is_worth_a_note(&self, origin: &Origin, called: (&dyn SlashCommand, &Options)) -> bool {
@@ -335,13 +352,15 @@ impl Service {
     async fn work(&self, job: &Job) -> Message {
         let (begun, server) = (Instant::now(), self.server(job));
         let (desk, options, origin) = (&self.desk, &job.options, &job.origin);
-        let order = Order { desk, server, options, guild: origin.guild, caller: &origin.caller };
+        let names = self.names_for_players(origin.guild, options).await;
+        let order = Order { desk, server, options, guild: origin.guild, caller: &origin.caller, names: &names };
         let result = job.command.run(&order).await;
         let mut noted = true;
         histogram!(SLASH_LATENCY, "command" => job.command.name()).record(begun.elapsed().as_secs_f64());
         let (outcome, answer, message) = match result {
             Ok(shown) => {
                 let outcome = if shown.tone == Tone::Fine { "done" } else { "refused" };
+                let shown = if self.names_caller(job) { shown.by(&origin.caller.name) } else { shown };
                 let message = shown.message(server.map_or("", |server| &server.name));
                 let private = message.private || job.command.is_private();
                 (outcome, shown.plain(), Message { private, ..message })
@@ -359,6 +378,18 @@ impl Service {
             self.audit(origin, (job.command, &job.options), server, (outcome, &answer)).await;
         }
         message
+    }
+
+    /// What the ids are called that stand in texts for players. Discord is asked; where it takes long, they stay
+    /// unknown.
+    async fn names_for_players(&self, guild: u64, options: &Options) -> Names {
+        let texts: Vec<&str> = PLAYERS_READ.iter().filter_map(|name| options.text(name)).collect();
+        let ids = mentioned(&texts.join("\n"));
+        if ids.is_empty() {
+            return Names::default();
+        }
+        let lookup = async { self.directory.lock().await.names(Some(guild), &ids, BTreeMap::new()).await };
+        timeout(NAMES_TIMEOUT, lookup).await.unwrap_or_default()
     }
 
     async fn ask_back(&self, job: Job, cancel: &CancellationToken) {

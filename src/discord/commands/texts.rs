@@ -119,6 +119,10 @@ pub(super) fn not_understood(what: impl std::fmt::Display) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
+pub(super) fn by_moderator(name: &str) -> String {
+    format!("by {name} (Discord)")
+}
+
 pub(super) fn not_a_technology() -> String {
     "That is no technology: use at most 100 letters, digits, `_` or `-`.".to_owned()
 }

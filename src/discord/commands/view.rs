@@ -41,6 +41,8 @@ pub(super) struct Shown {
     fields: Vec<(String, String)>,
     /// What it is about, where that is not the server of the call.
     place: String,
+    /// Who gave the command, where everybody is to know.
+    by: String,
     picture: Option<Picture>,
     pub(super) tone: Tone,
 }
@@ -59,7 +61,7 @@ impl Shown {
     pub(super) fn note(title: impl Into<String>, note: impl Into<String>) -> Self {
         let (title, note) = (title.into(), note.into());
         let (answer, fields, place) = (String::new(), Vec::new(), String::new());
-        Self { title, note, answer, fields, place, picture: None, tone: Tone::Fine }
+        Self { title, note, answer, fields, place, by: String::new(), picture: None, tone: Tone::Fine }
     }
 
     /// The game's words as they are; a refusal looks like one.
@@ -96,6 +98,12 @@ impl Shown {
         Self { place, ..self }
     }
 
+    /// Says below who gave the command.
+    pub(super) fn by(self, name: &str) -> Self {
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        Self { by: format!("by {name}"), ..self }
+    }
+
     /// What the audit keeps of it.
     pub(super) fn plain(&self) -> String {
         let answer = self.answer_with(&self.fields);
@@ -130,8 +138,10 @@ impl Shown {
             embed["fields"] = fields.into();
         }
         let place = if self.place.is_empty() { place } else { &self.place };
-        if !place.is_empty() {
-            embed["footer"] = json!({ "text": place });
+        let by = if self.tone == Tone::Fine { self.by.as_str() } else { "" };
+        let footer: Vec<&str> = [place, by].into_iter().filter(|part| !part.is_empty()).collect();
+        if !footer.is_empty() {
+            embed["footer"] = json!({ "text": footer.join(" · ") });
         }
         let end = answer.floor_char_boundary(MOST_IN_FILE);
         let bytes = Bytes::copy_from_slice(&answer.as_bytes()[..end]);

@@ -1,22 +1,18 @@
 //! Discord's text as plain lines for a game: mentions and emoji as words, no rich text, nothing hidden. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use regex::{Captures, Regex};
+use regex::Captures;
 
+use super::markdown::{self, TAG};
 use crate::config::settings::EmojiStyle;
+use crate::domain::blueprint;
 
 /// Characters of a name.
 const MAX_NAME: usize = 32;
 /// The most characters of one emoji: families and flags are sequences.
 const EMOJI_CHARS: usize = 10;
-
-static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"<(?:@!?(?<user>\d{1,20})|@&(?<role>\d{1,20})|#(?<channel>\d{1,20})|a?:(?<emoji>\w{1,32}):\d{1,20}|t:(?<time>-?\d{1,13})(?::[A-Za-z])?|(?<command>/[^:<>\n]{1,100}):\d{1,20}|(?<link>https?://[^\s<>]+))>";
-    Regex::new(pattern).expect("a valid pattern")
-});
 
 /// What the ids in a text are called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,23 +25,58 @@ pub struct Names {
     pub channels: BTreeMap<u64, String>,
 }
 
-/// The roles and the channels that `text` mentions, whose names must be asked for.
+/// The ids in a text whose names Discord does not send along.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mentioned {
+    /// Users.
+    pub users: BTreeSet<u64>,
+    /// Roles.
+    pub roles: BTreeSet<u64>,
+    /// Channels.
+    pub channels: BTreeSet<u64>,
+}
+
+impl Mentioned {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.roles.is_empty() && self.channels.is_empty()
+    }
+}
+
+/// The ids that `text` mentions.
 #[must_use]
-pub fn mentioned(text: &str) -> (BTreeSet<u64>, BTreeSet<u64>) {
-    let ids = |group| MARKUP.captures_iter(text).filter_map(move |found| number(&found, group)).collect();
-    (ids("role"), ids("channel"))
+pub fn mentioned(text: &str) -> Mentioned {
+    let mut ids = Mentioned::default();
+    for found in text.match_indices('<').filter_map(|(at, _)| TAG.captures(&text[at..])) {
+        ids.users.extend(number(&found, "user"));
+        ids.roles.extend(number(&found, "role"));
+        ids.channels.extend(number(&found, "channel"));
+    }
+    ids
 }
 
 fn number(found: &Captures<'_>, group: &str) -> Option<u64> {
     found.name(group)?.as_str().parse().ok()
 }
 
-/// The lines of `text` that have anything to see.
+/// The visible lines of a text that was written in Discord, without its markdown.
 #[must_use]
 pub fn lines(text: &str, names: &Names, emoji: EmojiStyle) -> Vec<String> {
-    let words = MARKUP.replace_all(text, |found: &Captures<'_>| in_words(found, names));
+    let summary = blueprint::summarize(text);
+    let text = markdown::plain(summary.as_deref().unwrap_or(text), &|found| in_words(found, names));
+    visible_lines(&text, emoji)
+}
+
+/// The visible lines of a text that a player typed in a game, where no markdown has a meaning.
+#[must_use]
+pub fn player_lines(text: &str, emoji: EmojiStyle) -> Vec<String> {
+    visible_lines(blueprint::summarize(text).as_deref().unwrap_or(text), emoji)
+}
+
+fn visible_lines(text: &str, emoji: EmojiStyle) -> Vec<String> {
     let breaks = ['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'];
-    let cleaned = words.split(breaks).map(|line| match emoji {
+    let cleaned = text.split(breaks).map(|line| match emoji {
         EmojiStyle::Keep => plain(line),
         EmojiStyle::Name => plain(&named_emoji(line)),
     });
@@ -86,20 +117,38 @@ fn in_words(found: &Captures<'_>, names: &Names) -> String {
     } else if let Some(seconds) = text("time") {
         let time = seconds.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
         time.map_or_else(|| found[0].to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
+    } else if let Some(page) = text("page") {
+        server_page(page).to_owned()
+    } else if text("sound").is_some() {
+        "(sound)".to_owned()
     } else {
         text("command").or_else(|| text("link")).unwrap_or_default().to_owned()
+    }
+}
+
+/// What a client shows for `<id:customize>` and its like.
+fn server_page(page: &str) -> &'static str {
+    match page {
+        "customize" => "Channels & Roles",
+        "browse" => "Browse Channels",
+        "guide" | "home" => "Server Guide",
+        "linked-roles" => "Linked Roles",
+        _ => "(server page)",
     }
 }
 
 /// One line of what can be seen: rich text's brackets become their wide twins, which open nothing.
 fn plain(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
-    for c in line.chars() {
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '[' => out.push('［'),
             ']' => out.push('］'),
             c if is_joiner(c) => {
-                if out.chars().next_back().is_some_and(|before| !before.is_ascii()) {
+                let before = out.chars().next_back();
+                let in_keycap = before.is_some_and(is_key) && chars.peek() == Some(&KEYCAP);
+                if in_keycap || before.is_some_and(|before| !before.is_ascii()) {
                     out.push(c);
                 }
             }
@@ -108,7 +157,17 @@ fn plain(line: &str) -> String {
             c => out.push(c),
         }
     }
-    out.trim_matches(|c: char| c.is_whitespace() || is_joiner(c)).to_owned()
+    // A variation selector at the end belongs to the emoji before it.
+    let begun = out.trim_start_matches(|c: char| c.is_whitespace() || is_joiner(c));
+    begun.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{200d}').to_owned()
+}
+
+/// The frame of `1️⃣`.
+const KEYCAP: char = '\u{20e3}';
+
+/// What stands in such a frame.
+fn is_key(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '#' | '*')
 }
 
 /// What emoji are joined by.
@@ -181,10 +240,12 @@ mod tests {
             "<@1> <@!1> <@9> <@&2> <@&9> <#3> <#9>",
             "<:kek:99> <a:party:99> <t:0:R> <t:0> </ban user:5> <https://a.b/c_d>",
             "<not markup> <@x> < @1>",
+            "<id:customize> <id:browse> <id:guide> <id:linked-roles:5> <id:new-page> <sound:1:2>",
         ].map(said).join("\n"), @"
         @Ann ［x］ @Ann ［x］ @unknown-user @mods @unknown-role #general #unknown
         :kek: :party: 1970-01-01 00:00 UTC 1970-01-01 00:00 UTC /ban user https://a.b/c_d
         <not markup> <@x> < @1>
+        Channels & Roles Browse Channels Server Guide Linked Roles (server page) (sound)
         ");
     }
 
@@ -201,6 +262,22 @@ mod tests {
         one / two / three / four
         👨(200d)👩(200d)👧 ❤(fe0f) ab
         ");
+    }
+
+    #[test]
+    fn keycaps_and_hearts_survive() {
+        assert_eq!(
+            said("1\u{fe0f}\u{20e3} #\u{fe0f}\u{20e3} ❤\u{fe0f}"),
+            "1\u{fe0f}\u{20e3} #\u{fe0f}\u{20e3} ❤\u{fe0f}"
+        );
+        assert_eq!(said("1\u{fe0f} a\u{fe0f}\u{20e3}"), "1 a\u{20e3}");
+    }
+
+    #[test]
+    fn a_blueprint_string_becomes_its_size() {
+        let string = "0eNq".to_owned() + &"x9+/".repeat(500);
+        assert_eq!(said(&format!("**try** {string}")), "try blueprint (2 KB)");
+        assert_eq!(player_lines(&format!("*try* {string}"), EmojiStyle::Keep), ["*try* blueprint (2 KB)"]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::telemetry::traces;
 
 /// What a game may take before its chat is marked as waiting: a save blocks it for so long now and then.
 const GRACE: Duration = Duration::from_secs(3);
+/// The longest that chat is held back on purpose, the longest `chat.delay`.
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// The wait between attempts while a game is down.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -40,10 +42,19 @@ pub(super) async fn say_all(shared: &Shared, game: &RconClient, cancel: &Cancell
     while !cancel.is_cancelled() {
         changes.borrow_and_update();
         gauge!(INBOUND_WAITING, "server" => server.to_string()).set(store.chats_waiting(server).await? as f64);
-        let Some(chat) = store.next_chat(server).await? else {
+        let now = shared.clock.now();
+        let Some(chat) = store.next_chat(server, now).await? else {
             let _stopped = cancel.run_until_cancelled(changes.changed()).await;
             continue;
         };
+        if let Some(wait) = until_due(&chat, now) {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                _ = changes.changed() => {}
+                () = sleep(wait) => {}
+            }
+            continue;
+        }
         if age(&chat, shared.clock.now()) > shared.chat.ttl {
             store.expire(&chat, shared.clock.now()).await?;
             away.over(&chat, server, shared.clock.now(), Waited::Expired);
@@ -76,6 +87,12 @@ pub(super) async fn say_all(shared: &Shared, game: &RconClient, cancel: &Cancell
         }
     }
     Ok(())
+}
+
+/// `None` where it may be said. No delay is longer than the longest, unless the clock was set back.
+fn until_due(chat: &QueuedChat, now: Timestamp) -> Option<Duration> {
+    let wait = Duration::try_from(chat.due_at.duration_since(now)).ok()?;
+    (!wait.is_zero() && wait <= LONGEST_DELAY).then_some(wait)
 }
 
 fn age(chat: &QueuedChat, now: Timestamp) -> Duration {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::heard::{Heard, written_at};
+use super::heard::{Extra, Heard, written_at};
 use crate::domain::{RELAY_PREFIXES, Words};
 
 /// How long words are known again. What is said in a game is back within seconds; after longer, somebody else may say
@@ -33,9 +33,9 @@ struct BotLine {
 }
 
 impl BotLine {
-    /// Whether the bot of `heard` said this, elsewhere.
-    fn is_by(&self, heard: &Heard) -> bool {
-        self.bot == heard.author.id() && self.message != heard.id
+    /// Whether the bot said this, in another message.
+    fn is_by(&self, bot: u64, message: u64) -> bool {
+        self.bot == bot && self.message != message
     }
 
     /// Whether a line has this one in it. Of one word, or of none, as `?!`, the line must be no more than that.
@@ -49,20 +49,40 @@ impl BotLine {
 }
 
 impl Echoes {
-    /// The lines of a bot's message that are no echo. What came from a game bears our mark there, so a line with the
-    /// mark is one, always. A relay may leave the mark out: then the words are known for a while, with who said them;
-    /// without the name, at the latest when they come round again.
-    pub(super) fn fresh_lines(&self, heard: &Heard) -> String {
-        let fresh = heard.text.lines().filter(|line| !self.is_echo(heard, line));
+    /// Removes the lines of a bot's message that are echoes, embeds included. What came from a game bears our mark there,
+    /// so a line with the mark is one, always. A relay may leave the mark out: then the words are known for a while, with
+    /// who said them; without the name, at the latest when they come round again.
+    pub(super) fn remove_echoes(&self, heard: &mut Heard) {
+        let (bot, message) = (heard.author.id(), heard.id);
+        let contents = &mut heard.contents;
+        contents.text = self.fresh_lines(bot, message, &contents.text);
+        contents.extras.retain_mut(|extra| match extra {
+            Extra::Card(text) => {
+                *text = self.fresh_lines(bot, message, text);
+                !text.trim().is_empty()
+            }
+            Extra::Forward(forwarded) => !self.has_echo(bot, message, &forwarded.texts()),
+            Extra::Poll { question, .. } | Extra::PollResult { question, .. } => {
+                !self.has_echo(bot, message, &[question])
+            }
+        });
+    }
+
+    fn has_echo(&self, bot: u64, message: u64, texts: &[&str]) -> bool {
+        texts.iter().flat_map(|text| text.lines()).any(|line| self.is_echo(bot, message, line))
+    }
+
+    fn fresh_lines(&self, bot: u64, message: u64, text: &str) -> String {
+        let fresh = text.lines().filter(|line| !self.is_echo(bot, message, line));
         fresh.collect::<Vec<_>>().join("\n")
     }
 
-    fn is_echo(&self, heard: &Heard, line: &str) -> bool {
-        let (now, words) = (written_at(heard.id), Words::of(line));
+    fn is_echo(&self, bot: u64, message: u64, line: &str) -> bool {
+        let (now, words) = (written_at(message), Words::of(line));
         if is_marked(line) || self.said.iter().any(|(said, at)| is_recent(*at, now) && words.hold(said)) {
             return true;
         }
-        let own: Vec<_> = self.bots.iter().filter(|said| said.is_by(heard) && is_recent(said.at, now)).collect();
+        let own: Vec<_> = self.bots.iter().filter(|said| said.is_by(bot, message) && is_recent(said.at, now)).collect();
         let rounds = own.iter().filter(|said| said.is_in(&words)).count();
         rounds >= ROUNDS || own.iter().any(|said| words.grew_from(&said.words))
     }
@@ -74,7 +94,7 @@ impl Echoes {
             return;
         }
         self.bots.retain(|known| is_recent(known.at, at));
-        for line in heard.text.lines() {
+        for line in heard.contents.texts().into_iter().flat_map(str::lines) {
             let line = BotLine { bot: heard.author.id(), message: heard.id, words: Words::of(line), at };
             self.bots.push_back(line);
         }

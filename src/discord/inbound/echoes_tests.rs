@@ -8,10 +8,10 @@ use super::*;
 use crate::config::settings::EmojiStyle;
 use crate::discord::inbound::clean::Names;
 use crate::discord::inbound::format;
-use crate::discord::inbound::heard::{Author, first_id_at};
+use crate::discord::inbound::heard::{Author, Contents, first_id_at};
 use crate::discord::inbound::routes::tests::settings;
-use crate::discord::inbound::routes::{Ears, Verdict};
-use crate::domain::{ChannelId, ChatTemplate};
+use crate::discord::inbound::routes::{Ears, Reason, Verdict};
+use crate::domain::{ChannelId, ChatTemplate, ServerTag};
 
 const OWN: u64 = 99;
 const OTHER: u64 = 50;
@@ -64,14 +64,19 @@ fn heard(author: Author, second: i64, n: u64, text: &str) -> Heard {
         channel: ChannelId::new(2).unwrap(),
         author,
         application: None,
+        guild: None,
         name: if matches!(author, Author::Person(_)) { "Ann".to_owned() } else { "Relay B".to_owned() },
-        text: text.to_owned(),
+        roles: None,
+        contents: Contents { text: text.to_owned(), ..Contents::default() },
         users: BTreeMap::new(),
-        files: Vec::new(),
-        stickers: Vec::new(),
         quote: None,
         edited: None,
+        loading: false,
     }
+}
+
+fn games_of(chat: &crate::config::settings::ChatSettings) -> Option<&Vec<ServerTag>> {
+    chat.feeds.get(&ChannelId::new(2).unwrap())
 }
 
 /// How many messages of the other relay go into the game after Ann's, until there is silence; or a thousand.
@@ -86,7 +91,7 @@ fn rounds(other: &Other, template: &str, text: &str, seconds: i64) -> usize {
     let mut waiting = VecDeque::from([heard(Author::Person(1), 0, 0, text)]);
     let (mut n, mut echoes) = (0, 0);
     while let Some(mut message) = waiting.pop_front().filter(|_| echoes < 1000) {
-        if !matches!(ears.judge(&mut message, &chat, OWN), Verdict::Say(_)) {
+        if !matches!(ears.judge(&mut message, games_of(&chat), &chat, OWN), Verdict::Say(_)) {
             continue;
         }
         let lines = format::lines(&message, &Names::default(), &chat, false, OWN);
@@ -132,12 +137,12 @@ fn another_person_with_the_same_words_is_heard() {
     let mut ears = Ears::default();
     let mut say = |author, second, text: &str| {
         let mut message = heard(author, second, 7, text);
-        let verdict = ears.judge(&mut message, &settings(), OWN);
-        if verdict != Verdict::Ignored {
+        let verdict = ears.judge(&mut message, games_of(&settings()), &settings(), OWN);
+        if matches!(verdict, Verdict::Say(_)) {
             let lines = format::lines(&message, &Names::default(), &settings(), false, OWN);
             ears.note_said(&message, &lines);
         }
-        message.text
+        message.contents.text
     };
     say(Author::Person(1), 0, "gg");
     let bot = Author::Bot(OTHER);
@@ -170,5 +175,18 @@ proptest! {
         if !other.drops_mark && !other.drops_name && other.longest > 100 {
             prop_assert_eq!(heard, 0, "{:?}", other);
         }
+    }
+}
+
+#[test]
+fn a_relay_that_repeats_us_in_embeds_is_not_heard_at_all() {
+    let (mut ears, settings) = (Ears::default(), settings());
+    let ann = heard(Author::Person(1), 0, 0, "hello everybody out there");
+    ears.note_said(&ann, &format::lines(&ann, &Names::default(), &settings, false, OWN));
+    for card in ["**Server**: Ann: hello everybody out there", "[Discord] Bob: hi"] {
+        let contents = Contents { extras: vec![Extra::Card(card.to_owned())], ..Contents::default() };
+        let mut embed = Heard { contents, ..heard(Author::Bot(OTHER), 1, 1, "") };
+        let verdict = ears.judge(&mut embed, games_of(&settings), &settings, OWN);
+        assert_eq!(verdict, Verdict::Ignored(Reason::Echo), "{card}");
     }
 }

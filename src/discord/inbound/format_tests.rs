@@ -4,8 +4,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::settings::EmojiStyle;
-use crate::discord::inbound::heard::Author;
+use crate::config::settings::{EmojiStyle, RoleRules, ThreadChat};
+use crate::discord::inbound::heard::{Author, Contents, Extra};
 use crate::domain::{ChannelId, ChatTemplate, RELAY_PREFIXES, ServerTag};
 use crate::events::rich_text::readable;
 use crate::rcon::{Command, CommandLine, lua_command};
@@ -20,6 +20,10 @@ fn settings() -> ChatSettings {
         allowed_bots: [].into(),
         flood_messages: 5,
         flood_window: Duration::from_secs(10),
+        ignore: Vec::new(),
+        roles: RoleRules::default(),
+        delay: Duration::ZERO,
+        threads: ThreadChat::Ignore,
         games: ["a", "b", "c"].map(|tag| (ServerTag::new(tag).unwrap(), format!("Game [{tag}]"))).into(),
         server_template: ChatTemplate::from_game("[Relay] {name} ({server}): {text}").unwrap(),
         ttl: Duration::from_mins(5),
@@ -32,14 +36,23 @@ fn heard(text: &str) -> Heard {
         channel: ChannelId::new(7).unwrap(),
         author: Author::Person(5),
         application: None,
+        guild: None,
         name: "Ann".to_owned(),
-        text: text.to_owned(),
+        roles: None,
+        contents: Contents { text: text.to_owned(), ..Contents::default() },
         users: BTreeMap::new(),
-        files: Vec::new(),
-        stickers: Vec::new(),
         quote: None,
         edited: None,
+        loading: false,
     }
+}
+
+fn typed(text: &str) -> Contents {
+    Contents { text: text.to_owned(), ..Contents::default() }
+}
+
+fn showing(extra: Extra) -> Heard {
+    Heard { contents: Contents { extras: vec![extra], ..Contents::default() }, ..heard("") }
 }
 
 fn said(heard: &Heard) -> String {
@@ -51,7 +64,7 @@ fn files(count: usize) -> Vec<String> {
 }
 
 fn quote(author: u64, text: &str) -> Quote {
-    Quote { author, name: "Bob".to_owned(), text: text.to_owned() }
+    Quote { author, name: "Bob".to_owned(), contents: typed(text) }
 }
 
 #[test]
@@ -72,12 +85,12 @@ fn a_message_is_said_line_by_line() {
 
 #[test]
 fn files_and_stickers_are_named() {
-    let with = |text: &str, count| Heard { files: files(count), ..heard(text) };
+    let with = |text: &str, count| Heard { contents: Contents { files: files(count), ..typed(text) }, ..heard(text) };
     insta::assert_snapshot!([
         said(&with("look", 1)),
         said(&with("", 2)),
         said(&with("", 5)),
-        said(&Heard { stickers: vec!["Wave\n[x]".to_owned()], ..heard("") }),
+        said(&Heard { contents: Contents { stickers: vec!["Wave\n[x]".to_owned()], ..typed("") }, ..heard("") }),
     ].join("\n"), @"
     [Discord] Ann: look
     [Discord] Ann: (file: 1.png)
@@ -86,6 +99,58 @@ fn files_and_stickers_are_named() {
     [Discord] Ann: (sticker: Wave ［x］)
     ");
     assert_eq!(said(&heard(" \n\u{200b}")), "");
+}
+
+#[test]
+fn forwards_polls_and_embeds_are_one_line_each() {
+    let poll = |answers: &[&str]| Extra::Poll {
+        question: "Which **planet** next?".to_owned(),
+        answers: answers.iter().map(ToString::to_string).collect(),
+    };
+    let result = |winner: Option<&str>| Extra::PollResult {
+        question: "Which planet next?".to_owned(),
+        winner: winner.map(ToOwned::to_owned),
+    };
+    let forwarded = Contents { files: files(1), ..typed("copy me\nthat [item=iron-ore]") };
+    insta::assert_snapshot!([
+        showing(Extra::Forward(Box::new(forwarded))),
+        showing(Extra::Forward(Box::default())),
+        showing(poll(&["Gleba", "Fulgora"])),
+        showing(poll(&[])),
+        showing(result(Some("Gleba"))),
+        showing(result(None)),
+        showing(Extra::Card("Release 2.1.12: Fixed a *crash*\n- and more".to_owned())),
+        Heard { contents: Contents { extras: vec![Extra::Card("x".to_owned()); 5], ..typed("look") }, ..heard("") },
+    ].map(|heard| said(&heard)).join("\n"), @"
+    [Discord] Ann: ↷ forwarded: copy me that ［item=iron-ore］ (file: 1.png)
+    [Discord] Ann: ↷ forwarded: (a message that cannot be shown here)
+    [Discord] Ann: (poll: Which planet next? Gleba / Fulgora)
+    [Discord] Ann: (poll: Which planet next?)
+    [Discord] Ann: (poll closed: Which planet next? Gleba)
+    [Discord] Ann: (poll closed: Which planet next? a draw)
+    [Discord] Ann: Release 2.1.12: Fixed a crash - and more
+    [Discord] Ann: look
+    [Discord] Ann: x
+    [Discord] Ann: x
+    [Discord] Ann: x (+2 more)
+    ");
+}
+
+#[test]
+fn a_reply_to_a_message_without_text_says_what_it_quotes() {
+    let reply = |contents| {
+        let quote = Quote { author: 5, name: "Bob".to_owned(), contents };
+        said(&Heard { quote: Some(quote), ..heard("yes") }).lines().next().unwrap_or_default().to_owned()
+    };
+    insta::assert_snapshot!([
+        reply(Contents { extras: vec![Extra::Card("Release 2.1.12: Fixed a crash that was old".to_owned())], ..typed("") }),
+        reply(Contents { files: files(1), ..typed("") }),
+        reply(Contents { stickers: vec!["Wave".to_owned()], ..typed("") }),
+    ].join("\n"), @"
+    [Discord] Ann: ↪ Bob: Release 2.1.12: Fixed a crash that was…
+    [Discord] Ann: ↪ Bob: (file: 1.png)
+    [Discord] Ann: ↪ Bob: (sticker: Wave)
+    ");
 }
 
 #[test]
@@ -192,12 +257,18 @@ proptest! {
         edited: bool, named: bool,
     ) {
         let emoji = if named { EmojiStyle::Name } else { EmojiStyle::Keep };
-        let quote = Some(Quote { author: 5, name: name.clone(), text: quoted });
-        let message = Heard { name, quote, files: vec![file], ..heard(&text) };
+        let extras = vec![
+            Extra::Card(quoted.clone()),
+            Extra::Forward(Box::new(typed(&file))),
+            Extra::Poll { question: name.clone(), answers: vec![quoted.clone()] },
+        ];
+        let quote = Some(Quote { author: 5, name: name.clone(), contents: typed(&quoted) });
+        let contents = Contents { files: vec![file], extras, ..typed(&text) };
+        let message = Heard { name, contents, quote, ..heard(&text) };
         let called = |id: u64| [(id, user.clone())].into();
         let names = Names { users: called(1), channels: called(2), roles: called(3) };
         let said = lines(&message, &names, &ChatSettings { emoji, ..settings() }, edited, 99);
-        prop_assert!(said.len() <= 5 + 2, "{:?}", said);
+        prop_assert!(said.len() <= 5 + 2 + 3, "{:?}", said);
         for line in &said {
             check(line)?;
         }

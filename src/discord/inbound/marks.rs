@@ -1,4 +1,4 @@
-//! The reactions below messages: ⏳, ❌, ❔, 🐌. One at a time, since Discord takes four a second.
+//! The reactions below messages: ⏳, ❌, ❔, 🐌, 🚫. One at a time, since Discord takes four a second.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -100,6 +100,7 @@ fn in_path(mark: Mark) -> &'static str {
         Mark::Failed => "%E2%9D%8C",
         Mark::Doubt => "%E2%9D%94",
         Mark::Flood => "%F0%9F%90%8C",
+        Mark::NotRelayed => "%F0%9F%9A%AB",
     }
 }
 

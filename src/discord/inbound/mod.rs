@@ -12,9 +12,11 @@ mod echoes;
 pub mod format;
 pub mod heard;
 mod intake;
+mod markdown;
 mod marks;
 pub mod routes;
 mod traced;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use self::directory::Directory;
+pub(in crate::discord) use self::directory::Directory;
 use super::GatewayEvent;
 use super::rest::Rest;
 use crate::config::settings::{ChatSettings, DiscordSettings};
@@ -50,7 +52,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Shared {
     chat: ChatSettings,
     store: Store,
-    rest: Rest,
+    rest: Arc<Rest>,
     clock: Arc<dyn Clock>,
     health: HealthRegistry,
 }
@@ -78,7 +80,7 @@ impl Inbound {
         events: mpsc::Receiver<GatewayEvent>,
         (clock, health): (Arc<dyn Clock>, HealthRegistry),
     ) -> anyhow::Result<Self> {
-        let rest = Rest::new(discord)?.with_patience(PATIENCE);
+        let rest = Arc::new(Rest::new(discord)?.with_patience(PATIENCE));
         let shared = Shared { chat, store, rest, clock, health };
         Ok(Self { shared: Arc::new(shared), games, events: Arc::new(Mutex::new(events)) })
     }
@@ -92,7 +94,7 @@ impl Inbound {
         let sayers = self.games.iter().map(|game| deliver::say_all(shared, game, &cancel));
         let hear = async {
             let mut events = self.events.lock().await;
-            let directory = Directory::new(Arc::clone(shared));
+            let directory = Directory::new(Arc::clone(&shared.rest));
             intake::Intake::new(Arc::clone(shared), directory).run(&mut events, &cancel).await
         };
         tokio::try_join!(hear, try_join_all(sayers), marks::react(shared, &cancel), keep_tidy(shared, &cancel))?;

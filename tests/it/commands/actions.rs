@@ -101,10 +101,10 @@ async fn acts_that_are_allowed_are_done() {
     assert_snapshot!(FAMILY.in_situation(Situation::Allowed).await, @r"
     Mod: kick player:Alice | reason:spamming\n/c game.x()
       > /kick Alice spamming /c game.x()
-      public [Kick] ```Alice was kicked by <server>. Reason: spamming /c game.x().``` (Production)
+      public [Kick] ```Alice was kicked by <server>. Reason: spamming /c game.x().``` (Production · by Mod)
     Mod: kick player:Alice
       > /kick Alice
-      public [Kick] ```Alice was kicked by <server>. Reason: unspecified.``` (Production)
+      public [Kick] ```Alice was kicked by <server>. Reason: unspecified.``` (Production · by Mod)
     Mod: ban player:Bob | reason:griefing
       > /ban Bob griefing
       asked back, private [Ban] ```Bob (not on map) was banned by <server>. Reason: griefing.``` (Production)
@@ -113,13 +113,13 @@ async fn acts_that_are_allowed_are_done() {
       asked back, private [Ban] ```Alice was banned by <server>. Reason: unspecified.``` (Production)
     Mod: unban player:Griefer
       > /unban Griefer
-      public [Unban] ```Griefer was unbanned by <server>.``` (Production)
+      public [Unban] ```Griefer was unbanned by <server>.``` (Production · by Mod)
     Mod: mute player:Alice
       > /mute Alice
-      public [Mute] ```Alice has been muted by <server>.``` (Production)
+      public [Mute] ```Alice has been muted by <server>.``` (Production · by Mod)
     Mod: unmute player:Carol
       > /unmute Carol
-      public [Unmute] ```Carol has been unmuted by <server>.``` (Production)
+      public [Unmute] ```Carol has been unmuted by <server>.``` (Production · by Mod)
     Admin: promote player:Bob
       > /promote Bob
       asked back, private [Promote] ```Bob was promoted to admin by <server>.``` (Production)
@@ -131,13 +131,13 @@ async fn acts_that_are_allowed_are_done() {
       asked back, private [Demote] ```Alice was demoted from admin by <server>.``` (Production)
     Mod: save
       > /server-save
-      public [Save] The game took it and said nothing, as it does when all is well. (Production)
+      public [Save] The game took it and said nothing, as it does when all is well. (Production · by Mod)
     Mod: save name:before-rocket
       > /server-save before-rocket
-      public [Save] The game took it and said nothing, as it does when all is well. (Production)
+      public [Save] The game took it and said nothing, as it does when all is well. (Production · by Mod)
     Mod: broadcast message:/c game.x()
       > c game.x()
-      public [Broadcast] The game took it and said nothing, as it does when all is well. (Production)
+      public [Broadcast] The game took it and said nothing, as it does when all is well. (Production · by Mod)
     Mod: whisper player:Alice | message:psst\n/c game.x()
       > /whisper Alice psst /c game.x()
       private [Whisper] The game took it and said nothing, as it does when all is well. (Production)

@@ -47,16 +47,16 @@ async fn lists_and_the_console_that_are_allowed_are_done() {
     assert_snapshot!(FAMILY.in_situation(Situation::Allowed).await, @r"
     Admin: whitelist action:list
       > /whitelist get
-      public [Whitelist] ```Whitelisted players: Alice``` (Production)
+      public [Whitelist] ```Whitelisted players: Alice``` (Production · by Admin)
     Admin: whitelist action:add | player:Bob
       > /whitelist add Bob
-      public [Whitelist] ```Added Bob to the whitelist.``` (Production)
+      public [Whitelist] ```Added Bob to the whitelist.``` (Production · by Admin)
     Admin: whitelist action:remove | player:Alice
       > /whitelist remove Alice
-      public [Whitelist] ```Removed Alice from the whitelist.``` (Production)
+      public [Whitelist] ```Removed Alice from the whitelist.``` (Production · by Admin)
     Admin: whitelist action:enable
       > /whitelist enable
-      public [Whitelist] ```The whitelist has been enabled.``` (Production)
+      public [Whitelist] ```The whitelist has been enabled.``` (Production · by Admin)
     Admin: whitelist action:disable
       > /whitelist disable
       asked back, private [Whitelist] ```The whitelist has been disabled.``` (Production)

@@ -61,22 +61,22 @@ async fn what_needs_lua_is_done_where_it_is_allowed() {
     assert_snapshot!(FAMILY.in_situation(Situation::Allowed).await, @r#"
     Admin: clock
       > /time
-      public [Age of the map] ```1 day, 11 hours, 1 minute and 26 seconds``` (Production)
+      public [Age of the map] ```1 day, 11 hours, 1 minute and 26 seconds``` (Production · by Admin)
     Admin: clock value:noon
       > /sc local s=game.surfaces["nauvis"] if not s then rcon.print("Cannot find the surface.") return end s.daytime=0 rcon.print(s.name..": "..s.daytime)
-      public [Time of day] ```nauvis: 0``` (Production)
+      public [Time of day] ```nauvis: 0``` (Production · by Admin)
     Admin: clock value:midnight | surface:Nauvis
       > /sc local s=game.surfaces["nauvis"] if not s then rcon.print("Cannot find the surface.") return end s.daytime=0.5 rcon.print(s.name..": "..s.daytime)
-      public [Time of day] ```nauvis: 0.5``` (Production)
+      public [Time of day] ```nauvis: 0.5``` (Production · by Admin)
     Admin: speed
       > /sc rcon.print(game.speed)
-      public [Game speed] ```1``` (Production)
+      public [Game speed] ```1``` (Production · by Admin)
     Admin: speed value:2.5
       > /sc game.speed=2.500 rcon.print(game.speed)
       asked back, private [Game speed] ```2.5``` (Production)
     Admin: research action:status
       > /sc local f=game.forces["player"] if not f then rcon.print("Cannot find the force.") return end local t=f.current_research rcon.print(t and t.name.." "..math.floor(f.research_progress*100).." %" or "Nothing.")
-      public [Research] ```Nothing.``` (Production)
+      public [Research] ```Nothing.``` (Production · by Admin)
     Admin: research action:queue | technology:rocket-silo
       > /sc local f=game.forces["player"] if not f then rcon.print("Cannot find the force.") return end local t=f.technologies["rocket\045silo"] if not t then rcon.print("Cannot find the technology.") return end rcon.print(f.add_research(t) and "Queued." or "Cannot queue it.")
       asked back, private [Research] ```Queued.``` (Production)

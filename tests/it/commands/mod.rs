@@ -17,4 +17,5 @@ mod permissions;
 mod program;
 mod records;
 mod registration;
+mod said_to_players;
 mod world;

@@ -10,7 +10,7 @@ async fn without_a_mapping_those_who_manage_the_server_may() {
     let world = World::with(GENEROUS, "").await;
     world.discord.set_standing("Owner", &[], 1 << 5);
     assert!(world.call("Admin", "save", &[]).await.contains("is for the level"));
-    assert_snapshot!(world.call("Owner", "save", &[]).await, @"public [Save] The game took it and said nothing, as it does when all is well. (Production)");
+    assert_snapshot!(world.call("Owner", "save", &[]).await, @"public [Save] The game took it and said nothing, as it does when all is well. (Production · by Owner)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
