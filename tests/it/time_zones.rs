@@ -216,39 +216,57 @@ async fn the_engine_log_is_dated_by_the_offset_of_the_console_log() {
     assert_eq!(ages, [10, 0]);
 }
 
-/// The program in a container's UTC, beside a game in New York.
+const BEHIND: u64 = 1001;
+const AHEAD: u64 = 1002;
+
+/// A server without a time zone in the configuration.
+fn without_zone(site: Site, tag: &str, channel: u64) -> Site {
+    site.append(tag, "");
+    let log = site.console_log(tag).display().to_string();
+    site.extra(&format!("[servers.{tag}]\nconsole_log = \"{log}\"\nchannels = {{ default = {channel} }}"))
+}
+
+/// The program in a container's UTC, beside a game in New York and one in Helsinki.
 #[tokio::test(flavor = "multi_thread")]
-async fn discord_and_the_operator_see_a_log_five_hours_behind() {
-    const CHAT: u64 = 1001;
-    let sim = discord_with(&[(CHAT, "chat")]).await;
-    let mut site = Site::new(&sim.base_url());
-    let log = site.console_log("prod");
-    site.append("prod", "");
-    site =
-        site.extra(&format!("[servers.prod]\nconsole_log = \"{}\"\nchannels = {{ default = {CHAT} }}", log.display()));
+async fn discord_and_the_operator_see_logs_hours_behind_and_ahead() {
+    let sim = discord_with(&[(BEHIND, "behind"), (AHEAD, "ahead")]).await;
+    let site = without_zone(without_zone(Site::new(&sim.base_url()), "west", BEHIND), "east", AHEAD);
     let relay: Relay = site.start_with(&[("TZ", "UTC")]);
     relay.wait_until_ready().await;
-    let zone = TimeZone::get("America/New_York").unwrap();
+    // Without clock changes, so that the offsets are the same all year.
+    let zones = [("west", TimeZone::fixed(jiff::tz::offset(-5))), ("east", TimeZone::fixed(jiff::tz::offset(2)))];
     let mut interval = tokio::time::interval(Duration::from_millis(5500));
     for number in 1..=4 {
         interval.tick().await;
-        let stamp = zone.to_datetime(Timestamp::now()).strftime("%Y-%m-%d %H:%M:%S").to_string();
-        site.append("prod", &format!("{stamp} [CHAT] Bob: line {number}\n"));
-        assert!(sim.wait_for(DEADLINE, |state| state.messages(CHAT).count() == number).await, "line {number}");
+        for (tag, zone) in &zones {
+            let stamp = zone.to_datetime(Timestamp::now()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+            site.append(tag, &format!("{stamp} [CHAT] Bob: line {number}\n"));
+        }
+        let all = |channel| sim.wait_for(DEADLINE, move |state| state.messages(channel).count() == number);
+        assert!(all(BEHIND).await && all(AHEAD).await, "line {number}");
     }
-    let shown: Vec<_> =
-        sim.messages(CHAT).iter().map(|message| (message.content.clone(), message.attachments.len())).collect();
-    assert!(shown[..2].iter().all(|(content, files)| content.contains("too late") && *files == 1), "{shown:?}");
-    assert_eq!(shown[2..], [("**Bob**: line 3".to_owned(), 0), ("**Bob**: line 4".to_owned(), 0)]);
+    let shown = |channel| -> Vec<(String, usize)> {
+        sim.messages(channel).iter().map(|message| (message.content.clone(), message.attachments.len())).collect()
+    };
+    let (behind, ahead) = (shown(BEHIND), shown(AHEAD));
+    assert!(behind[..2].iter().all(|(content, files)| content.contains("too late") && *files == 1), "{behind:?}");
+    assert_eq!(behind[2..], [("**Bob**: line 3".to_owned(), 0), ("**Bob**: line 4".to_owned(), 0)]);
+    assert_eq!(ahead, [1, 2, 3, 4].map(|number| (format!("**Bob**: line {number}"), 0)));
 
-    let ready = relay.wait_for("/ready", |status, body| status == 200 && body.contains("prod/timezone")).await;
-    assert!(ready.contains("5 h behind"), "{ready}");
+    let ready = relay
+        .wait_for("/ready", |_, body| ["west", "east"].iter().all(|tag| body.contains(&format!("{tag}/timezone"))))
+        .await;
     let page = relay.page().await;
-    assert!(page.contains("Time zone") && page.contains("5 h behind"), "{page}");
-    let said = relay.output().text();
-    assert_eq!(said.matches("Log is in another time zone").count(), 1, "{said}");
     let check = site.check_with(&[("TZ", "UTC")]);
-    assert!(check.contains("warning: servers.prod.timezone: the game's log is at UTC-0"), "{check}");
+    let log = relay.output().text();
+    for (tag, measured) in [("west", "UTC-05:00, 5 h behind"), ("east", "UTC+02:00, 2 h ahead of")] {
+        assert!(ready.contains(measured), "{ready}");
+        assert!(page.contains("Time zone") && page.contains(measured), "{page}");
+        let warning = format!("warning: servers.{tag}.timezone: the game's log is at {measured}");
+        assert!(check.contains(&warning), "{check}");
+        assert_eq!(log.matches(measured).count(), 1, "{log}");
+    }
+    assert_eq!(relay.get("/ready").await.0, 200);
 }
 
 #[test]
