@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::config::settings::{PatternSettings, ServerSettings};
+use crate::config::settings::{PatternSettings, ServerPrefix, ServerSettings};
 use crate::config::summary::Summary;
 use crate::config::{Loaded, Settings};
 use crate::delivery::DeliveryWorker;
@@ -106,7 +106,12 @@ impl Relay {
     /// # Errors
     /// When the port is taken, the database cannot be opened, or a rule of the events is wrong.
     pub async fn assemble(settings: &Settings) -> anyhow::Result<Self> {
-        let rules = Arc::new(EventRules::new(&settings.events)?.with_mentions(settings.mentions.clone()));
+        let rules = EventRules::new(&settings.events)?.with_mentions(settings.mentions.clone());
+        let rules = match settings.relay.server_prefix {
+            ServerPrefix::Auto => rules.with_server_prefix(&settings.servers),
+            ServerPrefix::Never => rules,
+        };
+        let rules = Arc::new(rules);
         let metrics = MetricsExporter::install()?;
         let listener = bind(settings).await?;
         let address = listener.local_addr().context("The bound port has no address")?;

@@ -1,5 +1,6 @@
 //! `check`: validates a configuration and prints what would run.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,9 +10,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{ConfigFile, counted, fail, in_runtime, load, refuse};
+use crate::config::settings::ServerPrefix;
 use crate::config::summary::Summary;
 use crate::config::{ConfigErrors, Environment, Loaded, Origin, Problem, Settings};
-use crate::events::timezone_mismatch;
+use crate::domain::{ChannelId, ServerTag};
+use crate::events::{EventRules, timezone_mismatch};
 use crate::store;
 
 #[derive(Debug, Args)]
@@ -21,7 +24,7 @@ pub(super) struct CheckArgs {
     /// Exit with 1 when there are warnings, too.
     #[arg(long)]
     strict: bool,
-    /// Print one JSON object instead of text: `valid`, `errors`, `warnings`.
+    /// Print one JSON object instead of text: `valid`, `errors`, `warnings`, `notes`.
     #[arg(long)]
     json: bool,
 }
@@ -33,6 +36,7 @@ struct Report<'a> {
     valid: bool,
     errors: Vec<ReportedError<'a>>,
     warnings: &'a [String],
+    notes: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -72,12 +76,13 @@ pub(super) fn run(args: &CheckArgs, env: &Environment) -> ExitCode {
 
 async fn summarise(args: &CheckArgs, loaded: &Loaded) -> ExitCode {
     let zones = time_zone_warnings(&loaded.settings).await;
-    let summary = Summary::of(loaded).with_warnings(zones);
+    let summary = Summary::of(loaded).with_warnings(zones).with_notes(shared_channels(&loaded.settings));
     let warnings = summary.warnings();
     let code = if args.strict && !warnings.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     let path = args.file.config.display();
     if args.json {
-        let report = Report { config: path.to_string(), valid: true, errors: Vec::new(), warnings };
+        let report =
+            Report { config: path.to_string(), valid: true, errors: Vec::new(), warnings, notes: summary.notes() };
         return print(&json(&report), code);
     }
     let headline = match warnings.len() {
@@ -100,10 +105,26 @@ async fn time_zone_warnings(settings: &Settings) -> Vec<String> {
     measured.into_iter().filter_map(warning).collect()
 }
 
+/// Channels that events of several servers reach, and how their lines are told apart.
+fn shared_channels(settings: &Settings) -> Vec<String> {
+    let Ok(rules) = EventRules::new(&settings.events) else { return Vec::new() };
+    let how = match settings.relay.server_prefix {
+        ServerPrefix::Auto => {
+            "lines of the built-in templates begin with the server's name (relay.server_prefix = \"auto\")"
+        }
+        ServerPrefix::Never => "lines do not name their server (relay.server_prefix = \"never\")",
+    };
+    let note = |(channel, servers): (ChannelId, BTreeSet<ServerTag>)| {
+        let servers: Vec<&str> = servers.iter().map(ServerTag::as_str).collect();
+        format!("channel {channel} has events of {}: {how}", servers.join(", "))
+    };
+    rules.shared_channels(&settings.servers).into_iter().map(note).collect()
+}
+
 fn json_of_errors(path: &Path, errors: &ConfigErrors) -> String {
     let config = path.display().to_string();
     let errors = errors.problems.iter().map(ReportedError::from).collect();
-    json(&Report { config, valid: false, errors, warnings: &[] })
+    json(&Report { config, valid: false, errors, warnings: &[], notes: &[] })
 }
 
 fn json(report: &Report<'_>) -> String {

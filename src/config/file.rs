@@ -19,7 +19,8 @@ use super::problem::Problems;
 use super::section::Need;
 use super::section::{CommandName, Key, Table, sections};
 use super::settings::{
-    Destination, EmojiStyle, Level, LogFormat, LuaSection, NamePattern, StartAt, ThreadChat, TraceProtocol,
+    Destination, EmojiStyle, Level, LogFormat, LuaSection, NamePattern, ServerPrefix, StartAt, ThreadChat,
+    TraceProtocol,
 };
 #[cfg(test)]
 use super::source::join;
@@ -151,6 +152,8 @@ sections! {
         keep_delivered: Duration = "1h";
         /// Chat from Discord waits this long for a game that is down. 1s to 1h.
         inbound_ttl: Duration = "5m";
+        /// Whether lines in a channel of several servers begin with the server's name: `auto` or `never`.
+        server_prefix: ServerPrefix = "auto";
     }
 
     /// `[chat]`: chat from Discord into the games, and between games.

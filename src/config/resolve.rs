@@ -317,6 +317,7 @@ fn relay(section: &RelaySection, problems: &mut Problems<'_>) -> RelaySettings {
         max_backlog_messages: section.max_backlog_messages,
         park_retry: section.park_retry,
         keep_delivered: section.keep_delivered,
+        server_prefix: section.server_prefix,
     }
 }
 

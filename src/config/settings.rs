@@ -308,6 +308,18 @@ pub struct RelaySettings {
     pub park_retry: Duration,
     /// `keep_delivered`: how long delivered rows are kept.
     pub keep_delivered: Duration,
+    /// `server_prefix`: whether lines in a channel of several servers begin with the server's name.
+    pub server_prefix: ServerPrefix,
+}
+
+/// `relay.server_prefix`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServerPrefix {
+    /// In channels that events of several servers reach, built-in templates begin with the server's name.
+    #[default]
+    Auto,
+    /// Nowhere.
+    Never,
 }
 
 /// `[chat]`: chat into the games.

@@ -22,6 +22,7 @@ pub struct Summary<'a> {
     settings: &'a Settings,
     /// By server: what it is called, where it is and how it is, for each of its files.
     files: Vec<Vec<(String, PathBuf, LogState)>>,
+    notes: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -211,7 +212,7 @@ impl<'a> Summary<'a> {
         };
         let files = settings.servers.iter().map(&mut look).collect();
         warnings.extend(database_warning(&settings.database.path));
-        Self { settings, files, warnings }
+        Self { settings, files, notes: Vec::new(), warnings }
     }
 
     /// The same, with warnings that need more than the configuration.
@@ -219,6 +220,19 @@ impl<'a> Summary<'a> {
     pub fn with_warnings(mut self, more: impl IntoIterator<Item = String>) -> Self {
         self.warnings.extend(more);
         self
+    }
+
+    /// The same, with facts that are neither good nor bad.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
+    /// The facts of [`Summary::with_notes`].
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// What is probably not meant, each a sentence.
@@ -277,6 +291,7 @@ impl fmt::Display for Summary<'_> {
         let metrics = if settings.metrics.enabled { "on" } else { "off" };
         writeln!(f, "HTTP on {}, port {}, metrics {metrics}", settings.http.host, settings.http.port)?;
         writeln!(f, "Database at {}", settings.database.path.display())?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
         self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
     }
 }

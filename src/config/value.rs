@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::duration;
-use super::settings::{Destination, Level, LogFormat, StartAt, TraceProtocol};
+use super::settings::{Destination, Level, LogFormat, ServerPrefix, StartAt, TraceProtocol};
 use crate::domain::{ChannelId, Lane, Route, ServerTag};
 
 /// A value without keys below it.
@@ -255,6 +255,18 @@ impl Scalar for StartAt {
         match word(value)? {
             "end" => Some(Self::End),
             "beginning" => Some(Self::Beginning),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for ServerPrefix {
+    const EXPECTED: &'static str = "`auto` or `never`";
+
+    fn parse(value: &Value) -> Option<Self> {
+        match word(value)? {
+            "auto" => Some(Self::Auto),
+            "never" => Some(Self::Never),
             _ => None,
         }
     }

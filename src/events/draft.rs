@@ -32,6 +32,8 @@ pub(super) struct Address {
     pub(super) channel: ChannelId,
     pub(super) lane: Lane,
     pub(super) event: Arc<str>,
+    /// The notice begins with the server's name.
+    pub(super) prefixed: bool,
 }
 
 /// The notices of one batch.
@@ -164,9 +166,9 @@ impl<'s> Drafts<'s> {
         let content = content.render(|name| self.markdown(name, source));
         let plain = plain.render(|name| Self::plain_value(name, source));
         let content = never_empty(content.trim().to_owned() + &mark, source.text);
-        let plain = format!("[{}] {}{mark}", self.local(source.at), plain.trim());
+        let plain = plain.trim().to_owned() + &mark;
         let mentions = source.marked.as_ref().map(|marked| marked.mentions.clone()).unwrap_or_default();
-        self.add(to, content, plain, source.at, capped);
+        self.add(to, &content, &plain, source.at, capped);
         if let Some(draft) = self.written.last_mut() {
             draft.notice.mentions = mentions;
         }
@@ -174,7 +176,9 @@ impl<'s> Drafts<'s> {
 
     /// Adds a bare line to the notice it belongs to, or begins a new one where that has gone out already.
     pub(super) fn attach(&mut self, thread: &Thread, line: &str, cut: u64, at: Timestamp) {
-        let Thread::Relayed { channel, lane, event, capped } = thread else { return self.add_to_happening(line) };
+        let Thread::Relayed { channel, lane, event, capped, prefixed } = thread else {
+            return self.add_to_happening(line);
+        };
         let mark = cut_mark(cut);
         if self.open
             && let Some(draft) = self.written.last_mut()
@@ -182,19 +186,31 @@ impl<'s> Drafts<'s> {
             draft.more.push(line.to_owned() + &mark);
             return;
         }
-        let to = Address { channel: *channel, lane: *lane, event: event.as_str().into() };
+        let to = Address { channel: *channel, lane: *lane, event: event.as_str().into(), prefixed: *prefixed };
         let content = never_empty(format!("{CONTINUED}{}{mark}", markup::to_discord(line)), line);
-        let plain = format!("[{}] {CONTINUED}{}{mark}", self.local(at), markup::to_plain(line));
-        self.add(&to, content, plain, at, *capped);
+        let plain = format!("{CONTINUED}{}{mark}", markup::to_plain(line));
+        self.add(&to, &content, &plain, at, *capped);
     }
 
-    fn add(&mut self, to: &Address, content: String, plain: String, occurred_at: Timestamp, capped: bool) {
+    fn add(&mut self, to: &Address, content: &str, plain: &str, occurred_at: Timestamp, capped: bool) {
         let server = self.server.tag.clone();
+        let (in_discord, in_file) = self.prefixes(to.prefixed);
+        let content = in_discord + content;
+        let plain = format!("[{}] {in_file}{plain}", self.local(occurred_at));
         let (channel, lane, event) = (to.channel, to.lane, Arc::clone(&to.event));
         let notice =
             Notice { server, channel, lane, event, content, plain, mentions: Mentions::default(), occurred_at };
         self.written.push(Draft { notice, line_end: self.line_end, more: Vec::new(), capped });
         self.open = true;
+    }
+
+    /// What a notice begins with, in Discord and in a text file.
+    fn prefixes(&self, prefixed: bool) -> (String, String) {
+        if !prefixed {
+            return (String::new(), String::new());
+        }
+        let name = &self.server.name;
+        (format!("[{}] ", markup::to_discord(name)), format!("[{}] ", markup::to_plain(name)))
     }
 
     fn markdown<'a>(&self, name: &str, source: &'a Source<'_>) -> Option<Cow<'a, str>> {

@@ -397,8 +397,9 @@ impl Interpreter {
             return Thread::Silenced;
         }
         let channel = routing::channel(rule.destination, &self.server.channels);
-        let to = Address { channel, lane: rule.lane, event: Arc::clone(&rule.key) };
         let understood = said.event.fields.is_some();
+        let prefixed = rule.is_built_in(understood) && self.rules.is_shared(channel);
+        let to = Address { channel, lane: rule.lane, event: Arc::clone(&rule.key), prefixed };
         let values = Values::Event(&said.event);
         let source = Source { at: said.at, text: &said.event.text, cut: said.cut, values, marked };
         drafts.push(&to, rule.content(understood), rule.plain(understood), &source, capped);
@@ -423,7 +424,8 @@ impl Interpreter {
         drafts.count(&pattern.event);
         let Some(content) = &pattern.content else { return Some(Thread::Silenced) };
         let channel = routing::channel(pattern.destination, &self.server.channels);
-        let to = Address { channel, lane: pattern.lane, event: Arc::clone(&pattern.event) };
+        let prefixed = pattern.built_in && self.rules.is_shared(channel);
+        let to = Address { channel, lane: pattern.lane, event: Arc::clone(&pattern.event), prefixed };
         let source = Source { at: said.at, text, cut: said.cut, values: Values::Groups(&groups), marked: None };
         drafts.push(&to, content, self.rules.of(EventKind::Unmatched).plain(false), &source, capped);
         Some(relayed(&to, capped))
@@ -472,7 +474,13 @@ fn is_blank_chat(event: &Event<'_>) -> bool {
 }
 
 fn relayed(to: &Address, capped: bool) -> Thread {
-    Thread::Relayed { channel: to.channel, lane: to.lane, event: to.event.as_ref().to_owned(), capped }
+    Thread::Relayed {
+        channel: to.channel,
+        lane: to.lane,
+        event: to.event.as_ref().to_owned(),
+        capped,
+        prefixed: to.prefixed,
+    }
 }
 
 #[cfg(test)]

@@ -72,6 +72,9 @@ pub(super) enum Thread {
         event: String,
         /// Only the first lines are shown: it is the trace of an engine's error.
         capped: bool,
+        /// The line begins with the server's name.
+        #[serde(default)]
+        prefixed: bool,
     },
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Pattern {
     pub(super) event: Arc<str>,
     /// `None`: matching lines are not relayed.
     pub(super) content: Option<Template>,
+    /// The operator gave no template.
+    pub(super) built_in: bool,
     pub(super) destination: Destination,
     pub(super) lane: Lane,
 }
@@ -45,13 +47,19 @@ impl Patterns {
         Self { set, all: settings.iter().filter_map(|pattern| Pattern::new(pattern, problems)).collect() }
     }
 
+    /// Where the relayed lines of `server` go that match a pattern.
+    pub(super) fn destinations(&self, server: &ServerTag) -> impl Iterator<Item = Destination> {
+        let relays = |pattern: &&Pattern| pattern.content.is_some() && pattern.applies_to(server);
+        self.all.iter().filter(relays).map(|pattern| pattern.destination)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
     /// The first pattern that matches `text` on `server`, and what its groups hold.
     pub(super) fn find<'p, 't>(&'p self, server: &ServerTag, text: &'t str) -> Option<(&'p Pattern, Captures<'t>)> {
-        let applies = |pattern: &&Pattern| pattern.servers.is_empty() || pattern.servers.contains(server);
+        let applies = |pattern: &&Pattern| pattern.applies_to(server);
         self.set.matches(text).iter().filter_map(|index| self.all.get(index)).filter(applies).find_map(|pattern| {
             let groups = pattern.regex.captures(text)?;
             Some((pattern, groups))
@@ -60,6 +68,10 @@ impl Patterns {
 }
 
 impl Pattern {
+    fn applies_to(&self, server: &ServerTag) -> bool {
+        self.servers.is_empty() || self.servers.contains(server)
+    }
+
     fn new(settings: &PatternSettings, problems: &mut Vec<RuleProblem>) -> Option<Self> {
         let content = if settings.silence { None } else { Some(content(settings, problems)?) };
         Some(Self {
@@ -67,6 +79,7 @@ impl Pattern {
             servers: settings.servers.clone(),
             event: Arc::clone(&settings.event),
             content,
+            built_in: settings.template.is_none(),
             destination: settings.channel,
             lane: settings.lane,
         })

@@ -1,5 +1,6 @@
 //! From an event to its channel, lane and wording: the defaults, and what the operator changed of them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::template::Template;
 use crate::config::settings::{
     Destination, EventOverride, EventSettings, MentionSettings, ServerChannels, ServerSettings,
 };
-use crate::domain::{ChannelId, EventKind, Lane};
+use crate::domain::{ChannelId, EventKind, Lane, ServerTag};
 
 /// What happens with every event, compiled once from `[events.*]` and `[[patterns]]`.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct EventRules {
     rules: Vec<Rule>,
     pub(super) patterns: Patterns,
     pub(super) mentions: MentionSettings,
+    /// Channels in which lines begin with the server's name.
+    shared: BTreeSet<ChannelId>,
 }
 
 /// What happens with one built-in kind.
@@ -32,6 +35,8 @@ pub(super) struct Rule {
     plain: Template,
     raw_plain: Template,
     relayed: Relayed,
+    /// `content` is the operator's.
+    own_content: bool,
 }
 
 /// Everything that is wrong with `[events.*]` and `[[patterns]]`.
@@ -70,7 +75,7 @@ impl EventRules {
         let rules = EventKind::ALL.iter().map(|kind| Rule::new(*kind, change(kind), &mut problems)).collect();
         let patterns = Patterns::new(&settings.patterns, &mut problems);
         if problems.is_empty() {
-            Ok(Self { rules, patterns, mentions: MentionSettings::default() })
+            Ok(Self { rules, patterns, mentions: MentionSettings::default(), shared: BTreeSet::new() })
         } else {
             Err(RuleError { problems })
         }
@@ -80,6 +85,34 @@ impl EventRules {
     #[must_use]
     pub fn with_mentions(self, mentions: MentionSettings) -> Self {
         Self { mentions, ..self }
+    }
+
+    /// The same, with the server's name before each line of a built-in template in the channels that several of these
+    /// servers share.
+    #[must_use]
+    pub fn with_server_prefix(self, servers: &[ServerSettings]) -> Self {
+        let shared = self.shared_channels(servers).into_keys().collect();
+        Self { shared, ..self }
+    }
+
+    /// The channels that events of several servers reach, with these servers. Alerts name their server anyway.
+    #[must_use]
+    pub fn shared_channels(&self, servers: &[ServerSettings]) -> BTreeMap<ChannelId, BTreeSet<ServerTag>> {
+        let mut reached = BTreeMap::<ChannelId, BTreeSet<ServerTag>>::new();
+        for server in servers {
+            let relayed = |kind: &&EventKind| self.of(**kind).relays(server) && !server.alerts.tells(**kind);
+            let built_in = EventKind::ALL.iter().filter(relayed).map(|kind| self.of(*kind).destination);
+            for destination in built_in.chain(self.patterns.destinations(&server.tag)) {
+                reached.entry(channel(destination, &server.channels)).or_default().insert(server.tag.clone());
+            }
+        }
+        reached.retain(|_, servers| servers.len() > 1);
+        reached
+    }
+
+    /// Whether lines of a built-in template in this channel begin with the server's name.
+    pub(super) fn is_shared(&self, channel: ChannelId) -> bool {
+        self.shared.contains(&channel)
     }
 
     pub(super) fn of(&self, kind: EventKind) -> &Rule {
@@ -110,7 +143,13 @@ impl Rule {
             plain: built_in_template(kind, built_in.plain),
             raw_plain: built_in_template(kind, "{text}"),
             relayed,
+            own_content: change.template.is_some(),
         }
+    }
+
+    /// Whether the template of the message is ours.
+    pub(super) fn is_built_in(&self, understood: bool) -> bool {
+        !(understood && self.own_content)
     }
 
     /// Whether it is relayed for `server`.

@@ -639,7 +639,8 @@ fn check_prints_json_for_scripts() {
       "errors": [],
       "warnings": [
         "servers.prod.console_log: logs/console.log is not there yet; it is read as soon as it appears"
-      ]
+      ],
+      "notes": []
     }
     "#);
     let place = Place::with(&GOOD.replace("console_log", "consol_log")).var("ISR_HTTP__PORT", "many");
@@ -669,7 +670,8 @@ fn check_prints_json_for_scripts() {
           "message": "expected a port from 0 to 65535, found another text"
         }
       ],
-      "warnings": []
+      "warnings": [],
+      "notes": []
     }
     "#);
 }

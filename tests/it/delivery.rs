@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use factorio_isr::config::settings::RelaySettings;
+use factorio_isr::config::settings::{RelaySettings, ServerPrefix};
 use factorio_isr::delivery::{DeliveryWorker, NoticeSink, Outcome, OutgoingMessage, Refusal, RetryScope, Schedule};
 use factorio_isr::domain::{
     ChannelId, Clock, FileId, Lane, LogSource, Mentions, Notice, Position, ServerTag, SystemClock,
@@ -156,6 +156,7 @@ impl Relay {
             max_backlog_messages: 5,
             park_retry: Duration::from_millis(30),
             keep_delivered: Duration::from_hours(1),
+            server_prefix: ServerPrefix::Auto,
         };
         let (health, cancel) = (HealthRegistry::new(), CancellationToken::new());
         Self { store, sink, health, settings, offset: AtomicU64::new(0), cancel, worker: None, dir }

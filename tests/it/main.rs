@@ -43,6 +43,7 @@ mod rules;
 mod samples;
 mod secrets;
 mod sessions;
+mod shared_channels;
 mod sim;
 mod status;
 mod status_leaving;
