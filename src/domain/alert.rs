@@ -21,6 +21,8 @@ keyed_enum! {
         LogSilent = "log_silent",
         /// A save failed, or none was made for too long.
         Autosave = "autosave",
+        /// A run ended, or loads for too long, after an engine error and before the game could be joined.
+        StartFailed = "start_failed",
         /// The server crashed again and again. Judged before `Crash`, which is quiet meanwhile.
         CrashLoop = "crash_loop",
         /// The server crashed.
@@ -46,6 +48,7 @@ impl AlertKind {
     pub fn instead_of(event: EventKind) -> Option<Self> {
         match event {
             EventKind::Crash | EventKind::ServerCrashed => Some(Self::Crash),
+            EventKind::StartError => Some(Self::StartFailed),
             EventKind::ScriptCrash => Some(Self::ScriptError),
             EventKind::Desync => Some(Self::Desync),
             EventKind::SaveFailed => Some(Self::Autosave),

@@ -11,6 +11,9 @@ pub const RELAY_PREFIX: &str = "[Discord]";
 /// What all our words in a game begin with: those from Discord, and those from another game.
 pub const RELAY_PREFIXES: [&str; 2] = [RELAY_PREFIX, "[Relay]"];
 
+/// Beginnings of the Lua that the relay itself sends to sample a game. Log lines that contain one of them are not shown.
+pub const SAMPLING_LUA: [&str; 2] = ["local G,V,N,B,E,P,T=game,helpers,", "rcon.print(game.tick..' '..game.speed.."];
+
 /// What a player said in a game, for the other games.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlayerChat {

@@ -75,6 +75,8 @@ keyed_enum! {
         Promote = "promote",
         /// A player is no longer an admin.
         Demote = "demote",
+        /// A player changed the colour of the name.
+        Color = "color",
         /// A dated line without a tag, as the error of a command.
         ConsoleText = "console_text",
         /// A dated line with a tag this version does not know.
@@ -87,6 +89,11 @@ keyed_enum! {
         ServerOffline = "server_offline",
         /// The console log was opened though it had not been closed: the run before ended by a crash or a kill.
         ServerCrashed = "server_crashed",
+        /// A run ended before the game could be joined, or without `Goodbye` after a script error. Counted by alerts,
+        /// never relayed.
+        RunFailed = "run_failed",
+        /// The engine log of a run has no `Goodbye`: the run crashed or was killed. Counted by alerts, never relayed.
+        RunKilled = "run_killed",
         /// The engine begins to load.
         Starting = "starting",
         /// The game can be joined.
@@ -105,6 +112,10 @@ keyed_enum! {
         ScriptCrash = "script_crash",
         /// The engine crashed.
         Crash = "crash",
+        /// The engine wrote an error before the game could be joined.
+        StartError = "start_error",
+        /// Lines of an error that were read after its first ones. Added to the message of its alert, never relayed.
+        ErrorContinued = "error_continued",
         /// The server could not start hosting.
         HostFailed = "host_failed",
         /// A stop was asked for.

@@ -4,6 +4,9 @@ use jiff::Timestamp;
 
 use super::{EventKind, ServerTag};
 
+/// The detail of a [`EventKind::RunFailed`] that was no run of a server, as one that creates a map.
+pub const NO_SERVER: &str = "no server";
+
 /// One event of a server, whether it was relayed or not. It is stored in the transaction that moves the checkpoint
 /// behind its line, so that nothing is counted twice and nothing is missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,7 @@ impl EventKind {
                 | Self::Shout
                 | Self::ServerChat
                 | Self::RelayEcho
+                | Self::Color
                 | Self::ConsoleText
                 | Self::UnknownTag
                 | Self::Unmatched

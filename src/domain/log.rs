@@ -147,10 +147,13 @@ pub enum LogItem {
     Line(LogLine),
     /// A hole before the next line.
     Gap(Gap),
+    /// A line before the place where the first reading ever begins. It is not relayed: it tells what time it is, and
+    /// when the run began.
+    Before(String),
 }
 
 /// Lines of one log, read in one go. All its lines lie in one generation, that of `end`; where `start` is of an
-/// earlier generation, the batch begins a new one: it holds no lines, at most a gap, and its `end` is where the new
+/// earlier generation, the batch begins a new one: it holds no lines, at most a gap or lines before it, and its `end` is where the new
 /// generation is read from (0, but for the first start at the end of a log and for a log that was cut short).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineBatch {

@@ -16,10 +16,12 @@ mod trace;
 mod words;
 
 pub use alert::AlertKind;
-pub use chat::{ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES};
+pub use chat::{
+    ChatPart, ChatTemplate, ChatTemplateError, NewChat, PlayerChat, RELAY_PREFIX, RELAY_PREFIXES, SAMPLING_LUA,
+};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{EventKind, Route};
-pub use happening::Happening;
+pub use happening::{Happening, NO_SERVER};
 pub use log::{FileId, Fingerprint, Gap, LineBatch, LogItem, LogLine, LogSource, ModLogName, Position};
 pub use notice::{ChannelId, Lane, Mentions, Notice};
 pub use server_tag::{InvalidServerTag, ServerTag};

@@ -71,9 +71,12 @@ impl BuiltIn {
             EventKind::Shout => Self::new(Route::Chat, "📣", "📣 **{player}**: {message}", &["player", "message"]),
             EventKind::ServerChat => Self::new(Route::Chat, "🖥️", "🖥️ **Server**: {message}", &["message"]),
             EventKind::RelayEcho => Self::new(Route::Chat, "🖥️", "{message}", &["message"]).relayed(Relayed::Never),
-            EventKind::Command => {
-                Self::new(Route::Admin, "⌨️", "⌨️ **{player}** ran a Lua command: {message}", &["player", "message"])
-            }
+            EventKind::Command => Self::new(
+                Route::Admin,
+                "⌨️",
+                "⌨️ **{player}** ran a Lua command: {message}{more}",
+                &["player", "message", "more"],
+            ),
             EventKind::Warning => Self::new(Route::Admin, "⚠️", "⚠️ {message}", &["message"]),
             EventKind::Kick => removal("👢", "👢 **{player}** was kicked by {actor}: {reason}"),
             EventKind::Ban => removal("🔨", "🔨 **{player}** was banned by {actor}: {reason}"),
@@ -82,6 +85,10 @@ impl BuiltIn {
             }
             EventKind::Promote => admin_rights("⭐", "⭐ **{player}** {action} by {actor}"),
             EventKind::Demote => admin_rights("🔻", "🔻 **{player}** {action} by {actor}"),
+            EventKind::Color => {
+                Self::new(Route::Admin, "🎨", "🎨 **{player}**'s color is now {color}", &["player", "color"])
+                    .relayed(Relayed::No)
+            }
             EventKind::ConsoleText | EventKind::Unmatched => Self::new(Route::Admin, "📝", "📝 {text}", &[]),
             EventKind::UnknownTag => Self::new(Route::Admin, "📝", "📝 \\[{tag}\\] {message}", &["tag", "message"])
                 .plain("[{tag}] {message}"),
@@ -107,11 +114,14 @@ impl BuiltIn {
             | EventKind::Desync
             | EventKind::ScriptCrash
             | EventKind::Crash
+            | EventKind::StartError
             | EventKind::HostFailed
             | EventKind::LogGap => trouble(kind),
-            EventKind::EngineOther | EventKind::ModOther => {
-                Self::new(Route::Server, "⚙️", "{text}", &[]).relayed(Relayed::Never)
-            }
+            EventKind::EngineOther
+            | EventKind::ModOther
+            | EventKind::RunFailed
+            | EventKind::RunKilled
+            | EventKind::ErrorContinued => Self::new(Route::Server, "⚙️", "{text}", &[]).relayed(Relayed::Never),
         }
     }
 }
@@ -180,20 +190,20 @@ const fn game(icon: &'static str, content: &'static str, placeholders: &'static 
 /// What an operator must know.
 const fn trouble(kind: EventKind) -> BuiltIn {
     match kind {
-        EventKind::ServerCrashed => {
-            BuiltIn::alert("💥", "💥 The last run did not end in order: a crash or a kill", &[])
-                .plain("The last run did not end in order: a crash or a kill")
-        }
+        EventKind::ServerCrashed => BuiltIn::alert("💥", "💥 The last run did not end in order: {reason}", &["reason"])
+            .plain("The last run did not end in order: {reason}"),
         EventKind::SaveFailed => {
             BuiltIn::alert("🚨", "🚨 **Saving failed**: {message}", &["message"]).plain("Saving failed: {message}")
         }
-        EventKind::Desync => BuiltIn::alert("🚨", "🚨 **Desync**: the game of peer {peer} is out of step", &["peer"])
-            .plain("Desync: the game of peer {peer} is out of step"),
+        EventKind::Desync => BuiltIn::alert("🚨", "🚨 **Desync**: the game of {who} is out of step", &["who", "peer"])
+            .plain("Desync: the game of {who} is out of step"),
         EventKind::ScriptCrash => {
             BuiltIn::alert("🚨", "🚨 **Script error**: {message}", &["message"]).plain("Script error: {message}")
         }
         EventKind::Crash => BuiltIn::alert("💥", "💥 **The server crashed**: {message}", &["message"])
             .plain("The server crashed: {message}"),
+        EventKind::StartError => BuiltIn::alert("🚨", "🚨 **The server cannot start**: {message}", &["message"])
+            .plain("The server cannot start: {message}"),
         EventKind::HostFailed => BuiltIn::alert("🚨", "🚨 **The server cannot run the game**: {message}", &["message"])
             .plain("The server cannot run the game: {message}"),
         _ => BuiltIn::alert(

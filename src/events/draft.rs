@@ -17,7 +17,7 @@ use super::template::Template;
 use super::vanilla::Event;
 use super::vanilla::console::SERVER;
 use crate::config::settings::ServerSettings;
-use crate::domain::{ChannelId, Happening, Lane, Mentions, Notice, PlayerChat};
+use crate::domain::{ChannelId, EventKind, Happening, Lane, Mentions, Notice, PlayerChat};
 
 /// How much of an engine error's trace is shown in the message. The text file has all of it.
 const TRACE_LINES: usize = 20;
@@ -141,13 +141,31 @@ impl<'s> Drafts<'s> {
         self.happening_open = false;
     }
 
-    /// Adds a bare line to what happened before it, as far as a message would show it.
-    fn add_to_happening(&mut self, line: &str) {
-        let Some(detail) = self.happenings.last_mut().filter(|_| self.happening_open).map(|last| &mut last.detail)
-        else {
+    /// Removes the last notice and the last happening where they are of this kind, which turned out to be wrong.
+    pub(super) fn retract(&mut self, kind: EventKind) {
+        if self.written.last().is_some_and(|draft| &*draft.notice.event == kind.as_str()) {
+            self.written.pop();
+        }
+        if self.happenings.last().is_some_and(|happening| happening.kind == kind) {
+            self.happenings.pop();
+        }
+        self.close();
+    }
+
+    /// Adds a bare line to the error before it, as far as a message would show it. Where the error was committed with an
+    /// earlier batch, the lines are a happening of their own.
+    fn add_to_happening(&mut self, line: &str, at: Timestamp) {
+        if !self.happening_open {
+            let (server, kind) = (self.server.tag.clone(), EventKind::ErrorContinued);
+            self.happenings.push(Happening { server, at, kind, player: None, detail: None });
+            self.happening_open = true;
+        }
+        let Some(happening) = self.happenings.last_mut() else { return };
+        if happening.detail.is_none() && happening.kind == EventKind::ErrorContinued {
+            happening.detail = Some(line.to_owned());
             return;
-        };
-        let detail = detail.get_or_insert_default();
+        }
+        let detail = happening.detail.get_or_insert_default();
         if detail.lines().count() < TRACE_LINES && detail.chars().count() + line.chars().count() < TRACE_CHARS {
             detail.extend(["\n", line]);
         }
@@ -177,7 +195,7 @@ impl<'s> Drafts<'s> {
     /// Adds a bare line to the notice it belongs to, or begins a new one where that has gone out already.
     pub(super) fn attach(&mut self, thread: &Thread, line: &str, cut: u64, at: Timestamp) {
         let Thread::Relayed { channel, lane, event, capped, prefixed } = thread else {
-            return self.add_to_happening(line);
+            return self.add_to_happening(line, at);
         };
         let mark = cut_mark(cut);
         if self.open

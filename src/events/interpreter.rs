@@ -20,10 +20,14 @@ use crate::config::settings::ServerSettings;
 use crate::domain::{EventKind, Gap, Happening, LineBatch, LogItem, LogLine, LogSource, Notice, PlayerChat};
 use crate::log_format::redact;
 
+#[path = "interpreter_commands.rs"]
+mod commands;
 #[path = "interpreter_mods.rs"]
 mod of_mods;
 #[path = "interpreter_recognition.rs"]
 mod of_recognition;
+#[path = "interpreter_runs.rs"]
+mod runs;
 
 use of_mods::Anchor;
 
@@ -122,6 +126,7 @@ impl Interpreter {
                     }
                 }
                 LogItem::Gap(gap) => self.gap(gap, now, &mut drafts),
+                LogItem::Before(text) => self.line_before(text, now),
             }
         }
         drafts.finish()
@@ -175,11 +180,11 @@ impl Interpreter {
             Envelope::Tagged { at, tag, text } => {
                 let at = self.dated(at, now);
                 let event = self.know_again(console::tagged(tag, text), at);
-                self.console(&said(event, at), drafts);
+                self.console(said(event, at), drafts);
             }
             Envelope::Dated { at, text } => {
                 let at = self.dated(at, now);
-                self.console(&said(Event::new(EventKind::ConsoleText, text, []), at), drafts);
+                self.console(said(Event::new(EventKind::ConsoleText, text, []), at), drafts);
             }
             Envelope::LogOpened(at) => {
                 let at = self.dated(at, now);
@@ -191,9 +196,9 @@ impl Interpreter {
             }
             Envelope::Header { millis, at, text } => {
                 let at = self.begin_engine(millis, at, now);
-                self.engine(&said(engine::header(text), at), drafts);
+                self.header(said(engine::header(text), at), drafts);
             }
-            Envelope::Engine { millis, level, message, .. } => {
+            Envelope::Engine { millis, level, full, message } => {
                 let at = self.engine_time(millis, now);
                 if let Some(line) = (level == Some(Level::Script)).then(|| mods::logged(message)).flatten()
                     && self.tells_engine()
@@ -201,7 +206,8 @@ impl Interpreter {
                 {
                     return self.script(said(line.event, at), line.said_twice, drafts);
                 }
-                self.engine_line(level, &said(engine::message(level, message), at), drafts);
+                let event = self.event_in_run(level, full, message);
+                self.engine_line(level, said(event, at), drafts);
             }
             Envelope::Bare(text) => self.bare(said(Event::new(EventKind::Unmatched, text, []), now), drafts),
         }
@@ -217,13 +223,19 @@ impl Interpreter {
         self.source == LogSource::Engine || self.server.engine_log.is_none()
     }
 
-    fn console(&mut self, said: &Said<'_>, drafts: &mut Drafts<'_>) {
+    fn console(&mut self, mut said: Said<'_>, drafts: &mut Drafts<'_>) {
         if !self.tells_console() {
             return self.leave_to_the_other_log(drafts);
         }
+        self.limit_commands(&mut said);
         let kind = said.event.kind;
         let ghost = kind == EventKind::Leave && self.memory.loading;
         self.memory.loading &= kind != EventKind::Join;
+        if kind == EventKind::Join
+            && let Some(player) = said.event.field("player")
+        {
+            self.memory.run.joined(player);
+        }
         let spans_lines = match kind {
             EventKind::Command | EventKind::Warning | EventKind::ConsoleText | EventKind::UnknownTag => true,
             // In a capture of standard output a mod, the entrypoint or a person may have written the next line.
@@ -236,7 +248,7 @@ impl Interpreter {
             drafts.close();
             self.memory.thread = Thread::Silenced;
         } else {
-            self.memory.thread = self.tell(said, false, drafts);
+            self.memory.thread = self.tell(&said, false, drafts);
         }
         if !spans_lines {
             self.memory.thread = Thread::None;
@@ -268,7 +280,7 @@ impl Interpreter {
             return self.leave_to_the_other_log(drafts);
         }
         if self.memory.log_open {
-            let event = Event::new(EventKind::ServerCrashed, &said.event.text, []);
+            let event = Event::new(EventKind::ServerCrashed, &said.event.text, [("reason", runs::NOT_IN_ORDER)]);
             self.tell(&Said { event, at: said.at, pattern_text: None, cut: 0, quiet: false }, false, drafts);
         }
         self.memory.log_open = true;
@@ -284,25 +296,6 @@ impl Interpreter {
         self.memory.log_open = false;
         self.tell(said, false, drafts);
         self.memory.thread = Thread::None;
-    }
-
-    fn engine_line(&mut self, level: Option<Level>, said: &Said<'_>, drafts: &mut Drafts<'_>) {
-        let more_of_the_crash = said.event.kind == EventKind::Crash && self.memory.thread.is(EventKind::Crash.as_str());
-        if more_of_the_crash && self.tells_engine() && level != Some(Level::Script) {
-            self.memory.mixed = true;
-            return drafts.attach(&self.memory.thread, &said.event.text, said.cut, said.at);
-        }
-        self.engine(said, drafts);
-    }
-
-    fn engine(&mut self, said: &Said<'_>, drafts: &mut Drafts<'_>) {
-        self.memory.mixed = true;
-        if !self.tells_engine() {
-            return self.leave_to_the_other_log(drafts);
-        }
-        let has_trace = has_trace(said.event.kind);
-        let thread = self.tell(said, has_trace, drafts);
-        self.memory.thread = if has_trace { thread } else { Thread::Silenced };
     }
 
     /// A line that belongs to the one before it, unless a pattern knows it or it begins an error of its own.
@@ -334,10 +327,14 @@ impl Interpreter {
             && let Some(event) = engine::bare(&said.event.text)
         {
             let said = Said { event, at: said.at, pattern_text: None, cut: said.cut, quiet: false };
-            self.memory.thread = self.tell(&said, true, drafts);
-            return;
+            return self.bare_error(said, drafts);
         }
         match &self.memory.thread {
+            Thread::Relayed { .. } | Thread::Alerted { .. } if in_error => {
+                if let Some(line) = self.memory.run.continue_error(&said.event.text) {
+                    drafts.attach(&self.memory.thread, line, said.cut, said.at);
+                }
+            }
             Thread::Relayed { .. } | Thread::Alerted { .. } => {
                 if self.memory.thread.is(EventKind::Unmatched.as_str()) {
                     drafts.count(&self.rules.of(EventKind::Unmatched).key);
@@ -460,8 +457,8 @@ impl Interpreter {
 }
 
 /// Behind these the engine writes stack traces and the pages of servers that did not answer as they should.
-const ERRORS_WITH_TRACES: [EventKind; 4] =
-    [EventKind::SaveFailed, EventKind::ScriptCrash, EventKind::Crash, EventKind::HostFailed];
+const ERRORS_WITH_TRACES: [EventKind; 5] =
+    [EventKind::SaveFailed, EventKind::ScriptCrash, EventKind::Crash, EventKind::StartError, EventKind::HostFailed];
 
 fn has_trace(kind: EventKind) -> bool {
     ERRORS_WITH_TRACES.contains(&kind)

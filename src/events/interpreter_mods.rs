@@ -39,7 +39,7 @@ impl Anchor {
         let at = written.filter(|_| batch.end.seen_at > 0).map_or(now, |written| written.min(now));
         let tick = |item: &LogItem| match item {
             LogItem::Line(line) => mods::in_file(line.text.trim()).and_then(|line| line.tick),
-            LogItem::Gap(_) => None,
+            LogItem::Gap(_) | LogItem::Before(_) => None,
         };
         Some(Self { at, tick: batch.items.iter().rev().find_map(tick) })
     }

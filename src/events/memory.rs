@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::markup;
 use super::recognition::Recognition;
+use super::run::Run;
 use crate::domain::{ChannelId, Lane, Words};
 
 /// Small, and written as JSON. Absent keys have their default, so that a later version may add some.
@@ -39,6 +40,23 @@ pub(super) struct Memory {
     /// Whether the log is one of Factorio, and in which wrapper. Absent in what earlier versions stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) recognition: Option<Recognition>,
+    /// The engine's current run.
+    pub(super) run: Run,
+    /// Lua commands.
+    pub(super) commands: Commands,
+}
+
+/// Lua commands that were shown or not.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Commands {
+    /// Commands of the server itself: when each was last shown, and how many like it were not since.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) shown: BTreeMap<String, (Timestamp, u64)>,
+    /// Commands of the server that were not shown because there were too many different ones.
+    pub(super) hidden: u64,
+    /// The last warning was about the relay's own command.
+    pub(super) own_warning: bool,
 }
 
 /// How long what was said is known again.
@@ -127,6 +145,8 @@ pub fn unname_parser(stored: &str, named: &dyn Fn(&str) -> bool) -> Option<Strin
     let before = memory.clone();
     memory.said.retain(|(line, _)| !named(line));
     memory.said_once = memory.said_once.filter(|(line, _)| !named(line));
+    memory.commands.shown.retain(|command, _| !named(command));
+    memory.run.unname(named);
     (memory != before).then(|| memory.to_json())
 }
 

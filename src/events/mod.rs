@@ -20,6 +20,7 @@ mod pipeline;
 mod recognition;
 pub mod rich_text;
 mod routing;
+mod run;
 mod template;
 mod time_zones;
 mod traced;

@@ -328,7 +328,7 @@ fn unread_part(mut batch: LineBatch, committed: &Position) -> anyhow::Result<Opt
     if committed.generation == batch.end.generation {
         let read = |item: &LogItem| match item {
             LogItem::Line(line) => line.end <= committed.offset,
-            LogItem::Gap(_) => true,
+            LogItem::Gap(_) | LogItem::Before(_) => true,
         };
         let known = batch.items.iter().take_while(|item| read(item)).count();
         batch.items.drain(..known);

@@ -115,6 +115,13 @@ impl EventRules {
         self.shared.contains(&channel)
     }
 
+    /// Where notices of `kind` go for `server`; `None` where it is not relayed.
+    #[must_use]
+    pub fn channel_of(&self, kind: EventKind, server: &ServerSettings) -> Option<ChannelId> {
+        let rule = self.of(kind);
+        rule.relays(server).then(|| channel(rule.destination, &server.channels))
+    }
+
     pub(super) fn of(&self, kind: EventKind) -> &Rule {
         &self.rules[kind as usize]
     }

@@ -40,7 +40,7 @@ pub(super) fn parsed(span: &Recording, batch: &LineBatch, came: &Interpretation)
 fn shown(batch: &LineBatch) -> String {
     let line = |item: &LogItem| match item {
         LogItem::Line(line) => Some(redact(&line.text).into_owned()),
-        LogItem::Gap(_) => None,
+        LogItem::Gap(_) | LogItem::Before(_) => None,
     };
     batch.items.iter().filter_map(line).take(SHOWN_LINES).collect::<Vec<_>>().join("\n")
 }

@@ -20,7 +20,7 @@ use regex::Regex;
 
 const NOW: &str = "2026-11-23T12:00:00Z";
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
@@ -65,7 +65,7 @@ fn line(text: &str) -> LogItem {
     LogItem::Line(LogLine { text: text.to_owned(), end: 0, skipped_bytes: 0 })
 }
 
-fn batch(items: Vec<LogItem>) -> LineBatch {
+pub fn batch(items: Vec<LogItem>) -> LineBatch {
     let (start, end) = (Position::default(), Position::default());
     let server = ServerTag::new("prod").unwrap();
     LineBatch { server, source: LogSource::Console, start, end, items, live: false, trace: None }

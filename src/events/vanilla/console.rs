@@ -22,6 +22,7 @@ pub(in crate::events) fn tagged<'a>(tag: &'a str, text: &'a str) -> Event<'a> {
         "UNBANNED" => (EventKind::Unban, unban(text)),
         "PROMOTE" => (EventKind::Promote, admin_rights(EventKind::Promote, text)),
         "DEMOTE" => (EventKind::Demote, admin_rights(EventKind::Demote, text)),
+        "COLOR" => (EventKind::Color, color(text)),
         _ => return Event::new(EventKind::UnknownTag, text, [("tag", tag), ("message", text)]),
     };
     known.unwrap_or_else(|| Event::raw(kind, text))
@@ -67,6 +68,12 @@ fn speaker(text: &str) -> Option<(&str, &str)> {
 fn command(text: &str) -> Option<Event<'_>> {
     let (player, message) = text.split_once(" (command): ")?;
     Some(Event::new(EventKind::Command, text, [("player", player), ("message", message)]))
+}
+
+/// `NAME's color is now green.`
+fn color(text: &str) -> Option<Event<'_>> {
+    let (player, color) = text.split_once("'s color is now ")?;
+    Some(Event::new(EventKind::Color, text, [("player", player), ("color", color.trim_end_matches('.'))]))
 }
 
 /// `NAME was kicked by ACTOR. Reason: R.`
@@ -189,6 +196,7 @@ mod tests {
             ("DEMOTE", "Bob was demoted from admin by Ann."),
             ("DEMOTE", "Bob was removed from the admin list by Ann and will no longer be promoted upon joining the game."),
             ("COLOR", "Bob's color is now red."),
+            ("SPEED", "The game runs at 2."),
         ]), @r#"
         command player="<server>" message="rcon.print('asdf')"
         warning message="Player Iron-Miner tried using a command \"\""
@@ -201,7 +209,8 @@ mod tests {
         promote player="Bob" actor="Ann" action="was added to the admin list"
         demote player="Bob" actor="Ann" action="was demoted from admin"
         demote player="Bob" actor="Ann" action="was removed from the admin list"
-        unknown_tag tag="COLOR" message="Bob's color is now red."
+        color player="Bob" color="red"
+        unknown_tag tag="SPEED" message="The game runs at 2."
         "#);
     }
 

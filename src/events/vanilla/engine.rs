@@ -94,7 +94,8 @@ fn failure(text: &str) -> Option<Event<'_>> {
     let failed = text.starts_with("Saving scenario failed")
         || text.starts_with("Opening package ") && text.contains("for writing failed")
         || text.contains("No space left on device")
-        || text.starts_with("Can't save to default location");
+        || text.starts_with("Can't save to default location")
+        || text.contains("player-data.json");
     let message = text.strip_prefix("Saving scenario failed: ").unwrap_or(text);
     failed.then(|| Event::new(EventKind::SaveFailed, text, [("message", message)]))
 }
