@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
+use super::before::lines_before;
 use super::fingerprint::{SAMPLE, holds, read_up_to};
 use super::open_log::{OpenLog, Reading, end_of_lines};
 use super::search::{Newer, continues, copy_of, place_of_edit};
@@ -293,9 +294,11 @@ impl Follower {
             StartAt::Beginning => 0,
             StartAt::End => end_of_lines(&file)?,
         };
+        let before = lines_before(&file, offset)?;
         let open = OpenLog::at(file, &self.path, 1, offset)?;
         let open = self.opened(open, &listing);
-        self.ready.push_back((open, Vec::new()));
+        let before = before.into_iter().filter(|line| !line.is_empty()).map(LogItem::Before);
+        self.ready.push_back((open, before.collect()));
         Ok((Standing::Following, Again::Now))
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`Follower`] does the reading, [`Wakes`] say when to look, [`follow()`] is the task that joins them to the pipeline.
 
+mod before;
 mod fingerprint;
 mod follow;
 mod line_buffer;

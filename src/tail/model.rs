@@ -117,6 +117,7 @@ impl Bench {
                         self.lines.push(line.text);
                     }
                     LogItem::Gap(gap) => self.gaps.push(gap),
+                    LogItem::Before(_) => {}
                 }
             }
         }

@@ -166,6 +166,7 @@ impl Report {
         for item in &piece.items {
             match item {
                 LogItem::Gap(gap) => self.gap(gap),
+                LogItem::Before(_) => {}
                 LogItem::Line(line) => {
                     self.lines.increment(1);
                     if line.skipped_bytes > 0 {

@@ -58,6 +58,7 @@ impl Tail {
             lines.extend(self.batch().await.items.into_iter().map(|item| match item {
                 LogItem::Line(line) => line.text,
                 LogItem::Gap(gap) => panic!("{gap:?}"),
+                before @ LogItem::Before(_) => panic!("{before:?}"),
             }));
         }
         lines
@@ -103,7 +104,7 @@ async fn an_append_arrives_by_wake() {
     let log = dir.path().join("console.log");
     append(&log, "old\n");
     let mut tail = Tail::start(log.clone(), NEVER, Wakes::new(), 8);
-    assert_eq!(tail.batch().await.items, []);
+    assert_eq!(tail.batch().await.items, [LogItem::Before("old".to_owned())]);
     append(&log, "new\n");
     assert_eq!(tail.lines(1).await, ["new"]);
     assert_eq!(tail.state(ComponentState::works).await, ComponentState::Healthy);
@@ -115,7 +116,7 @@ async fn an_append_arrives_by_poll_alone() {
     let log = dir.path().join("console.log");
     append(&log, "old\n");
     let mut tail = Tail::start(log.clone(), Duration::from_millis(20), Wakes::disabled(), 8);
-    assert_eq!(tail.batch().await.items, []);
+    assert_eq!(tail.batch().await.items, [LogItem::Before("old".to_owned())]);
     append(&log, "new\n");
     assert_eq!(tail.lines(1).await, ["new"]);
 }
@@ -176,7 +177,7 @@ async fn a_busy_receiver_holds_the_reading_up_and_loses_nothing() {
         assert!(tail.batches.len() <= 1 && batch.items.len() <= 1_000);
         lines.extend(batch.items.into_iter().filter_map(|item| match item {
             LogItem::Line(line) => Some(line.text),
-            LogItem::Gap(_) => None,
+            LogItem::Gap(_) | LogItem::Before(_) => None,
         }));
     }
     assert_eq!(lines, written);
