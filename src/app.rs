@@ -22,7 +22,7 @@ use crate::delivery::DeliveryWorker;
 use crate::discord::access::{AccessChecker, AccessMonitor, AccessTimes};
 use crate::discord::status::{self, ChannelTopics, StatusMessages};
 use crate::discord::{Commands, DiscordSink, Dispatches, GatewayEvent, Inbound, inbound, run_gateway};
-use crate::domain::{Clock, LineBatch, ServerTag, SystemClock};
+use crate::domain::{Clock, EventKind, LineBatch, ServerTag, SystemClock};
 use crate::events::{EventRules, Pipeline};
 use crate::game::{
     BoardSeries, FileSource, GameBoard, GameLink, HistoryUpkeep, Keeper, PrometheusFiles, Sampler,
@@ -237,7 +237,7 @@ impl Parts<'_> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         self.start_delivery(Arc::clone(&clock))?;
         let games = self.start_rcon();
-        self.start_games(&games, board, files).await?;
+        self.start_games(&games, board, files, &rules).await?;
         self.start_history(Arc::clone(&clock));
         self.start_store_size();
         let mut dispatches = self.start_conversation(games, board, Arc::clone(&clock))?;
@@ -302,6 +302,7 @@ impl Parts<'_> {
         games: &[RconClient],
         board: &GameBoard,
         files: &PrometheusFiles,
+        rules: &EventRules,
     ) -> anyhow::Result<()> {
         end_alerts_of_removed(&self.store, &self.settings.servers).await?;
         for server in &self.settings.servers {
@@ -311,7 +312,8 @@ impl Parts<'_> {
             let unasked = handle.clone();
             let (sender, taken) = mpsc::channel(SAMPLES_IN_FLIGHT);
             let game = games.iter().find(|rcon| *rcon.server() == server.tag);
-            let keeper = Keeper::new(server.tag.clone(), self.store.clone(), handle, taken);
+            let keeper = Keeper::new(server.tag.clone(), self.store.clone(), handle, taken)
+                .with_missed_leaves(rules.channel_of(EventKind::Leave, server));
             let keeper = match game {
                 Some(rcon) => keeper.with_link(rcon.link()),
                 None => keeper,

@@ -22,7 +22,7 @@ use super::sample::{Absence, Reading, Sample};
 use super::spell::Spell;
 use crate::config::settings::ServerSettings;
 use crate::domain::sessions::{Observation, player_key};
-use crate::domain::{Clock, EventKind, Happening, ServerTag, SystemClock};
+use crate::domain::{ChannelId, Clock, EventKind, Happening, ServerTag, SystemClock};
 use crate::rcon::LinkState;
 use crate::store::{GameFacts, SampleRow, Store, StoreError};
 use by_files::ByFiles;
@@ -37,8 +37,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Keeps the view of one game. A clone is a fresh start for the supervisor; run one at a time.
 #[derive(Clone)]
 pub struct Keeper {
-    server: ServerTag,
-    store: Store,
+    pub(super) server: ServerTag,
+    pub(super) store: Store,
     board: BoardHandle,
     samples: Arc<Mutex<mpsc::Receiver<Sample>>>,
     clock: Arc<dyn Clock>,
@@ -68,6 +68,8 @@ pub struct Keeper {
     by_files: Option<ByFiles>,
     /// Where the players of a game with RCON are known from.
     player_source: PlayerSource,
+    /// Where it is said that a player left of whom the log does not say it; `None` where it is not.
+    pub(super) joins: Option<ChannelId>,
 }
 
 /// Where the players of a game with RCON are known from.
@@ -102,6 +104,7 @@ impl Keeper {
             seen: 0,
             by_files: None,
             player_source: PlayerSource::Samples,
+            joins: None,
         }
     }
 
@@ -190,6 +193,7 @@ impl Keeper {
                 self.answers_since = Some(since);
                 let answered = Observation::Answered { at: asked, since, online: reading.players.clone() };
                 self.observe(&answered, Some(&row(at, Some(reading)))).await;
+                self.report_missed(at).await;
             }
             // A row of its own tells what the file says.
             Err(absence) if self.is_told_by_file() && absence.is_connected() => {}

@@ -388,3 +388,29 @@ async fn research_that_a_mod_tells_of_is_shown_until_it_is_done() {
     keeper.catch_up().await;
     assert_eq!(world.view().research, None);
 }
+
+#[tokio::test]
+async fn a_player_whom_rcon_misses_for_a_minute_without_a_leave_is_reported_once() {
+    let mut world = World::new().await;
+    let joins = ChannelId::new(7).unwrap();
+    let mut keeper = world.asking().with_missed_leaves(Some(joins));
+    let said = async |store: &Store| {
+        let rows = store.pending_rows(joins, crate::domain::Lane::Chat, 0, 10).await.unwrap();
+        rows.into_iter().map(|row| row.content).collect::<Vec<_>>()
+    };
+    world.tell(&[(EventKind::Join, None, 10)]).await;
+    keeper.take(sees(&["Ann"], 40)).await;
+    keeper.take(sees(&[], 60)).await;
+    world.tell(&[(EventKind::Leave, None, 58)]).await;
+    keeper.take(sees(&[], 150)).await;
+    assert_eq!(said(&world.store).await, [""; 0], "the line came, late");
+
+    world.tell(&[(EventKind::Join, None, 200)]).await;
+    keeper.take(sees(&["Ann"], 230)).await;
+    keeper.take(sees(&[], 260)).await;
+    keeper.take(sees(&[], 300)).await;
+    assert_eq!(said(&world.store).await, [""; 0], "the line may still come");
+    keeper.take(sees(&[], 330)).await;
+    keeper.take(sees(&[], 360)).await;
+    assert_eq!(said(&world.store).await, ["🔴 **Ann** is no longer in the game"]);
+}

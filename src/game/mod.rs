@@ -11,6 +11,7 @@ mod files;
 mod keeper;
 mod lua;
 mod memory;
+mod missed;
 mod mod_lines;
 mod prom_file;
 mod sample;

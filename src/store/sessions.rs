@@ -9,9 +9,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::history::insert_sample;
+use super::ingest::{NewRow, insert_notices};
 use super::{SampleRow, Store, StoreError, from_millis, to_millis};
 use crate::domain::sessions::{End, Observation, RunEvidence, Session, SessionBook, Start};
-use crate::domain::{EventKind, Happening, ServerTag};
+use crate::domain::{EventKind, Happening, Notice, ServerTag};
 
 const COLUMNS: &str = "id, player, started_at, start, joined_to, seen_at, ended_at, ended_by, gone_by, settled";
 
@@ -107,6 +108,47 @@ impl Store {
             .await
             .map_err(|error| self.in_words(&error))?;
         Ok(usize::try_from(count).unwrap_or_default())
+    }
+}
+
+impl Store {
+    /// Ends for good the sessions of `server` that began with a JOIN and whose players samples have missed since before
+    /// `gone_by`, and stores what `notice` says of each: no LEAVE will come.
+    ///
+    /// # Errors
+    /// Nothing is stored then.
+    pub async fn report_missed(
+        &self,
+        server: &ServerTag,
+        gone_by: Timestamp,
+        now: Timestamp,
+        notice: impl Fn(&str, Timestamp) -> Notice + Sync,
+    ) -> Result<usize, StoreError> {
+        let work = async {
+            let mut tx = self.begin().await?;
+            let missed: Vec<(i64, String, i64)> = sqlx::query_as(
+                "UPDATE sessions SET settled = 1
+                 WHERE server = $1 AND settled = 0 AND start = $2 AND ended_by = $3 AND gone_by <= $4
+                   AND joined_to IS NULL
+                 RETURNING id, player, ended_at",
+            )
+            .bind(server.as_str())
+            .bind(Start::Join.as_str())
+            .bind(End::Missed.as_str())
+            .bind(to_millis(gone_by))
+            .fetch_all(&mut *tx)
+            .await?;
+            let notices: Vec<_> = missed.iter().map(|(_, name, ended)| notice(name, from_millis(*ended))).collect();
+            let rows: Vec<_> = notices.iter().map(|notice| NewRow::untraced(notice, now)).collect();
+            insert_notices(&mut tx, &rows).await?;
+            tx.commit().await?;
+            Ok(missed.len())
+        };
+        let missed = work.await.map_err(|error| self.in_words(&error))?;
+        if missed > 0 {
+            self.committed.send_modify(|commits| *commits = commits.wrapping_add(1));
+        }
+        Ok(missed)
     }
 }
 
