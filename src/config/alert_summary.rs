@@ -40,6 +40,10 @@ fn threshold(kind: AlertKind, limits: &AlertLimits, rule: &AlertRule) -> String 
             format!("no line for {after} of who came or went, or for {} of who plays", shown(limits.log_quiet))
         }
         AlertKind::Autosave => format!("a save failed, or none for {} of play", shown(limits.save_overdue)),
+        AlertKind::StartFailed => {
+            let after = shown(limits.start_after.unwrap_or_default());
+            format!("an error before the server is ready, when the run ends or after {after}")
+        }
         AlertKind::CrashLoop => format!("{} crashes within {}", limits.crashes, shown(limits.crashes_within)),
         AlertKind::Crash => "a crash, over when it runs".to_owned(),
         AlertKind::Desync => format!("a desync, over after {} without", shown(limits.desync_calm)),

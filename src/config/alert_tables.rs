@@ -53,6 +53,7 @@ pub(super) const SHAPES: [Shape; AlertKind::ALL.len()] = [
     shape(AlertKind::RconDown, true, "5m", &[("after", Time("2m", "0s", "1d"))]),
     shape(AlertKind::LogSilent, true, "5m", &[("after", Time("2m", "10s", "1d")), ("quiet", Time("6h", "1m", "30d"))]),
     shape(AlertKind::Autosave, true, "5m", &[("overdue", Time("30m", "10s", "7d"))]),
+    shape(AlertKind::StartFailed, true, "0s", &[("after", Time("1m", "1s", "1d"))]),
     shape(AlertKind::Crash, true, "0s", &[]),
     shape(AlertKind::CrashLoop, true, "0s", &[("crashes", Count(3, 2, 50)), ("within", Time("15m", "1m", "1d"))]),
     shape(AlertKind::Desync, true, "0s", &[("calm", Time("15m", "1s", "1d"))]),

@@ -44,6 +44,7 @@ impl AlertSettings {
     pub(super) fn told_by(mut self, server: &ServerSettings) -> Self {
         let (rcon, engine) = (server.rcon.is_some(), server.engine_log.is_some());
         let counts = rcon || server.prometheus_file.is_some();
+        self.limits.engine_log = engine;
         self.rules.retain(|kind, _| match kind {
             AlertKind::RconDown => rcon,
             AlertKind::LowUps | AlertKind::LogSilent => counts,
@@ -90,6 +91,10 @@ pub struct AlertLimits {
     pub log_quiet: Duration,
     /// `autosave.overdue`
     pub save_overdue: Duration,
+    /// `start_failed.after`; `None` where that alert is off.
+    pub start_after: Option<Duration>,
+    /// Whether the engine log shows when a server is ready.
+    pub engine_log: bool,
     /// `crash_loop.crashes`; 0 where that alert is off.
     pub crashes: usize,
     /// `crash_loop.within`
@@ -252,11 +257,14 @@ fn limits(layers: &Layers<'_>) -> AlertLimits {
     use AlertKind as A;
     let (low_ups, crash_loop, join_refused) =
         (layers.of(A::LowUps), layers.of(A::CrashLoop), layers.of(A::JoinRefused));
+    let start_failed = layers.of(A::StartFailed);
     AlertLimits {
         ups_below: low_ups.number("below"),
         ups_recovered: low_ups.number("recovered"),
         log_quiet: layers.of(A::LogSilent).time("quiet"),
         save_overdue: layers.of(A::Autosave).time("overdue"),
+        start_after: start_failed.enabled().then(|| start_failed.time("after")),
+        engine_log: false,
         crashes: if crash_loop.enabled() { crash_loop.count("crashes") } else { 0 },
         crashes_within: crash_loop.time("within"),
         desync_calm: layers.of(A::Desync).time("calm"),

@@ -169,6 +169,7 @@ impl Interpreter {
             return drafts.count(&self.rules.of(EventKind::Unmatched).key);
         };
         self.note_content(&text);
+        self.note_peers(&text);
         let text = redact(&text);
         if text.trim().is_empty() && line.skipped_bytes == 0 {
             return;

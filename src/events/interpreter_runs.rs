@@ -102,6 +102,18 @@ impl Interpreter {
         event
     }
 
+    /// Notes who the peers are, before addresses are removed from the line.
+    pub(super) fn note_peers(&mut self, line: &str) {
+        const MARKS: [&str; 4] = ["connection", "ban recommendation", "adding peer(", "PlayerJoinGame"];
+        if self.tells_engine()
+            && MARKS.iter().any(|mark| line.contains(mark))
+            && let Envelope::Engine { level, message, .. } = Envelope::parse(line)
+            && level != Some(Level::Script)
+        {
+            self.memory.run.note_peers(message);
+        }
+    }
+
     /// A desync with who it is about, by name where the log told it before.
     fn name_peer<'a>(&self, mut event: Event<'a>) -> Event<'a> {
         let peer = event.field("peer").unwrap_or_default().to_owned();

@@ -333,7 +333,7 @@ impl Holding {
 fn line_of(item: &LogItem) -> Option<&LogLine> {
     match item {
         LogItem::Line(line) => Some(line),
-        LogItem::Gap(_) => None,
+        LogItem::Gap(_) | LogItem::Before(_) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The runs of a server as its engine log shows them: whether a run got ready, and how it ended. Pure.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,11 +84,11 @@ pub(super) struct Run {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Peers {
-    /// The last name that came from each address.
+    /// The last name that came from each address, by the hash of the address, which is not stored.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    names: BTreeMap<String, String>,
+    names: BTreeMap<u64, String>,
     /// The address whose request was answered last.
-    answered: Option<String>,
+    answered: Option<u64>,
     /// The name that was checked last, before a peer was added.
     checked: Option<String>,
     /// The peer that joined last, of which the console says the name next.
@@ -103,14 +104,14 @@ impl Peers {
         if let Some(rest) = message.strip_prefix("Refusing connection for address ") {
             let name = rest.split_once("username (").and_then(|(_, rest)| rest.split_once(')'));
             if let (Some(host), Some((name, _))) = (host(rest), name) {
-                keep(&mut self.names, &host.to_owned(), name);
+                keep(&mut self.names, &host, name);
             }
         } else if let Some(rest) = message.strip_prefix("Replying to connectionRequest for address") {
-            self.answered = host(rest).map(ToOwned::to_owned);
+            self.answered = host(rest);
         } else if let Some(name) = message.strip_prefix("Queuing ban recommendation check for user ") {
             self.checked = Some(name.trim_end_matches('.').to_owned());
         } else if let Some(peer) = number(message, " adding peer(") {
-            let by_address = self.answered.as_ref().and_then(|host| self.names.get(host)).cloned();
+            let by_address = self.answered.and_then(|host| self.names.get(&host)).cloned();
             self.known.remove(&peer);
             if let Some(name) = by_address.or(self.checked.take()) {
                 keep(&mut self.known, &peer, &name);
@@ -121,10 +122,13 @@ impl Peers {
     }
 }
 
-/// `192.0.2.1` of `(IP ADDR:({192.0.2.1:34197}))…`.
-fn host(text: &str) -> Option<&str> {
+/// The hash of `192.0.2.1` in `(IP ADDR:({192.0.2.1:34197}))…`.
+fn host(text: &str) -> Option<u64> {
     let (address, _) = text.split_once("({")?.1.split_once('}')?;
-    Some(address.rsplit_once(':').map_or(address, |(host, _)| host))
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let mut hasher = DefaultHasher::new();
+    host.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// The number behind `mark`.
@@ -184,7 +188,6 @@ impl Run {
     /// Takes in a message of the engine. Answers whether it shows that the run is not a server.
     pub(super) fn note(&mut self, message: &str) -> bool {
         self.saving = message.starts_with("Saving progress");
-        self.peers.note(message);
         let is_tool = self.phase == Phase::Starting && shows_tool(message);
         if is_tool {
             self.phase = Phase::Tool;
@@ -267,6 +270,11 @@ impl Run {
         self.error.lines = vec![comparable(message)];
         self.error.repeating = false;
         self.open_quote(message);
+    }
+
+    /// Takes in a message of the engine with its addresses.
+    pub(super) fn note_peers(&mut self, message: &str) {
+        self.peers.note(message);
     }
 
     /// The console says that `player` joined.

@@ -57,6 +57,7 @@ impl AlertKeeper {
         let cursor = found.as_ref().map_or(0, |found| found.cursor);
         let (mut engine, posted) = engine_of(settings.clone(), found.as_ref());
         engine.start(Timestamp::now(), server.rcon.is_some());
+        engine.away_since(store.last_read_before());
         let mut keeper = Self {
             server: server.tag.clone(),
             name: server.name.clone(),
@@ -247,12 +248,13 @@ impl AlertKeeper {
         let content = of_change(Voice::Discord, &self.name, changed)?;
         let plain = of_change(Voice::Plain, &self.name, changed)?;
         let edits = matches!(changed.change, Change::Grown | Change::Recovered);
-        let mentions = if edits { Mentions::default() } else { self.mentions(changed.key.0) };
+        let passed = changed.change == Change::Passed;
+        let mentions = if edits || passed { Mentions::default() } else { self.mentions(changed.key.0) };
         let pings = mentions.roles.iter().fold(String::new(), |pings, role| format!("{pings}<@&{role}> "));
         let notice = Notice {
             server: self.server.clone(),
             channel: self.channel,
-            lane: Lane::Alert,
+            lane: if passed { Lane::Chat } else { Lane::Alert },
             event: event(changed.key.0).into(),
             content: format!("{pings}{content}"),
             plain,
@@ -264,6 +266,7 @@ impl AlertKeeper {
             Change::Grown => NoticeRole::Grows(*self.posted.get(&changed.key)?),
             Change::Reminded => NoticeRole::Reminds,
             Change::Recovered => NoticeRole::Ends(self.posted.remove(&changed.key)),
+            Change::Passed => NoticeRole::Passed,
         };
         Some(AlertNotice { notice, alert: changed.key.0.to_string(), subject: changed.key.1.clone(), role })
     }

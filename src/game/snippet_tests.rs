@@ -296,3 +296,10 @@ async fn the_simulators_answer_has_the_fields_of_the_snippets_own() {
         assert!(real.len() > 40, "{real:?}");
     }
 }
+
+#[test]
+fn the_commands_that_sample_a_game_are_recognised_in_its_log() {
+    let sampling = |command: &str| crate::domain::SAMPLING_LUA.iter().any(|lua| command.contains(lua));
+    assert!(sampling(CLOCK));
+    assert!(sampling(command(&SampleSettings::default()).unwrap().as_str()));
+}

@@ -68,6 +68,8 @@ pub enum NoticeRole {
     Grows(PostedNotice),
     /// It tells again.
     Reminds,
+    /// It tells of one that is over. It may go together with others.
+    Passed,
     /// It replaces the text of the message that told of it: the notice named here, or the one of the same commit. Where
     /// there is none, it is a message of its own. It takes the place of one that still waits to say that it grows.
     Ends(Option<PostedNotice>),
@@ -148,7 +150,7 @@ impl Store {
             let edited = match notice.role {
                 NoticeRole::Ends(told) => told.or_else(|| posted.remove(&key)),
                 NoticeRole::Grows(told) => Some(told),
-                NoticeRole::Tells | NoticeRole::Reminds => None,
+                NoticeRole::Tells | NoticeRole::Reminds | NoticeRole::Passed => None,
             };
             if let Some(edited) = edited {
                 drop_waiting_edits(&mut tx, edited, notice.notice.lane).await?;
@@ -186,6 +188,12 @@ impl Store {
         .await
         .map_err(|error| self.in_words(&error))?;
         Ok(events.into_iter().collect())
+    }
+
+    /// When lines of any log were last read before the database was opened; `None` where none ever were.
+    #[must_use]
+    pub fn last_read_before(&self) -> Option<Timestamp> {
+        self.last_read_before
     }
 
     /// When lines of the console log of `server` were last read. The other logs tell of no chat and no joins: that they
@@ -236,7 +244,7 @@ impl Store {
     }
 }
 
-/// In a message of its own, which holds only this row, so that it can be edited. An edit goes where the message is that
+/// In a message of its own, which holds only this row, so that it can be edited; one that has passed needs none. An edit goes where the message is that
 /// it edits, in whatever channel alerts now are.
 async fn insert_alert(
     tx: &mut SqliteConnection,
@@ -249,7 +257,7 @@ async fn insert_alert(
     sqlx::query_scalar(
         "INSERT INTO outbox (server, channel, lane, event, content, plain, mentions, occurred_at, created_at,
                              group_limit, editable, edits)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11) RETURNING id",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
     )
     .bind(notice.server.as_str())
     .bind(channel.get().cast_signed())
@@ -260,6 +268,7 @@ async fn insert_alert(
     .bind(mentions_text(&notice.mentions))
     .bind(to_millis(notice.occurred_at))
     .bind(to_millis(at))
+    .bind((alert.role != NoticeRole::Passed).then_some(1))
     .bind(alert.role == NoticeRole::Tells)
     .bind(edited.map(|edited| edited.notice))
     .fetch_one(tx)

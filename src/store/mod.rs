@@ -67,6 +67,7 @@ pub struct Store {
     happened: Arc<happenings::Awaited>,
     silenced: Arc<watch::Sender<u64>>,
     backlog: Arc<Backlog>,
+    last_read_before: Option<Timestamp>,
     _lock: Arc<File>,
 }
 
@@ -89,13 +90,28 @@ impl Store {
         refuse_newer_schema(path, &writer).await?;
         MIGRATOR.run(&writer).await.map_err(|error| StoreError::from_migrate(path, error))?;
         let nonce_seed = nonce_seed(&writer).await.map_err(in_words)?;
+        let last_read = "SELECT max(read_at) FROM checkpoints WHERE read_at > 0";
+        let last_read: Option<i64> = sqlx::query_scalar(last_read).fetch_one(&writer).await.map_err(in_words)?;
+        let last_read_before = last_read.map(from_millis);
         let readers = lasting_pool(4).connect_with(options.read_only(true)).await.map_err(in_words)?;
         let committed = Arc::new(watch::Sender::new(0));
         let inbound = Arc::new(watch::Sender::new(0));
         let happened = Arc::default();
         let silenced = Arc::new(watch::Sender::new(0));
         let (path, lock, backlog) = (path.into(), Arc::new(lock), Arc::default());
-        Ok(Self { path, writer, readers, nonce_seed, committed, inbound, happened, silenced, backlog, _lock: lock })
+        Ok(Self {
+            path,
+            writer,
+            readers,
+            nonce_seed,
+            committed,
+            inbound,
+            happened,
+            silenced,
+            backlog,
+            last_read_before,
+            _lock: lock,
+        })
     }
 
     /// Changes with every commit that put notices into the outbox.

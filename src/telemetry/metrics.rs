@@ -111,7 +111,7 @@ metrics! {
     TRACE_SPANS: Kind::Counter, "factorio_isr_trace_spans_total" ["outcome"], "Spans for the collector by what became of them: exported, failed, dropped.";
     LOG_SUPPRESSED: Kind::Counter, "factorio_isr_log_messages_suppressed_total" ["level"], "Warnings and errors that were not logged one by one because they repeat, by level: warn, error.";
     ALERTS_FIRING: Kind::Gauge, "factorio_isr_alerts_firing" ["server", "alert"], "Alerts that fire now.";
-    ALERTS: Kind::Counter, "factorio_isr_alerts_total" ["server", "alert", "change"], "Changes of alerts: fired, grown, reminded, recovered.";
+    ALERTS: Kind::Counter, "factorio_isr_alerts_total" ["server", "alert", "change"], "Changes of alerts: fired, grown, reminded, recovered, passed.";
 
     STATUS_PAGE_VIEWERS: Kind::Gauge, "factorio_isr_status_page_viewers" [], "Browsers that watch the status page now.";
 

@@ -26,6 +26,8 @@ const ALERTS: u64 = 1003;
 const ROLE: u64 = 77;
 const PASSWORD: &str = "rcon-secret-41";
 
+const READY: &str = "Info ServerMultiplayerManager.cpp:808: updateTick(1) changing state from(CreatingGame) to(InGame)";
+
 /// Times short enough to wait for.
 const CONFIG: &str = r#"
 [relay]
@@ -231,7 +233,7 @@ impl World {
     async fn add(self, tag: &'static str, channel: u64, rcon: Option<&str>) -> (Self, Server) {
         let engine_log = self.site.dir.path().join(format!("{tag}-current.log"));
         let begun = self.began.strftime("%Y-%m-%d %H:%M:%S");
-        let header = format!("   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)\n");
+        let header = format!("   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)\n   4.000 {READY}\n");
         fs::write(&engine_log, header).unwrap();
         let (mut game, mut console) = (None, String::new());
         if let Some(more) = rcon {
@@ -326,8 +328,8 @@ async fn a_player_of_whom_the_console_log_says_nothing_is_told(server: &Server, 
 async fn saves_that_fail_and_that_do_not_come_are_told(server: &Server, channel: &Channel) {
     let failure = "Error ParallelScenarioSaver.cpp:1: Saving scenario failed: disk full";
     server.engine(server.at(600), failure);
-    let failed = channel.fired(&server.named("Autosave")).await;
-    insta::assert_snapshot!(text(&failed), @"<@&77> 🚨 **Autosave** on saves, since _: saving failed: disk full");
+    let failed = channel.fired(&server.named("Save failed")).await;
+    insta::assert_snapshot!(text(&failed), @"<@&77> 🚨 **Save failed** on saves, since _: saving failed: disk full");
     server.engine(server.at(900), "Info AppManagerStates.cpp:2110: Saving finished");
     let over = channel.over(&failed).await;
     assert_eq!(times(&over), [server.at(600), server.at(900)].map(Timestamp::as_second));
@@ -365,8 +367,6 @@ async fn desyncs_and_script_errors_have_the_time_of_their_line(server: &Server, 
 }
 
 async fn crashes_are_told_and_then_as_a_loop(server: &Server, channel: &Channel) {
-    const READY: &str =
-        "Info ServerMultiplayerManager.cpp:808: updateTick(1) changing state from(CreatingGame) to(InGame)";
     const CRASH: &str = "Error CrashHandler.cpp:632: Received SIGSEGV";
     // The second crash within a minute makes it a loop, which is over when there was none for a minute, as now.
     let lines = [(5, READY), (60, CRASH), (70, READY), (90, CRASH), (100, READY)];
@@ -377,10 +377,30 @@ async fn crashes_are_told_and_then_as_a_loop(server: &Server, channel: &Channel)
     assert_eq!(times(&over), [server.at(60), server.at(70)].map(Timestamp::as_second));
 
     let crash_loop = channel.fired(&server.named("Crash loop")).await;
-    let expected = format!("<@&77> 💥 **Crash loop** on {}, since _: 2 crashes, the last at _", server.tag);
+    let expected =
+        format!("<@&77> 💥 **Crash loop** on {}, since _: 2 runs of the server ended badly, the last at _", server.tag);
     assert_eq!(text(&crash_loop), expected);
     assert_eq!(times(&crash_loop), [server.at(60), server.at(90)].map(Timestamp::as_second));
     channel.over(&crash_loop).await;
+}
+
+async fn a_start_that_fails_is_reported_until_the_server_is_ready(server: &Server, channel: &Channel) {
+    let begun = server.at(60).strftime("%Y-%m-%d %H:%M:%S");
+    append(&server.engine_log, "  50.000 Goodbye");
+    append(&server.engine_log, &format!("   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)"));
+    let error = "   0.015 Error Util.cpp:81: Failed to load mod \"somelib\": ";
+    append(&server.engine_log, &format!("{error}\n• somelib\n    • Incompatible Factorio version\n   0.016 Goodbye"));
+    let fired = channel.fired(&server.named("Server cannot start")).await;
+    insta::assert_snapshot!(text(&fired), @r#"
+    <@&77> 🚨 **Server cannot start** on starts, since _: Failed to load mod "somelib":
+    • somelib
+        • Incompatible Factorio version
+    "#);
+    assert_eq!(times(&fired), [server.at(60).as_second()]);
+    append(&server.engine_log, &format!("   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)"));
+    append(&server.engine_log, &format!("   9.000 {READY}"));
+    let over = channel.over(&fired).await;
+    assert_eq!(times(&over), [server.at(60), server.at(69)].map(Timestamp::as_second));
 }
 
 async fn watched_and_refused_players_are_told(server: &Server, channel: &Channel) {
@@ -403,6 +423,8 @@ async fn watched_and_refused_players_are_told(server: &Server, channel: &Channel
 }
 
 async fn what_waits_too_long_is_told_until_it_has_gone(server: &Server, sim: &SimDiscord, channel: &Channel) {
+    // What the server's log already held is no longer waiting.
+    assert!(sim.wait_for(DEADLINE, |state| state.messages(STUCK).count() > 0).await, "the start is relayed");
     sim.set_fault(Fault::new(FaultKind::Answer(ApiError::missing_access())).channel(STUCK));
     let written = Timestamp::now();
     server.console(server.at(1500), "[CHAT] Bob: is anybody there?");
@@ -425,6 +447,7 @@ async fn every_alert_is_told_with_its_true_time_and_edits_its_message_when_it_is
     let (world, mods) = world.add("mods", CHAT, None).await;
     let (world, prod) = world.add("prod", CHAT, None).await;
     let (world, twin) = world.add("twin", CHAT, None).await;
+    let (world, starts) = world.add("starts", CHAT, None).await;
     let (world, door) = world.add("door", CHAT, None).await;
     let (world, busy) = world.add("busy", STUCK, None).await;
     lua.game().game().surfaces[0].factor = 0.35;
@@ -440,6 +463,7 @@ async fn every_alert_is_told_with_its_true_time_and_edits_its_message_when_it_is
         desyncs_and_script_errors_have_the_time_of_their_line(&mods, channel),
         crashes_are_told_and_then_as_a_loop(&prod, channel),
         crashes_are_told_and_then_as_a_loop(&twin, channel),
+        a_start_that_fails_is_reported_until_the_server_is_ready(&starts, channel),
         watched_and_refused_players_are_told(&door, channel),
         what_waits_too_long_is_told_until_it_has_gone(&busy, &world.sim, channel),
     );

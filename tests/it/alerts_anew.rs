@@ -44,7 +44,8 @@ fn with_server(site: Site, tag: &str, game: Option<&SimRcon>) -> Site {
     // It was saved a minute ago.
     let begun = (Timestamp::now() - HOUR).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let saved = format!(
-        "   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)\n3540.000 Info AppManager.cpp:1: Saving finished\n"
+        "   0.000 {begun}; Factorio 2.0.77 (build 84593, linux64, headless)\n\
+            0.900 Info ServerMultiplayerManager.cpp:808: updateTick(1) changing state from(CreatingGame) to(InGame)\n3540.000 Info AppManager.cpp:1: Saving finished\n"
     );
     if !engine_log.exists() {
         fs::write(engine_log, saved).unwrap();
@@ -127,14 +128,17 @@ async fn saves_that_no_log_tells_of_any_more_are_not_waited_for() {
     let before = fs::read_to_string(&engine_log).unwrap();
     fs::write(engine_log, before + failed).unwrap();
     let fired = messages(&sim, |all| !all.is_empty()).await;
-    assert!(fired[0].contains("**Autosave** on prod, since"), "{fired:?}");
+    assert!(fired[0].contains("**Save failed** on prod, since"), "{fired:?}");
     relay.terminate().await;
 
     let without =
         site.reconfigured(&sim.base_url()).server_with("prod", &format!("default = {CHAT}, alerts = {ALERTS}"), "");
     let _relay = without.start();
     let ended = messages(&sim, |all| all[0].edited.is_some()).await;
-    assert!(ended[0].starts_with("⏹️ **Autosave** on prod") && ended[0].contains("not watched any more"), "{ended:?}");
+    assert!(
+        ended[0].starts_with("⏹️ **Save failed** on prod") && ended[0].contains("not watched any more"),
+        "{ended:?}"
+    );
 }
 
 /// The database as a relay left it that told of a slow map.

@@ -122,6 +122,7 @@ fn a_good_configuration_is_summed_up() {
         rcon_down    no answer for 2m; cooldown 5m; pings 7, 8
         log_silent   no line for 2m of who came or went, or for 6h of who plays; cooldown 5m; pings 7, 8
         autosave     a save failed, or none for 30m of play; cooldown 5m; pings 7, 8
+        start_failed an error before the server is ready, when the run ends or after 1m; cooldown 0s; pings 7, 8
         crash        a crash, over when it runs; cooldown 0s; pings 7, 8
         desync       a desync, over after 15m without; cooldown 0s; pings 7, 8
         script_error an error, over after 15m without; cooldown 0s; pings 7, 8

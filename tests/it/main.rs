@@ -19,6 +19,7 @@ mod events;
 mod events_of_mods;
 mod events_of_operators;
 mod events_of_runs;
+mod failed_starts;
 mod games;
 mod gateway;
 mod harness;

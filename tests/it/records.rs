@@ -212,7 +212,8 @@ async fn alerts_forget_a_player_too_and_go_on_about_all_else() {
     let at = Timestamp::from_second(Timestamp::now().as_second() - 60).unwrap();
     let refused = "Refusing connection for address (IP ADDR:({192.0.2.203:54445})), username (Zoe_1). PasswordMismatch";
     let engine = format!(
-        "   0.000 {}; Factorio 2.0.77 (build 84593, linux64, headless)\n   1.000 {refused}\n   2.000 {refused}\n   \
+        "   0.000 {}; Factorio 2.0.77 (build 84593, linux64, headless)\n\
+            0.900 Info ServerMultiplayerManager.cpp:808: updateTick(1) changing state from(CreatingGame) to(InGame)\n   1.000 {refused}\n   2.000 {refused}\n   \
          3.000 Error MainLoop.cpp:1285: Exception at tick 123: Zoe_1 did what the mod X does not know.\n",
         at.strftime("%Y-%m-%d %H:%M:%S")
     );
@@ -228,7 +229,7 @@ async fn alerts_forget_a_player_too_and_go_on_about_all_else() {
     let alerts = "SELECT alert FROM alert_states ORDER BY alert";
     let all = until(&site, alerts, |rows| rows.len() == 3).await;
     assert_eq!(all, ["join_refused", "script_error", "watchlist"]);
-    until(&site, "SELECT state FROM checkpoints WHERE state LIKE '%zoe%'", |rows| rows.len() == 1).await;
+    until(&site, "SELECT state FROM checkpoints WHERE state LIKE '%zoe%'", |rows| rows.len() == 2).await;
     relay.terminate().await;
     deliver_all(&site).await;
 

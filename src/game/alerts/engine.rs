@@ -14,6 +14,13 @@ use crate::game::FileNews;
 
 /// The least time between two edits of an alert's message.
 const GROWTH_FLOOR: Duration = Duration::from_secs(15);
+/// The same where only lines are added to its text, as a crash writes them over some seconds.
+const LINES_FLOOR: Duration = Duration::from_secs(5);
+
+/// When nothing was read for so long of the time in which the relay was not running, the logs of that time are read.
+const CATCH_UP: Duration = Duration::from_secs(5);
+/// A line is written a moment before it is read.
+const AWAY_MARGIN: Duration = Duration::from_mins(1);
 
 /// An alert and its subject: the player or surface it is about, empty where it is about the server.
 pub type AlertKey = (AlertKind, String);
@@ -69,6 +76,9 @@ pub struct AlertState {
     pub told_at: Option<Timestamp>,
     /// What was measured last.
     pub facts: Facts,
+    /// It began while the relay was not running, and is not reported before the logs of that time are read.
+    #[serde(default)]
+    pub away: bool,
     /// When its own message was written last, and what it says.
     #[serde(default)]
     pub shown: Option<(Timestamp, Facts)>,
@@ -85,11 +95,13 @@ pub enum Change {
     Reminded,
     /// It is over.
     Recovered,
+    /// It began and ended while the relay was not running.
+    Passed,
 }
 
 impl Change {
     /// All changes.
-    pub const ALL: [Self; 4] = [Self::Fired, Self::Grown, Self::Reminded, Self::Recovered];
+    pub const ALL: [Self; 5] = [Self::Fired, Self::Grown, Self::Reminded, Self::Recovered, Self::Passed];
 
     /// The label value.
     #[must_use]
@@ -99,6 +111,7 @@ impl Change {
             Self::Grown => "grown",
             Self::Reminded => "reminded",
             Self::Recovered => "recovered",
+            Self::Passed => "passed",
         }
     }
 }
@@ -135,6 +148,22 @@ struct Fresh {
     since: Timestamp,
     /// Whether the game was asked, if it can be.
     asked: bool,
+    /// Since when the relay was not running before.
+    away_since: Option<Timestamp>,
+    /// When something was last read that happened in that time.
+    read_up: Timestamp,
+}
+
+impl Fresh {
+    /// Whether `at` is in the time in which the relay was not running.
+    fn was_away(&self, at: Timestamp) -> bool {
+        self.away_since.is_some_and(|away| (away..self.since).contains(&at))
+    }
+
+    /// Whether more may be read of the time in which the relay was not running.
+    fn catches_up(&self, now: Timestamp) -> bool {
+        !at_least(now, self.read_up, CATCH_UP) && !at_least(now, self.since, READ)
+    }
 }
 
 impl Engine {
@@ -174,7 +203,15 @@ impl Engine {
         if !can_be_asked {
             self.memory.forget_samples();
         }
-        self.fresh = Some(Fresh { since: now, asked: !can_be_asked });
+        self.fresh = Some(Fresh { since: now, asked: !can_be_asked, away_since: None, read_up: now });
+    }
+
+    /// Before the start the relay was not running since then. An alert of that time is reported when the logs of that
+    /// time are read, as one that lasts or as one that has passed.
+    pub fn away_since(&mut self, since: Option<Timestamp>) {
+        if let Some(fresh) = &mut self.fresh {
+            fresh.away_since = since.and_then(|since| since.checked_sub(AWAY_MARGIN).ok());
+        }
     }
 
     /// Takes in what was seen by `now`, and says what is to be told.
@@ -185,6 +222,9 @@ impl Engine {
         if let Some(fresh) = &mut self.fresh {
             fresh.since = fresh.since.min(now);
             fresh.asked |= matches!(input, Input::Sample(_));
+            if matches!(input, Input::Happening(happening) if fresh.was_away(happening.at)) {
+                fresh.read_up = now;
+            }
         }
         self.memory.take(input, &self.settings.limits, now);
         let mut changes = Vec::new();
@@ -254,20 +294,37 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Changed> {
         let Finding::Bad(since) = verdict.finding else {
+            let calm = self.calm(key.0);
             let state = self.states.get_mut(&key)?;
+            let at = state.ended_at(calm, at);
             return match (state.phase, verdict.finding) {
                 (Phase::Firing, Finding::Good) => Some(state.recover(key, at)),
-                (Phase::Pending, _) => {
+                (Phase::Pending, finding) => {
+                    let passed = std::mem::take(&mut state.away) && finding == Finding::Good;
                     (state.phase, state.bad) = (Phase::Rest, 0);
-                    None
+                    passed.then(|| state.changed(key, Change::Passed, at))
                 }
                 _ => None,
             };
         };
+        let fresh = self.fresh.filter(|fresh| is_of_logs(&key) && fresh.catches_up(now));
         let state = self.states.entry(key.clone()).or_insert_with(|| AlertState::new(since));
         state.facts = verdict.facts;
         state.worsen(since);
-        (state.phase == Phase::Pending && !silent && state.is_due(rule, now)).then(|| state.fire(key, now))
+        if state.phase != Phase::Pending || silent || !state.is_due(rule, now) {
+            return None;
+        }
+        state.away = fresh.is_some_and(|fresh| fresh.was_away(state.since));
+        (!state.away).then(|| state.fire(key, now))
+    }
+
+    /// An alert of this kind is over when nothing happened for so long; `None` where something must happen.
+    fn calm(&self, kind: AlertKind) -> Option<Duration> {
+        match kind {
+            AlertKind::Desync => Some(self.settings.limits.desync_calm),
+            AlertKind::ScriptError => Some(self.settings.limits.script_calm),
+            _ => None,
+        }
     }
 
     /// Those of which there is more than their messages say, each at most once within [`GROWTH_FLOOR`].
@@ -302,6 +359,23 @@ fn moment(input: &Input<'_>, now: Timestamp) -> Timestamp {
     }
 }
 
+/// Whether the lines of the logs begin and end it.
+fn is_of_logs((kind, subject): &AlertKey) -> bool {
+    match kind {
+        AlertKind::Autosave => subject == SAVE_FAILED,
+        AlertKind::StartFailed
+        | AlertKind::CrashLoop
+        | AlertKind::Crash
+        | AlertKind::Desync
+        | AlertKind::ScriptError
+        | AlertKind::Watchlist
+        | AlertKind::JoinRefused => true,
+        AlertKind::LowUps | AlertKind::RconDown | AlertKind::LogSilent | AlertKind::Evolution | AlertKind::Backlog => {
+            false
+        }
+    }
+}
+
 /// Whether nothing of it must be remembered.
 fn rests(state: &AlertState, rule: Option<&AlertRule>, now: Timestamp) -> bool {
     let cooled = |fired| rule.is_none_or(|rule| at_least(now, fired, rule.cooldown));
@@ -310,7 +384,16 @@ fn rests(state: &AlertState, rule: Option<&AlertRule>, now: Timestamp) -> bool {
 
 impl AlertState {
     pub(super) fn new(since: Timestamp) -> Self {
-        Self { phase: Phase::Rest, since, bad: 0, fired_at: None, told_at: None, facts: Facts::None, shown: None }
+        Self {
+            phase: Phase::Rest,
+            since,
+            bad: 0,
+            fired_at: None,
+            told_at: None,
+            facts: Facts::None,
+            away: false,
+            shown: None,
+        }
     }
 
     fn worsen(&mut self, since: Timestamp) {
@@ -335,7 +418,8 @@ impl AlertState {
     fn grow(&mut self, key: &AlertKey, now: Timestamp) -> Option<Changed> {
         // An earlier version did not note what it told.
         let (at, before) = self.shown.get_or_insert_with(|| (now, self.facts.clone()));
-        if !self.facts.is_more_than(before) || !at_least(now, *at, GROWTH_FLOOR) {
+        let floor = if self.facts.is_longer_than(before) { LINES_FLOOR } else { GROWTH_FLOOR };
+        if !self.facts.is_more_than(before) || !at_least(now, *at, floor) {
             return None;
         }
         self.shown = Some((now, self.facts.clone()));
@@ -345,6 +429,14 @@ impl AlertState {
     fn recover(&mut self, key: AlertKey, at: Timestamp) -> Changed {
         (self.phase, self.bad, self.shown) = (Phase::Rest, 0, None);
         self.changed(key, Change::Recovered, at)
+    }
+
+    /// When it ended that is seen to be over at `at`.
+    fn ended_at(&self, calm: Option<Duration>, at: Timestamp) -> Timestamp {
+        match (&self.facts, calm) {
+            (Facts::Trouble { last, .. }, Some(calm)) => last.saturating_add(calm).map_or(at, |calm| calm.min(at)),
+            _ => at,
+        }
     }
 
     fn changed(&self, key: AlertKey, change: Change, at: Timestamp) -> Changed {

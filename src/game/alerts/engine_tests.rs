@@ -40,6 +40,8 @@ pub(super) fn settings() -> AlertSettings {
             ups_recovered: 58.0,
             log_quiet: seconds(7200),
             save_overdue: seconds(1800),
+            start_after: Some(seconds(60)),
+            engine_log: false,
             crashes: 3,
             crashes_within: seconds(900),
             desync_calm: seconds(900),
@@ -195,6 +197,10 @@ impl Life {
                     (happened(E::ServerOnline), 100),
                 ];
                 life(nearly, crash(), Some(happened(E::ServerOnline)), 901, TICK)
+            }
+            AlertKind::StartFailed => {
+                let nearly = vec![(happened(E::StartError), 59), (TICK, 1)];
+                life(nearly, TICK, Some(TICK), 30, happened(E::Ready))
             }
             AlertKind::Crash => life(Vec::new(), happened(E::Crash), Some(TICK), 60, happened(E::Ready)),
             AlertKind::Desync => life(Vec::new(), happened(E::Desync), Some(TICK), 901, TICK),

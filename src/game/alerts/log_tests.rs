@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::engine_tests::{Seen, TICK, World, happened, happening, players, settings, time};
 use super::*;
-use crate::domain::{AlertKind, EventKind};
+use crate::domain::{AlertKind, EventKind, Happening};
 
 /// What all alerts together say, by their keys.
 fn told(seen: &[Seen]) -> Vec<String> {
@@ -111,4 +111,90 @@ fn an_alert_has_the_time_of_what_it_tells() {
     assert_eq!(changes[0].since, happening.at);
     let reminded = engine.take(&Input::Tick(Surroundings::default()), &Silences::default(), time(7201));
     assert_eq!(reminded, [], "it was told just now");
+}
+
+/// What comes of these happenings, each in its second, on a server with an engine log.
+fn with_engine_log(happenings: &[(EventKind, u64, Option<&str>)]) -> (Engine, Vec<String>) {
+    let mut settings = settings();
+    settings.limits.engine_log = true;
+    let mut engine = Engine::new(settings, Memory::default(), BTreeMap::new());
+    let mut changes = Vec::new();
+    for (kind, second, detail) in happenings {
+        let happening = Happening { detail: detail.map(ToOwned::to_owned), ..happening(*kind, *second) };
+        changes.extend(engine.take(&Input::Happening(&happening), &Silences::default(), time(*second)));
+    }
+    let said = changes.iter().map(|changed| format!("{} {}", changed.key.0, changed.change.as_str())).collect();
+    (engine, said)
+}
+
+#[test]
+fn a_crash_is_over_when_the_engine_log_shows_the_server_ready() {
+    use EventKind::{Ready, RunKilled, ServerCrashed, ServerOnline, Starting};
+    let console = [(ServerCrashed, 100, None), (ServerOnline, 100, None)];
+    assert_eq!(with_engine_log(&console).1, ["crash fired"]);
+    let both = [&console[..], &[(RunKilled, 99, None), (Starting, 99, None), (Ready, 160, None)]].concat();
+    assert_eq!(with_engine_log(&both).1, ["crash fired", "crash recovered"]);
+    let engine_alone = [(RunKilled, 99, None), (Starting, 99, None), (Ready, 160, None)];
+    assert_eq!(with_engine_log(&engine_alone).1, ["crash fired", "crash recovered"]);
+    let engine_first = [&[(RunKilled, 99, None)], &console[..], &[(Ready, 160, None)]].concat();
+    assert_eq!(with_engine_log(&engine_first).1, ["crash fired", "crash recovered"]);
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_save_is_named_whichever_log_is_read_first() {
+    use EventKind::{RunKilled, ServerCrashed};
+    let killed = (RunKilled, 99, Some("it was killed while saving the map"));
+    let console = (ServerCrashed, 100, Some("it crashed or was killed"));
+    for order in [[killed, console], [console, killed]] {
+        let (engine, said) = with_engine_log(&order);
+        assert_eq!(said, ["crash fired"]);
+        let facts = &engine.states()[&(AlertKind::Crash, String::new())].facts;
+        assert!(
+            matches!(facts, Facts::Trouble { detail: Some(text), .. } if text.contains("while saving")),
+            "{facts:?}"
+        );
+    }
+}
+
+#[test]
+fn starts_that_fail_are_one_alert_that_counts_them_and_no_crash_loop() {
+    use EventKind::{Ready, RunFailed, StartError, Stopped};
+    let error = Some("Failed to load mod");
+    let start = |n: u64| [(StartError, n * 60, error), (Stopped, n * 60 + 1, None), (RunFailed, n * 60 + 1, None)];
+    let failed: Vec<_> = (0..10).flat_map(start).collect();
+    let (engine, said) = with_engine_log(&failed);
+    assert_eq!(said[0], "start_failed fired");
+    assert!(said[1..].iter().all(|said| said == "start_failed grown"), "{said:?}");
+    let facts = &engine.states()[&(AlertKind::StartFailed, String::new())].facts;
+    assert!(matches!(facts, Facts::Trouble { count: 10, .. }), "{facts:?}");
+    let ready = [&failed[..], &[(Ready, 700, None)]].concat();
+    assert_eq!(with_engine_log(&ready).1.last().unwrap(), "start_failed recovered");
+}
+
+#[test]
+fn runs_that_end_without_a_word_before_they_are_ready_are_a_crash_loop() {
+    use EventKind::RunFailed;
+    let failed = [(RunFailed, 10, None), (RunFailed, 20, None), (RunFailed, 30, None)];
+    assert_eq!(with_engine_log(&failed).1, ["crash_loop fired"]);
+    let tools = failed.map(|(kind, second, _)| (kind, second, Some(crate::domain::NO_SERVER)));
+    assert_eq!(with_engine_log(&tools).1, [""; 0], "they only create maps");
+}
+
+#[test]
+fn script_errors_that_end_with_goodbye_are_no_crash_loop() {
+    use EventKind::{Ready, ScriptCrash, Stopped};
+    let one = |n: u64| [(Ready, n * 60, None), (ScriptCrash, n * 60 + 9, None), (Stopped, n * 60 + 10, None)];
+    let said = with_engine_log(&(0..5).flat_map(one).collect::<Vec<_>>()).1;
+    assert!(said.iter().all(|said| said.starts_with("script_error")), "{said:?}");
+}
+
+#[test]
+fn lines_of_an_error_that_come_late_are_edited_into_its_message() {
+    use EventKind::{ErrorContinued, ScriptCrash};
+    let lines = Some("Error while running event\n__x__/control.lua:3560: nil");
+    let (engine, said) = with_engine_log(&[(ScriptCrash, 10, Some("The mod X failed.")), (ErrorContinued, 16, lines)]);
+    assert_eq!(said, ["script_error fired", "script_error grown"]);
+    let facts = &engine.states()[&(AlertKind::ScriptError, String::new())].facts;
+    let whole = "The mod X failed.\nError while running event\n__x__/control.lua:3560: nil";
+    assert!(matches!(facts, Facts::Trouble { count: 1, detail: Some(text), .. } if text == whole), "{facts:?}");
 }

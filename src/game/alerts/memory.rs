@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{Input, at_least};
+use super::starts::Starts;
 use crate::config::settings::AlertLimits;
-use crate::domain::{EventKind, Happening};
+use crate::domain::{AlertKind, EventKind, Happening};
 use crate::game::{FileNews, FileReading, Reading, Sample};
 use crate::rcon::Evolution;
 
@@ -17,7 +18,7 @@ const MOST_REFUSED: usize = 64;
 /// Crashes counted at a time.
 const MOST_CRASHES: usize = 50;
 /// Characters kept of an error.
-const MOST_DETAIL: usize = 800;
+const MOST_DETAIL: usize = 1000;
 /// Other errors that are kept beside the last one, and the characters of each.
 pub(super) const MOST_BEFORE: usize = 8;
 const MOST_BEFORE_CHARS: usize = 100;
@@ -60,6 +61,10 @@ pub struct Memory {
     pub(super) crashes: Vec<Timestamp>,
     /// So many of them came together that it is a loop.
     pub(super) looping: bool,
+    /// The starts since the server was last ready.
+    pub(super) starts: Starts,
+    /// The alert of the error that was reported last, to which further lines belong.
+    pub(super) last_error: Option<AlertKind>,
     /// The desyncs since it was calm.
     pub(super) desync: Option<Trouble>,
     /// The script errors since it was calm.
@@ -114,27 +119,42 @@ pub(super) struct Refused {
 }
 
 impl Trouble {
-    fn of(happening: &Happening) -> Self {
+    pub(super) fn of(happening: &Happening) -> Self {
         let detail = happening.detail.as_ref().map(|detail| detail.chars().take(MOST_DETAIL).collect());
         Self { first: happening.at, last: happening.at, count: 1, detail, before: Vec::new() }
     }
 
-    /// The same with another one.
-    fn and(self, happening: &Happening) -> Self {
-        let new = Self::of(happening);
+    /// The same with another one of its kind.
+    pub(super) fn merge(self, new: Self, kind: EventKind) -> Self {
         let (first, last) = (self.first.min(new.first), self.last.max(new.last));
-        let count = self.count.saturating_add(1);
+        let count = self.count.saturating_add(new.count);
         let (Some(old), Some(detail)) = (&self.detail, &new.detail) else {
             return Self { first, last, count, detail: new.detail.or(self.detail), before: self.before };
         };
         let (old, now) = (beginning(old), beginning(detail));
-        let same = |one: &str, other: &str| sense(happening.kind, one) == sense(happening.kind, other);
+        let same = |one: &str, other: &str| sense(kind, one) == sense(kind, other);
         let mut before = self.before;
         before.retain(|one| !same(one, &old) && !same(one, &now));
         before.extend(Some(old).filter(|old| !same(old, &now)));
         let surplus = before.len().saturating_sub(MOST_BEFORE);
         before.drain(..surplus);
         Self { first, last, count, detail: new.detail, before }
+    }
+
+    /// Adds lines to what the game says, as far as they are kept.
+    pub(super) fn extend(&mut self, lines: &str) {
+        let detail = self.detail.get_or_insert_default();
+        let mut chars = detail.chars().count();
+        for line in lines.lines() {
+            chars += line.chars().count() + 1;
+            if chars > MOST_DETAIL {
+                break;
+            }
+            if !detail.is_empty() {
+                detail.push('\n');
+            }
+            detail.push_str(line);
+        }
     }
 
     /// Whether there was no other one for so long.
@@ -274,10 +294,15 @@ impl Memory {
     }
 
     fn happened(&mut self, happening: &Happening, limits: &AlertLimits) {
+        use EventKind as E;
+        if matches!(happening.kind, E::SaveFailed | E::Crash | E::ScriptCrash | E::StartError) {
+            self.last_error = AlertKind::instead_of(happening.kind);
+        }
         let name = happening.player.as_ref().map(|name| name.to_lowercase());
         match happening.kind {
             EventKind::Join => {
                 self.untold.retain(|crash| *crash > happening.at);
+                self.down.take_if(|crash| crash.last < happening.at);
                 let listed = |name: &String| limits.watchlist.iter().any(|watched| watched.to_lowercase() == *name);
                 self.watched.extend(name.filter(listed).map(|name| (name, happening.at)));
             }
@@ -288,9 +313,17 @@ impl Memory {
             EventKind::SaveFailed => self.save_failed = Some(again(self.save_failed.take(), happening)),
             EventKind::Desync => self.desync = Some(again(self.desync.take(), happening)),
             EventKind::JoinRefused => self.refuse(happening, limits),
+            EventKind::StartError => self.start_error(happening),
+            EventKind::RunFailed => self.run_failed(happening, limits),
+            EventKind::RunKilled => self.run_killed(happening, limits),
+            EventKind::ErrorContinued => self.error_continued(happening),
             EventKind::Crash | EventKind::ScriptCrash => self.crashed(happening, limits),
             EventKind::ServerCrashed => self.found_crashed(happening, limits),
-            EventKind::ServerOnline | EventKind::Ready => self.up(happening),
+            EventKind::ServerOnline => self.up(happening, limits),
+            EventKind::Ready => {
+                self.ready(limits);
+                self.up(happening, limits);
+            }
             EventKind::ServerOffline | EventKind::Stopped => {
                 (self.online, self.online_since, self.unheard) = (None, None, None);
                 self.watched.clear();
@@ -300,8 +333,10 @@ impl Memory {
     }
 
     /// A run began. The logs are read at their own pace: it may be the run before the crash that is known already.
-    fn up(&mut self, happening: &Happening) {
-        if self.down.as_ref().is_some_and(|crash| !is_behind(crash.last, happening.at)) {
+    /// Where there is an engine log, that alone shows that the server is ready: the console log is opened long before.
+    fn up(&mut self, happening: &Happening, limits: &AlertLimits) {
+        let runs = happening.kind == EventKind::Ready || !limits.engine_log;
+        if runs && self.down.as_ref().is_some_and(|crash| !is_behind(crash.last, happening.at)) {
             self.down = None;
         }
         if happening.kind == EventKind::ServerOnline {
@@ -316,18 +351,27 @@ impl Memory {
         if happening.kind == EventKind::ScriptCrash {
             self.script = Some(again(self.script.take(), happening));
         }
-        // The console log told of it already.
-        if self.told_at.is_some_and(|told| happening.at <= told) {
+        if self.was_told_by_console(happening.at) {
             return;
         }
-        self.untold.push(happening.at);
-        let surplus = self.untold.len().saturating_sub(MOST_CRASHES);
-        self.untold.drain(..surplus);
-        // A script error is told as one; that the game has gone with it is not told again.
+        self.expect_console(happening.at);
+        // A script error has an alert of its own, and the run may still end with `Goodbye`.
         if happening.kind == EventKind::Crash {
             self.down = Some(again(self.down.take(), happening));
+            self.count_crash(happening.at, limits);
         }
-        self.count_crash(happening.at, limits);
+    }
+
+    /// Whether the console log reported the end of the run at `at`, by being opened again.
+    pub(super) fn was_told_by_console(&self, at: Timestamp) -> bool {
+        self.told_at.is_some_and(|told| at <= told)
+    }
+
+    /// The console log will report the end of the same run.
+    pub(super) fn expect_console(&mut self, at: Timestamp) {
+        self.untold.push(at);
+        let surplus = self.untold.len().saturating_sub(MOST_CRASHES);
+        self.untold.drain(..surplus);
     }
 
     /// The console log was opened though it had not been closed.
@@ -341,7 +385,7 @@ impl Memory {
         }
     }
 
-    fn count_crash(&mut self, at: Timestamp, limits: &AlertLimits) {
+    pub(super) fn count_crash(&mut self, at: Timestamp, limits: &AlertLimits) {
         self.watched.clear();
         (self.online, self.online_since, self.unheard) = (None, None, None);
         self.crashes.push(at);
@@ -376,6 +420,9 @@ impl Memory {
             self.crashes.clear();
             self.looping = false;
         }
+        if let Some(after) = limits.start_after {
+            self.starts.tick(after, now);
+        }
         let over = |trouble: &Option<Trouble>, calm| trouble.as_ref().is_some_and(|one| one.is_over(now, calm));
         if over(&self.desync, limits.desync_calm) {
             self.desync = None;
@@ -388,14 +435,23 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// All that went wrong and is remembered with its text.
+    pub(super) fn troubles_mut(&mut self) -> impl Iterator<Item = &mut Trouble> {
+        let Starts { error, failed, .. } = &mut self.starts;
+        let all = [&mut self.save_failed, &mut self.down, &mut self.desync, &mut self.script, error, failed];
+        all.into_iter().flatten()
+    }
+}
+
 /// Whether `then` is later, in whole seconds: the console log has no others.
 fn is_behind(then: Timestamp, at: Timestamp) -> bool {
     then.as_second() > at.as_second()
 }
 
-fn again(before: Option<Trouble>, happening: &Happening) -> Trouble {
+pub(super) fn again(before: Option<Trouble>, happening: &Happening) -> Trouble {
     match before {
-        Some(trouble) => trouble.and(happening),
+        Some(trouble) => trouble.merge(Trouble::of(happening), happening.kind),
         None => Trouble::of(happening),
     }
 }

@@ -8,6 +8,7 @@ mod memory;
 mod naming;
 mod rules;
 mod set_back;
+mod starts;
 pub mod texts;
 
 pub use engine::{AlertKey, AlertState, Change, Changed, Engine, Phase, Silences};

@@ -56,8 +56,7 @@ impl Memory {
         for refused in self.refused.values_mut() {
             clear(&mut refused.reason, named);
         }
-        let troubles = [&mut self.save_failed, &mut self.down, &mut self.desync, &mut self.script];
-        for Trouble { detail, before, .. } in troubles.into_iter().flatten() {
+        for Trouble { detail, before, .. } in self.troubles_mut() {
             clear(detail, named);
             before.retain(|one| !named(one));
         }

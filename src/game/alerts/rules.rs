@@ -134,10 +134,21 @@ impl Facts {
     /// and worse.
     pub(super) fn is_more_than(&self, shown: &Self) -> bool {
         match (self, shown) {
-            (Self::Trouble { count, .. }, Self::Trouble { count: shown, .. }) => count > shown,
+            (Self::Trouble { count, .. }, Self::Trouble { count: shown, .. }) if count != shown => count > shown,
             // They are counted within a time, and may be as many as before.
             (Self::Crashes { last, .. }, Self::Crashes { last: shown, .. }) => last > shown,
             (Self::Refusals { count, .. }, Self::Refusals { count: shown, .. }) => count > shown,
+            _ => self.is_longer_than(shown),
+        }
+    }
+
+    /// Whether lines were added to the text that `shown` says.
+    pub(super) fn is_longer_than(&self, shown: &Self) -> bool {
+        match (self, shown) {
+            (
+                Self::Trouble { count, detail: Some(detail), .. },
+                Self::Trouble { count: shown, detail: shown_detail, .. },
+            ) => count == shown && shown_detail.as_ref() != Some(detail),
             _ => false,
         }
     }
@@ -161,10 +172,11 @@ pub(super) fn judge(
         AlertKind::RconDown => vec![rcon_down(memory)],
         AlertKind::LogSilent => log_silent(limits, memory, input, now).into_iter().collect(),
         AlertKind::Autosave => autosave(limits, memory, now),
-        AlertKind::CrashLoop => vec![crash_loop(memory)],
+        AlertKind::StartFailed => vec![until_forgotten(memory.starts.failed.as_ref())],
+        AlertKind::CrashLoop => vec![crash_loop(limits, memory)],
         AlertKind::Crash => vec![crash(memory)],
-        AlertKind::Desync => vec![until_calm(memory.desync.as_ref())],
-        AlertKind::ScriptError => vec![until_calm(memory.script.as_ref())],
+        AlertKind::Desync => vec![until_forgotten(memory.desync.as_ref())],
+        AlertKind::ScriptError => vec![until_forgotten(memory.script.as_ref())],
         AlertKind::Evolution => evolution(memory, input),
         AlertKind::Watchlist => watchlist(limits, memory),
         AlertKind::JoinRefused => join_refused(limits, memory, now),
@@ -274,8 +286,12 @@ fn trouble_facts(trouble: &Trouble) -> Facts {
     Facts::Trouble { count, last, detail, before }
 }
 
-fn crash_loop(memory: &Memory) -> Verdict {
+/// Quiet while the server cannot start, which is reported with its reason.
+fn crash_loop(limits: &AlertLimits, memory: &Memory) -> Verdict {
     match (memory.crashes.first(), memory.crashes.last()) {
+        (Some(_), _) if memory.starts.failed.is_some() && limits.start_after.is_some() => {
+            of_server(Finding::Between, Facts::None)
+        }
         (Some(first), Some(last)) if memory.looping => {
             of_server(Finding::Bad(*first), Facts::Crashes { count: memory.crashes.len(), last: *last })
         }
@@ -292,8 +308,8 @@ fn crash(memory: &Memory) -> Verdict {
     }
 }
 
-/// The memory forgets it when it has been calm for long enough.
-fn until_calm(trouble: Option<&Trouble>) -> Verdict {
+/// The memory forgets it when it is over.
+fn until_forgotten(trouble: Option<&Trouble>) -> Verdict {
     trouble.map_or_else(good, |trouble| of_server(Finding::Bad(trouble.first), trouble_facts(trouble)))
 }
 

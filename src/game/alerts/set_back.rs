@@ -37,16 +37,18 @@ impl Memory {
         sampled.chain(since).for_each(|at| own(at, now));
         let steps = self.evolution.values_mut().filter_map(|Step { reached, .. }| reached.as_mut());
         steps.for_each(|at| own(at, now));
+        for Trouble { first, last, .. } in self.troubles_mut() {
+            of_game(first, now);
+            of_game(last, now);
+        }
         self.times_of_game().for_each(|at| of_game(at, now));
     }
 
     fn times_of_game(&mut self) -> impl Iterator<Item = &mut Timestamp> {
-        let troubles = [&mut self.save_failed, &mut self.down, &mut self.desync, &mut self.script];
-        let troubles = troubles.into_iter().flatten().flat_map(|Trouble { first, last, .. }| [first, last]);
         let crashes = self.untold.iter_mut().chain(&mut self.crashes);
         let single = self.saved_at.iter_mut().chain(&mut self.told_at);
         let refused = self.refused.values_mut().flat_map(|Refused { at, .. }| at);
-        troubles.chain(crashes).chain(single).chain(refused).chain(self.watched.values_mut())
+        crashes.chain(single).chain(refused).chain(self.watched.values_mut())
     }
 }
 

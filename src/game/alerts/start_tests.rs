@@ -1,6 +1,8 @@
 //! What was so before the program was started is judged when it is known whether it still is.
 
-use super::engine_tests::{REMIND, Seen, TICK, World, down, happened, players, time};
+use std::collections::BTreeMap;
+
+use super::engine_tests::{REMIND, Seen, TICK, World, down, happened, happening, players, settings, time};
 use super::*;
 use crate::domain::{AlertKind, EventKind};
 
@@ -90,4 +92,41 @@ fn a_clock_that_is_set_back_does_not_make_the_start_longer() {
     assert_eq!(world.see(&Seen::Tick(0, Some(HOURS))), []);
     world.wait(60);
     assert_eq!(world.see(&Seen::Tick(0, Some(HOURS))), [Change::Fired]);
+}
+
+/// The relay was stopped for hours; these happen meanwhile, each so many seconds after the stop, and are read at the
+/// start. Answers what is reported, with the times since when and until when.
+fn happened_while_away(happenings: &[(EventKind, u64)]) -> Vec<(AlertKind, Change, u64, u64)> {
+    let mut settings = settings();
+    settings.limits.engine_log = true;
+    let mut engine = Engine::new(settings, Memory::default(), BTreeMap::new());
+    let start = time(HOURS);
+    engine.start(start, false);
+    engine.away_since(Some(time(0)));
+    let mut changes = Vec::new();
+    for (kind, second) in happenings {
+        let happening = happening(*kind, *second);
+        changes.extend(engine.take(&Input::Happening(&happening), &Silences::default(), start));
+    }
+    for second in 0..10 {
+        let tick = Input::Tick(Surroundings::default());
+        changes.extend(engine.take(&tick, &Silences::default(), time(HOURS + second)));
+    }
+    let seconds = |at: jiff::Timestamp| u64::try_from(at.as_second() - time(0).as_second()).unwrap();
+    changes.into_iter().map(|one| (one.key.0, one.change, seconds(one.since), seconds(one.at))).collect()
+}
+
+#[test]
+fn an_alert_that_began_and_ended_while_the_relay_was_away_is_reported_once_with_its_times() {
+    use EventKind::{Ready, RunKilled, ScriptCrash, Starting, Stopped};
+    let error = [(Ready, 50), (ScriptCrash, 100), (Stopped, 101), (Starting, 160), (Ready, 165)];
+    assert_eq!(happened_while_away(&error), [(AlertKind::ScriptError, Change::Passed, 100, 1000)]);
+    let killed = [(Ready, 50), (RunKilled, 200), (Ready, 260)];
+    assert_eq!(happened_while_away(&killed), [(AlertKind::Crash, Change::Passed, 200, 260)]);
+}
+
+#[test]
+fn an_alert_that_began_while_the_relay_was_away_and_lasts_fires_when_the_logs_are_read() {
+    let fired = happened_while_away(&[(EventKind::Crash, 100)]);
+    assert_eq!(fired, [(AlertKind::Crash, Change::Fired, 100, HOURS + 5)]);
 }

@@ -47,7 +47,7 @@ pub fn of_change(voice: Voice, server: &str, changed: &Changed) -> Option<String
     if changed.change == Change::Recovered && is_announcement(*kind) {
         return None;
     }
-    let head = format!("{} on {}", voice.bold(title(*kind)), voice.quote(server));
+    let head = format!("{} on {}", voice.bold(headline(*kind, &changed.facts)), voice.quote(server));
     let facts = of_facts(voice, (*kind, subject.clone()), &changed.facts);
     let since = voice.time(changed.since);
     let caveat = caveat(&changed.facts).map(|caveat| format!("\n{caveat}")).unwrap_or_default();
@@ -59,13 +59,19 @@ pub fn of_change(voice: Voice, server: &str, changed: &Changed) -> Option<String
             let lasted = lasted(changed.since, changed.at);
             format!("✅ {head}, over after {lasted}, from {since} to {}: {facts}", voice.time(changed.at))
         }
+        Change::Passed => {
+            let (lasted, at) = (lasted(changed.since, changed.at), voice.time(changed.at));
+            let mut lines = facts.lines();
+            let (first, more) = (lines.next().unwrap_or_default(), if lines.next().is_some() { " …" } else { "" });
+            format!("🕓 {head}, from {since} to {at} ({lasted}), while the relay was not running: {first}{more}")
+        }
     })
 }
 
 /// What is said of an alert that fires and is not judged any more. `None` of an announcement, which has no end.
 #[must_use]
 pub fn of_unwatched(voice: Voice, server: &str, key: &AlertKey, state: &AlertState, at: Timestamp) -> Option<String> {
-    let (head, facts) = (voice.bold(title(key.0)), of_facts(voice, key.clone(), &state.facts));
+    let (head, facts) = (voice.bold(headline(key.0, &state.facts)), of_facts(voice, key.clone(), &state.facts));
     let (server, since, at) = (voice.quote(server), voice.time(state.since), voice.time(at));
     let said = format!("⏹️ {head} on {server}, since {since}, not watched any more since {at}: {facts}");
     (!is_announcement(key.0)).then_some(said)
@@ -84,7 +90,8 @@ pub fn title(kind: AlertKind) -> &'static str {
         AlertKind::LowUps => "Low UPS",
         AlertKind::RconDown => "RCON down",
         AlertKind::LogSilent => "Log silent",
-        AlertKind::Autosave => "Autosave",
+        AlertKind::Autosave => "Saves",
+        AlertKind::StartFailed => "Server cannot start",
         AlertKind::CrashLoop => "Crash loop",
         AlertKind::Crash => "Server crashed",
         AlertKind::Desync => "Desync",
@@ -94,6 +101,23 @@ pub fn title(kind: AlertKind) -> &'static str {
         AlertKind::JoinRefused => "Join refused",
         AlertKind::Backlog => "Backlog",
     }
+}
+
+/// The title of one alert, by what it is about.
+fn headline(kind: AlertKind, facts: &Facts) -> &'static str {
+    match (kind, facts) {
+        (AlertKind::Autosave, Facts::Trouble { detail: Some(detail), .. }) if is_player_data(detail) => {
+            "File not written"
+        }
+        (AlertKind::Autosave, Facts::Trouble { .. }) => "Save failed",
+        (AlertKind::Autosave, Facts::Overdue { .. }) => "Autosave overdue",
+        (kind, _) => title(kind),
+    }
+}
+
+/// Whether the error is about the file with the server's own settings, not about a save.
+fn is_player_data(detail: &str) -> bool {
+    detail.contains("player-data.json")
 }
 
 fn icon(kind: AlertKind) -> &'static str {
@@ -124,11 +148,21 @@ pub fn of_facts(voice: Voice, (kind, subject): AlertKey, facts: &Facts) -> Strin
         Facts::Trouble { count: count @ 2.., last, detail: Some(peer), before } if kind == AlertKind::Desync => {
             desyncs(voice, *count, *last, before, peer)
         }
+        Facts::Trouble { count, detail, last, before } if kind == AlertKind::StartFailed => {
+            let error = detail.as_deref().map_or_else(|| "the game says no more".to_owned(), |text| voice.quote(text));
+            let times = match count {
+                0 | 1 => String::new(),
+                count => format!("{count} failed starts, the last at {}\n", voice.time(*last)),
+            };
+            format!("{times}{error}{}", others(voice, before))
+        }
         Facts::Trouble { count, detail, last, before } => {
             let said = trouble(voice, kind, *count, *last, detail.as_deref());
             format!("{said}{}", others(voice, before))
         }
-        Facts::Crashes { count, last } => format!("{count} crashes, the last at {}", voice.time(*last)),
+        Facts::Crashes { count, last } => {
+            format!("{count} runs of the server ended badly, the last at {}", voice.time(*last))
+        }
         Facts::Evolution { factor } => format!("{} reached {factor:.2}", surface(voice, &subject)),
         Facts::Refusals { count, reason } => {
             let reason = reason.as_ref().map_or_else(String::new, |reason| format!(" ({})", voice.quote(reason)));
@@ -153,13 +187,34 @@ fn surface(voice: Voice, name: &str) -> String {
     if name.is_empty() { "the enemies".to_owned() } else { voice.quote(name) }
 }
 
-/// Several, with the peers as far as they are kept.
-fn desyncs(voice: Voice, count: u64, last: Timestamp, before: &[String], peer: &str) -> String {
+/// Several, with the players or peers as far as they are kept.
+fn desyncs(voice: Voice, count: u64, last: Timestamp, before: &[String], who: &str) -> String {
+    let all = || before.iter().map(String::as_str).chain([who]);
+    let numbers: Option<Vec<&str>> = all().map(peer_number).collect();
+    let noun = match &numbers {
+        Some(_) if before.is_empty() => "peer ",
+        Some(_) => "peers ",
+        None => "",
+    };
+    let names = numbers.map_or_else(|| all().map(|one| voice.quote(&named(one))).collect(), owned);
     let more = (before.len() >= MOST_BEFORE).then(|| "…".to_owned());
-    let peers = before.iter().map(String::as_str).chain([peer]).map(|peer| voice.quote(peer));
-    let peers: Vec<String> = more.into_iter().chain(peers).collect();
-    let noun = if before.is_empty() { "peer" } else { "peers" };
-    format!("{count} desyncs, the last at {}: {noun} {}", voice.time(last), peers.join(", "))
+    let names: Vec<String> = more.into_iter().chain(names).collect();
+    format!("{count} desyncs, the last at {}: {noun}{}", voice.time(last), names.join(", "))
+}
+
+fn owned(texts: Vec<&str>) -> Vec<String> {
+    texts.into_iter().map(ToOwned::to_owned).collect()
+}
+
+/// The number of a peer whose name is not known; earlier versions stored only that.
+fn peer_number(who: &str) -> Option<&str> {
+    let number = who.strip_prefix("peer ").unwrap_or(who);
+    number.bytes().all(|b| b.is_ascii_digit()).then_some(number)
+}
+
+/// `Bob`, or `peer 2` of one whose name is not known.
+fn named(who: &str) -> String {
+    peer_number(who).map_or_else(|| who.to_owned(), |number| format!("peer {number}"))
 }
 
 /// What else was said before, the last first.
@@ -170,12 +225,16 @@ fn others(voice: Voice, before: &[String]) -> String {
 
 fn trouble(voice: Voice, kind: AlertKind, count: u64, last: Timestamp, detail: Option<&str>) -> String {
     let what = match (kind, detail) {
-        (AlertKind::Desync, Some(peer)) => format!("the game of peer {} is out of step", voice.quote(peer)),
+        (AlertKind::Desync, Some(who)) => format!("the game of {} is out of step", voice.quote(&named(who))),
         (AlertKind::Desync, None) => "a player's game is out of step".to_owned(),
+        (AlertKind::Autosave, Some(detail)) if is_player_data(detail) => voice.quote(detail),
         (AlertKind::Autosave, Some(detail)) => format!("saving failed: {}", voice.quote(detail)),
         (AlertKind::Autosave, None) => "saving failed".to_owned(),
+        (AlertKind::Crash, Some(detail)) if detail.starts_with("it ") => {
+            format!("the last run did not end in order: {}", voice.quote(detail))
+        }
         (_, Some(detail)) => voice.quote(detail),
-        (AlertKind::Crash, None) => "the last run did not end in order: a crash or a kill".to_owned(),
+        (AlertKind::Crash, None) => "the last run did not end in order: it crashed or was killed".to_owned(),
         (_, None) => "the game says no more".to_owned(),
     };
     if count > 1 { format!("{what} ({count} times, the last at {})", voice.time(last)) } else { what }
@@ -219,8 +278,13 @@ pub fn rule(kind: AlertKind, settings: &AlertSettings, rule: &AlertRule) -> Stri
             let overdue = span(limits.save_overdue);
             format!("Fires when a save fails, or when somebody plays and there was none for {overdue}.")
         }
+        AlertKind::StartFailed => {
+            let after = span(limits.start_after.unwrap_or_default());
+            format!("Fires when a run ends, or still loads after {after}, after an error and before players can join.")
+        }
         AlertKind::CrashLoop => {
-            format!("Fires at {} crashes within {}.", limits.crashes, span(limits.crashes_within))
+            let (runs, within) = (limits.crashes, span(limits.crashes_within));
+            format!("Fires when {runs} runs within {within} crashed, were killed or never got ready.")
         }
         AlertKind::Crash => "Fires when the server crashes or is killed.".to_owned(),
         AlertKind::Desync => "Fires when a player's game goes out of step.".to_owned(),
@@ -245,6 +309,7 @@ pub fn recovery(kind: AlertKind, settings: &AlertSettings) -> String {
         AlertKind::RconDown => "Over when the game answers.".to_owned(),
         AlertKind::LogSilent => "Over when a line is read.".to_owned(),
         AlertKind::Autosave => "Over when a save is done.".to_owned(),
+        AlertKind::StartFailed => "Over when a run is ready.".to_owned(),
         AlertKind::CrashLoop => format!("Over when there was no crash for {}.", span(limits.crashes_within)),
         AlertKind::Crash => "Over when the server runs again.".to_owned(),
         AlertKind::Desync => format!("Over when there was no other for {}.", span(limits.desync_calm)),
@@ -266,6 +331,7 @@ pub fn advice(kind: AlertKind) -> &'static str {
             "Look at the path of `console_log`, the game's `--console-log`, and the disk's free space."
         }
         AlertKind::Autosave => "Look at the disk's free space and at the rights of the folder of saves.",
+        AlertKind::StartFailed => "The error says which mod, file, setting or version keeps the game from starting.",
         AlertKind::CrashLoop | AlertKind::Crash => {
             "Look at the end of factorio-previous.log, and at the mods that changed last."
         }
