@@ -119,10 +119,9 @@ const ADMIN: u64 = 202;
 
 fn stand_in(port: u16) -> SimDiscordConfig {
     let channel = |place: Place, at: usize| SimChannel {
-        id: channel_id(place, at),
-        name: CHANNELS[at].0.to_owned(),
         topic: Some(CHANNELS[at].1.to_owned()),
         category: Some(place.name().to_owned()),
+        ..SimChannel::new(channel_id(place, at), CHANNELS[at].0)
     };
     let all = Place::ALL.into_iter().flat_map(|place| (0..CHANNELS.len()).map(move |at| channel(place, at)));
     SimDiscordConfig {

@@ -9,6 +9,7 @@ mod faults;
 mod gateway;
 mod page;
 mod protocol;
+mod refusals;
 mod rest;
 mod user;
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::components;
 use super::embeds;
 use super::errors::ApiError;
 use super::mentions;
@@ -22,6 +23,8 @@ pub(super) const MAX_REQUEST: usize = 25 << 20;
 /// A file on its way in.
 #[derive(Debug, Clone)]
 pub(super) struct Upload {
+    /// The `n` of the form's `files[n]`.
+    pub(super) number: u64,
     pub(super) filename: String,
     pub(super) description: Option<String>,
     pub(super) bytes: Bytes,
@@ -80,6 +83,7 @@ impl Draft {
     /// Reads and checks the body of a message creation.
     pub(super) fn read(payload: Payload) -> Result<Self, ApiError> {
         let json = &payload.json;
+        check_attachments(json, &payload.files, &[])?;
         let draft = Self {
             content: content(json)?.unwrap_or_default(),
             nonce: nonce(json)?,
@@ -100,6 +104,7 @@ impl Draft {
 
     fn check(&self) -> Result<(), ApiError> {
         embeds::check(&self.embeds)?;
+        components::check(&self.components, self.flags)?;
         if self.files.len() > MAX_FILES {
             return Err(ApiError::new(400, 30015, "Maximum number of attachments in a message reached (10)"));
         }
@@ -122,7 +127,7 @@ fn array(json: &Value, field: &str) -> Value {
 pub(super) fn content(json: &Value) -> Result<Option<String>, ApiError> {
     match &json["content"] {
         Value::Null => Ok(None),
-        Value::String(text) if text.chars().count() > MAX_CONTENT => Err(too_long("content", MAX_CONTENT)),
+        Value::String(text) if text.chars().count() > MAX_CONTENT => Err(ApiError::too_long("content", MAX_CONTENT)),
         Value::String(text) => Ok(Some(text.clone())),
         _ => Err(ApiError::invalid_form("content", "STRING_TYPE_CONVERT", "Could not interpret as string.")),
     }
@@ -137,14 +142,29 @@ pub(super) fn allowed_mentions(json: &Value) -> Result<Option<Value>, ApiError> 
 fn nonce(json: &Value) -> Result<Option<Value>, ApiError> {
     match &json["nonce"] {
         Value::Null => Ok(None),
-        Value::String(nonce) if nonce.chars().count() > MAX_NONCE => Err(too_long("nonce", MAX_NONCE)),
+        Value::String(nonce) if nonce.chars().count() > MAX_NONCE => Err(ApiError::too_long("nonce", MAX_NONCE)),
         nonce if nonce.is_string() || nonce.is_i64() || nonce.is_u64() => Ok(Some(nonce.clone())),
         _ => Err(ApiError::invalid_form("nonce", "NONCE_TYPE_INVALID", "Nonce must be a string or an integer.")),
     }
 }
 
-fn too_long(field: &str, most: usize) -> ApiError {
-    ApiError::invalid_form(field, "BASE_TYPE_MAX_LENGTH", &format!("Must be {most} or fewer in length."))
+/// Checks what an edit of a message changes; `kept` are the ids of the message's files.
+pub(super) fn check_edit(payload: &Payload, kept: &[u64]) -> Result<(), ApiError> {
+    embeds::check(&payload.json["embeds"])?;
+    components::check(&payload.json["components"], payload.json["flags"].as_u64().unwrap_or_default())?;
+    check_attachments(&payload.json, &payload.files, kept)
+}
+
+/// Each entry of `attachments` names a file of the form, or one that the message has.
+fn check_attachments(json: &Value, files: &[Upload], kept: &[u64]) -> Result<(), ApiError> {
+    for entry in json["attachments"].as_array().into_iter().flatten() {
+        let id = mentions::snowflake(&entry["id"]);
+        let uploaded = files.iter().map(|file| file.number).chain(kept.iter().copied());
+        if id.is_none() || !uploaded.map(Some).any(|known| known == id) {
+            return Err(ApiError::new(400, 50146, "Uploaded file not found."));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -177,8 +197,24 @@ mod tests {
     }
 
     #[test]
+    fn attachment_without_its_file_is_refused() {
+        let file = Upload { number: 1, filename: "a.txt".into(), description: None, bytes: vec![0].into() };
+        let read = |id: u64| {
+            let json = json!({ "attachments": [{ "id": id, "filename": "a.txt" }] });
+            Draft::read(Payload { json, files: vec![file.clone()] }).map(|_| ())
+        };
+        assert_eq!(read(1), Ok(()));
+        assert_eq!(read(0).unwrap_err().code, 50146);
+    }
+
+    #[test]
     fn file_over_ten_mebibytes_is_refused() {
-        let upload = |size: usize| Upload { filename: "a.txt".into(), description: None, bytes: vec![0; size].into() };
+        let upload = |size: usize| Upload {
+            number: 0,
+            filename: "a.txt".into(),
+            description: None,
+            bytes: vec![0; size].into(),
+        };
         let read = |size| Draft::read(Payload { json: json!({}), files: vec![upload(size)] });
         assert!(read(MAX_FILE).is_ok());
         assert_eq!(read(MAX_FILE + 1).unwrap_err().code, 40005);

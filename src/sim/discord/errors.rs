@@ -84,11 +84,44 @@ impl ApiError {
         Self::new(413, 40005, "Request entity too large")
     }
 
-    /// 400 50035 with one field error.
+    /// 400 50035 with one field error. `path` names nested fields and indices, as `embeds.0.title`.
     #[must_use]
-    pub fn invalid_form(field: &str, code: &str, message: &str) -> Self {
-        let errors = json!({ field: { "_errors": [{ "code": code, "message": message }] } });
+    pub fn invalid_form(path: &str, code: &str, message: &str) -> Self {
+        let leaf = json!({ "_errors": [{ "code": code, "message": message }] });
+        let errors = path.rsplit('.').fold(leaf, |inner, field| json!({ field: inner }));
         Self { errors: Some(errors), ..Self::new(400, 50035, "Invalid Form Body") }
+    }
+
+    /// 400 50035: a field is missing.
+    #[must_use]
+    pub fn required(path: &str) -> Self {
+        Self::invalid_form(path, "BASE_TYPE_REQUIRED", "This field is required")
+    }
+
+    /// 400 50035: a field has more than `most` characters or items.
+    #[must_use]
+    pub fn too_long(path: &str, most: usize) -> Self {
+        Self::invalid_form(path, "BASE_TYPE_MAX_LENGTH", &format!("Must be {most} or fewer in length."))
+    }
+
+    /// 400 50035: a field does not have 1 to `most` characters or items.
+    #[must_use]
+    pub fn bad_length(path: &str, most: usize) -> Self {
+        Self::invalid_form(path, "BASE_TYPE_BAD_LENGTH", &format!("Must be between 1 and {most} in length."))
+    }
+
+    /// Where the first field error is, as `embeds.0.title`.
+    #[cfg(test)]
+    pub(super) fn field_path(&self) -> String {
+        let mut fields = Vec::new();
+        let mut at = self.errors.as_ref().and_then(Value::as_object);
+        while let Some((field, inner)) =
+            at.and_then(|object| object.iter().next()).filter(|(field, _)| *field != "_errors")
+        {
+            fields.push(field.as_str());
+            at = inner.as_object();
+        }
+        fields.join(".")
     }
 
     /// A server error: 500, 502, 503 and the like.
@@ -113,5 +146,16 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, Json(self.body())).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn field_errors_nest_by_name_and_index() {
+        let body = ApiError::too_long("embeds.0.title", 256).body();
+        assert_eq!(body["errors"]["embeds"]["0"]["title"]["_errors"][0]["code"], "BASE_TYPE_MAX_LENGTH");
     }
 }

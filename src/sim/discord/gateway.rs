@@ -55,11 +55,16 @@ async fn accept(
     query: HashMap<String, String>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let fault = hub.change(|state| {
+    let (fault, attempt) = hub.change(|state| {
         let fault = state.gateway_faults.upgrade;
         state.count_attempt(address, query, fault == Upgrade::Accept && upgrade.is_ok());
-        fault
+        (fault, state.gateway_log.attempts.last().cloned())
     });
+    if let (Some(check), Some(attempt)) = (hub.check(), attempt)
+        && check.gateway_attempt(&attempt).is_err()
+    {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     match fault {
         Upgrade::Accept => match upgrade {
             Ok(upgrade) => upgrade.on_upgrade(move |web_socket| serve(web_socket, hub, peer, address)),
@@ -184,8 +189,11 @@ impl Connection {
         if !payload.is_object() {
             return self.order_end(GatewayEnd::Close(Some(4002)));
         }
+        let send = GatewaySend { at: Instant::now(), connection: self.id, op, data: data.clone() };
+        if self.hub.check().is_some_and(|check| check.gateway_send(&send).is_err()) {
+            return self.order_end(GatewayEnd::Close(Some(4002)));
+        }
         if op != Some(1) {
-            let send = GatewaySend { at: Instant::now(), connection: self.id, op, data: data.clone() };
             self.hub.change(|state| state.gateway_log.sends.push(send));
         }
         match op {

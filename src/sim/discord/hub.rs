@@ -1,12 +1,13 @@
 //! The state behind its lock, shared by all connections, and the news that it changed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use tokio::sync::{broadcast, watch};
 
+use super::check::RequestCheck;
 use super::gateway_faults::Upgrade;
 use super::gateway_limits::GatewayLimits;
 use super::gateway_log::GatewayAddress;
@@ -22,6 +23,8 @@ pub(super) struct Hub {
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) version: watch::Sender<u64>,
     pub(super) state: Mutex<SimState>,
+    /// Owned by the handles of the simulator, so that it ends with the last of them.
+    pub(super) check: Option<Weak<dyn RequestCheck>>,
 }
 
 impl Hub {
@@ -35,6 +38,11 @@ impl Hub {
         let result = change(&mut self.lock());
         self.version.send_modify(|version| *version += 1);
         result
+    }
+
+    /// The check of what clients send, if there is one.
+    pub(super) fn check(&self) -> Option<Arc<dyn RequestCheck>> {
+        self.check.as_ref()?.upgrade()
     }
 
     fn lock(&self) -> MutexGuard<'_, SimState> {

@@ -114,7 +114,10 @@ pub(super) fn carry_out(
             let at = position(state, |called| fits(called) && in_time(called)).ok_or_else(unknown)?;
             callback(state, at, payload).map(|()| Answer::NoContent)
         }
-        (_, ["webhooks", _, token, rest @ ..]) => {
+        (_, ["webhooks", application, token, rest @ ..]) => {
+            if application.parse() != Ok(state.bot.id) {
+                return Err(ApiError::new(404, 10015, "Unknown Webhook"));
+            }
             let invalid = || ApiError::new(401, 50027, "Invalid Webhook Token");
             let at = position(state, |called| called.token == *token).ok_or_else(invalid)?;
             if state.interactions.calls[at].callback.is_none() {
@@ -212,6 +215,8 @@ fn delete(state: &mut SimState, channel: u64, id: u64) -> Result<(), ApiError> {
 fn revise(state: &mut SimState, at: usize, id: u64, payload: Payload) -> Result<Arc<SimMessage>, ApiError> {
     let channel = state.interactions.calls[at].channel;
     let content = draft::content(&payload.json)?;
+    let kept: Vec<u64> = find(state, channel, id)?.attachments.iter().map(|file| file.id).collect();
+    draft::check_edit(&payload, &kept)?;
     let mut files = Vec::new();
     for file in payload.files {
         files.push(SimAttachment {
@@ -361,12 +366,14 @@ fn interaction(state: &SimState, caller: &SimUser, id: u64, token: &str, data: &
     let more = state.standings.get(&caller.name).map_or(0, |standing| standing.permissions);
     let permissions = objects::EVERYONE_PERMISSIONS | more;
     member["permissions"] = json!(permissions.to_string());
+    let channel = place["id"].as_str().and_then(|id| id.parse().ok()).unwrap_or_default();
+    let app_permissions = state.bot_permissions(channel).unwrap_or_default();
     let mut place = place.clone();
     place["permissions"] = member["permissions"].clone();
     json!({
         "id": id.to_string(), "application_id": state.bot.id.to_string(), "data": data, "guild_id": guild,
         "guild": { "id": guild, "locale": "en-US", "features": [] }, "channel_id": place["id"], "channel": place,
-        "member": member, "token": token, "version": 1, "app_permissions": state.bot.permissions.to_string(),
+        "member": member, "token": token, "version": 1, "app_permissions": app_permissions.to_string(),
         "locale": "en-US", "guild_locale": "en-US", "entitlements": [], "context": 0,
         "authorizing_integration_owners": { "0": guild }, "attachment_size_limit": 10 << 20,
     })

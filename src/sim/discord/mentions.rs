@@ -44,8 +44,14 @@ fn allows(allowed: &Value, ping: Ping) -> bool {
     }
 }
 
-/// `parse: ["users"]` with a list of users (the same for roles) contradicts itself; lists hold at most 100 ids.
+/// `parse` takes `users`, `roles` and `everyone`. `parse: ["users"]` with a list of users (the same for roles) contradicts itself; lists hold at most 100 ids.
 pub(super) fn validate(allowed: &Value) -> Result<(), ApiError> {
+    for (at, parsed) in items(allowed, "parse").enumerate() {
+        if !["users", "roles", "everyone"].iter().any(|kind| parsed == kind) {
+            let message = "Value must be one of {'users', 'roles', 'everyone'}.";
+            return Err(ApiError::invalid_form(&format!("allowed_mentions.parse.{at}"), "BASE_TYPE_CHOICES", message));
+        }
+    }
     for kind in ["users", "roles"] {
         let listed = items(allowed, kind).count();
         if listed > 0 && items(allowed, "parse").any(|item| item == kind) {
@@ -57,8 +63,7 @@ pub(super) fn validate(allowed: &Value) -> Result<(), ApiError> {
             ));
         }
         if listed > 100 {
-            let message = "Must be 100 or fewer in length.";
-            return Err(ApiError::invalid_form("allowed_mentions", "BASE_TYPE_MAX_LENGTH", message));
+            return Err(ApiError::too_long(&format!("allowed_mentions.{kind}"), 100));
         }
     }
     Ok(())
@@ -102,5 +107,7 @@ mod tests {
     fn parse_and_list_of_one_kind_exclude_each_other() {
         assert_eq!(validate(&json!({ "parse": ["users"], "users": ["1"] })).unwrap_err().code, 50035);
         assert!(validate(&json!({ "parse": ["users"], "users": [], "roles": ["1"] })).is_ok());
+        let unknown = validate(&json!({ "parse": ["users", "here"] })).unwrap_err();
+        assert_eq!(unknown.field_path(), "allowed_mentions.parse.1");
     }
 }

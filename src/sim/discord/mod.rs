@@ -2,8 +2,8 @@
 //! player would see.
 //!
 //! Objects carry every field that a strict client asks for. Rate limits, nonces, size limits and errors are Discord's;
-//! faults are switched on by the caller. What it does not know: permissions per channel, reactions, webhooks of its own,
-//! compression.
+//! faults are switched on by the caller. What it does not know: webhooks of its own, compression, and the permissions that
+//! change channels.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -13,6 +13,9 @@
 //! # Ok(()) }
 //! ```
 
+mod check;
+mod command_rules;
+mod components;
 mod config;
 mod draft;
 mod embeds;
@@ -29,6 +32,7 @@ mod mentions;
 mod model;
 mod nonces;
 mod objects;
+mod permissions;
 mod rate_limit;
 mod rest;
 mod route;
@@ -54,6 +58,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use check::{RequestCheck, RestRequest};
 pub use config::SimDiscordConfig;
 pub use errors::ApiError;
 pub use faults::{Chaos, ChaosRates, Fault, FaultKind, RetryAfter};
@@ -61,7 +66,8 @@ pub use gateway_faults::{GatewayEnd, GatewayFaults, ResumeUrl, SessionStarts, Up
 pub use gateway_limits::GatewayLimits;
 pub use gateway_log::{GatewayAddress, GatewayAttempt, GatewayLog, GatewaySend};
 pub use model::{
-    Change, Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimInvocation, SimMessage, SimRole, SimUser,
+    Change, Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimInvocation, SimMessage, SimOverwrite, SimRole,
+    SimUser,
 };
 pub use rate_limit::{RateLimits, Scope, Window};
 pub use state::SimState;
@@ -78,6 +84,7 @@ use super::port::ReservedPort;
 /// A running stand-in. Clones are the same one; it ends with the last clone.
 #[derive(Debug, Clone)]
 pub struct SimDiscord {
+    _check: Option<Arc<dyn RequestCheck>>,
     hub: Arc<Hub>,
     port: Arc<ReservedPort>,
     routes: Router,
@@ -120,8 +127,17 @@ impl SimDiscord {
         Self::start_with(config, Router::new()).await
     }
 
+    /// As [`SimDiscord::start`], with a check of everything that clients send. It is dropped with the last clone.
+    pub async fn start_checked(config: SimDiscordConfig, check: Arc<dyn RequestCheck>) -> io::Result<Self> {
+        Self::launch(config, Router::new(), Some(check)).await
+    }
+
     /// As [`SimDiscord::start`], with more routes on the same port: none of them may be one of the stand-in's own.
     pub async fn start_with(config: SimDiscordConfig, more: Router) -> io::Result<Self> {
+        Self::launch(config, more, None).await
+    }
+
+    async fn launch(config: SimDiscordConfig, more: Router, check: Option<Arc<dyn RequestCheck>>) -> io::Result<Self> {
         let port = ReservedPort::reserve(config.port)?;
         let (address, listener) = (port.address(), port.listen().await?);
         let (changes, _) = broadcast::channel(CHANGES);
@@ -134,10 +150,11 @@ impl SimDiscord {
             changes,
             version: watch::Sender::new(0),
             state: Mutex::new(state),
+            check: check.as_ref().map(Arc::downgrade),
         });
         let routes = router(Arc::clone(&hub)).merge(more);
         let running = serve(routes.clone(), listener, Arc::clone(&hub));
-        Ok(Self { hub, port: Arc::new(port), routes, running: Arc::new(Mutex::new(Some(running))) })
+        Ok(Self { _check: check, hub, port: Arc::new(port), routes, running: Arc::new(Mutex::new(Some(running))) })
     }
 
     /// As `http://127.0.0.1:PORT`: what `discord.api_base` is set to, and where the page is.
@@ -220,6 +237,7 @@ impl SimDiscord {
         self.hub.change(|state| {
             let author = SimUser { bot: post.bot, ..state.user(author) };
             let file = |(name, text): &(&str, &str)| Upload {
+                number: 0,
                 filename: (*name).into(),
                 description: None,
                 bytes: text.as_bytes().to_vec().into(),

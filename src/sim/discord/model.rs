@@ -26,7 +26,7 @@ pub struct SimBot {
     pub permissions: u64,
 }
 
-/// A text channel.
+/// A channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimChannel {
     /// Its id.
@@ -35,14 +35,29 @@ pub struct SimChannel {
     pub name: String,
     /// The line beside the name.
     pub topic: Option<String>,
-    /// The heading it stands under on the page; the API does not show it.
+    /// The heading of its group on the page; the API does not show it.
     pub category: Option<String>,
+    /// Its type in the API: 0 text, 2 voice, 4 category, 5 announcement, 15 forum.
+    pub kind: u8,
+    /// What it allows and denies to roles and members.
+    pub overwrites: Vec<SimOverwrite>,
+}
+
+/// What a channel allows and denies to a role or a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimOverwrite {
+    /// The role or user; the guild's id is everyone.
+    pub target: u64,
+    /// Permission bits.
+    pub allow: u64,
+    /// Permission bits.
+    pub deny: u64,
 }
 
 impl SimChannel {
-    /// A channel without topic and category.
+    /// A text channel without topic, category and overwrites.
     pub fn new(id: u64, name: impl Into<String>) -> Self {
-        Self { id, name: name.into(), topic: None, category: None }
+        Self { id, name: name.into(), topic: None, category: None, kind: 0, overwrites: Vec::new() }
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::model::{Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimRole, SimUser};
+use super::model::{Ping, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimOverwrite, SimRole, SimUser};
 
 /// As `2026-11-23T21:52:14.123000+00:00`.
 pub(super) fn iso8601(at: Timestamp) -> String {
@@ -33,13 +33,16 @@ pub(super) fn current_user(bot: &SimBot) -> Value {
 const MESSAGE_CONTENT_LIMITED: u64 = 1 << 19;
 
 pub(super) fn application(bot: &SimBot, reads: bool) -> Value {
+    let flags = if reads { MESSAGE_CONTENT_LIMITED } else { 0 };
     json!({
         "id": bot.id.to_string(), "name": bot.name, "icon": null, "description": "", "summary": "", "rpc_origins": [],
-        "bot_public": true, "bot_require_code_grant": false, "terms_of_service_url": null, "privacy_policy_url": null,
+        "bot_public": true, "bot_require_code_grant": false,
         "owner": user(&SimUser { id: OWNER_ID, name: "owner".into(), bot: false }), "verify_key": "0", "team": null,
-        "flags": if reads { MESSAGE_CONTENT_LIMITED } else { 0 }, "tags": [], "hook": true, "integration_types_config": { "0": {} },
+        "flags": flags, "tags": [], "hook": true, "integration_types_config": { "0": {} },
         "approximate_guild_count": 1, "approximate_user_install_count": 0, "redirect_uris": [],
-        "interactions_endpoint_url": null, "role_connections_verification_url": null,
+        "interactions_endpoint_url": null, "role_connections_verification_url": null, "type": null,
+        "flags_new": flags.to_string(), "approximate_user_authorization_count": 0, "explicit_content_filter": 0,
+        "eligible_oauth2_scopes": [],
     })
 }
 
@@ -50,7 +53,7 @@ pub(super) const OWNER_ID: u64 = 900_000_000_000_000_000;
 pub(super) const EVERYONE_PERMISSIONS: u64 = 117_760;
 
 /// The id of the role that comes with the bot.
-fn bot_role(bot: &SimBot) -> u64 {
+pub(super) fn bot_role(bot: &SimBot) -> u64 {
     bot.id + 1
 }
 
@@ -67,7 +70,7 @@ fn role(id: u64, name: &str, permissions: u64, position: u32, tags: Option<Value
     role
 }
 
-fn roles(guild: &SimGuild, bot: &SimBot, more: &[SimRole]) -> Value {
+pub(super) fn roles(guild: &SimGuild, bot: &SimBot, more: &[SimRole]) -> Value {
     let tags = json!({ "bot_id": bot.id.to_string() });
     let mut roles = vec![
         role(guild.id, "@everyone", EVERYONE_PERMISSIONS, 0, None),
@@ -94,12 +97,43 @@ pub(super) fn member(who: &SimUser, bot: &SimBot, roles: &[u64], nick: Option<&s
     member
 }
 
-pub(super) fn channel(channel: &SimChannel, guild: &SimGuild, position: usize, last_message: Option<u64>) -> Value {
-    json!({
-        "id": channel.id.to_string(), "type": 0, "guild_id": guild.id.to_string(), "name": channel.name,
-        "topic": channel.topic, "position": position, "permission_overwrites": [], "nsfw": false, "parent_id": null,
-        "last_message_id": last_message.map(|id| id.to_string()), "last_pin_timestamp": null,
+pub(super) fn channel(
+    channel: &SimChannel,
+    (guild, bot, roles): (&SimGuild, &SimBot, &[SimRole]),
+    position: usize,
+    last_message: Option<u64>,
+) -> Value {
+    let overwrites: Vec<Value> =
+        channel.overwrites.iter().map(|overwrite| permission_overwrite(overwrite, guild, bot, roles)).collect();
+    let mut shown = json!({
+        "id": channel.id.to_string(), "type": channel.kind, "guild_id": guild.id.to_string(), "name": channel.name,
+        "topic": channel.topic, "position": position, "permission_overwrites": overwrites, "nsfw": false,
+        "parent_id": null, "last_message_id": last_message.map(|id| id.to_string()), "last_pin_timestamp": null,
         "rate_limit_per_user": 0, "flags": 0,
+    });
+    match channel.kind {
+        VOICE => {
+            shown["bitrate"] = json!(64_000);
+            shown["user_limit"] = json!(0);
+            shown["rtc_region"] = Value::Null;
+        }
+        FORUM => shown["available_tags"] = json!([]),
+        _ => {}
+    }
+    shown
+}
+
+/// Type of a voice channel.
+const VOICE: u8 = 2;
+/// Type of a forum.
+const FORUM: u8 = 15;
+
+fn permission_overwrite(overwrite: &SimOverwrite, guild: &SimGuild, bot: &SimBot, roles: &[SimRole]) -> Value {
+    let is_role =
+        [guild.id, bot_role(bot)].contains(&overwrite.target) || roles.iter().any(|role| role.id == overwrite.target);
+    json!({
+        "id": overwrite.target.to_string(), "type": u8::from(!is_role), "allow": overwrite.allow.to_string(),
+        "deny": overwrite.deny.to_string(),
     })
 }
 
@@ -116,6 +150,7 @@ pub(super) fn guild(guild: &SimGuild, bot: &SimBot, more_roles: &[SimRole]) -> V
         "preferred_locale": "en-US", "public_updates_channel_id": null, "max_video_channel_users": 25,
         "max_stage_video_channel_users": 50, "nsfw_level": 0, "nsfw": false, "stickers": [],
         "premium_progress_bar_enabled": false, "safety_alerts_channel_id": null, "incidents_data": null,
+        "region": "deprecated", "home_header": null,
     })
 }
 
@@ -159,7 +194,7 @@ pub(super) fn message(message: &SimMessage, base_url: &str, users: &[SimUser]) -
         "edited_timestamp": message.edited.map(iso8601), "tts": false, "pinned": false, "flags": message.flags,
         "mention_everyone": mentions_everyone(message),
         "mentions": mentioned_users(&message.pinged, users), "mention_roles": mentioned_roles(&message.pinged),
-        "attachments": attachments, "embeds": message.embeds, "components": message.components,
+        "attachments": attachments, "embeds": embeds(&message.embeds), "components": components(&message.components),
     });
     if let Some(answered) = message.reply_to {
         shown["type"] = json!(19);
@@ -174,6 +209,35 @@ pub(super) fn message(message: &SimMessage, base_url: &str, users: &[SimUser]) -
         shown[name] = value.clone();
     }
     shown
+}
+
+/// Components with the ids that Discord gives them.
+fn components(sent: &Value) -> Value {
+    fn number(components: &mut Value, last: &mut u64) {
+        for component in components.as_array_mut().into_iter().flatten() {
+            *last += 1;
+            component["id"] = json!(*last);
+            if let Some(inner) = component.get_mut("components") {
+                number(inner, last);
+            }
+        }
+    }
+    let mut components = sent.clone();
+    number(&mut components, &mut 0);
+    components
+}
+
+/// Embeds with what Discord adds to them.
+fn embeds(sent: &Value) -> Value {
+    let mut embeds = sent.clone();
+    for embed in embeds.as_array_mut().into_iter().flatten() {
+        embed["type"] = json!("rich");
+        let fields = embed.get_mut("fields").and_then(Value::as_array_mut);
+        for field in fields.into_iter().flatten().filter(|field| field["inline"].is_null()) {
+            field["inline"] = json!(false);
+        }
+    }
+    embeds
 }
 
 /// Whether it pings `@everyone` or `@here`.

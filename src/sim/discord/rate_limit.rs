@@ -31,6 +31,8 @@ pub struct RateLimits {
     pub messages: Option<Window>,
     /// A channel's name and topic, per channel.
     pub channel_edits: Option<Window>,
+    /// Adding and removing reactions, per channel.
+    pub reactions: Option<Window>,
     /// Editing messages older than an hour, per channel: beyond, the error code is 30046.
     pub old_edits: Option<Window>,
     /// All requests of the bot; interaction answers are exempt.
@@ -38,8 +40,8 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// What Discord does: 5 messages per 5 s and channel, 2 channel edits per 10 min, 3 edits of old messages per 6 s,
-    /// 50 requests per second.
+    /// What Discord does: 5 messages per 5 s and channel, 2 channel edits per 10 min, 1 reaction per 250 ms,
+    /// 3 edits of old messages per 6 s, 50 requests per second.
     ///
     /// Only the global one is documented; the others are what bots observe.
     #[must_use]
@@ -47,6 +49,7 @@ impl RateLimits {
         Self {
             messages: Some(Window::new(5, Duration::from_secs(5))),
             channel_edits: Some(Window::new(2, Duration::from_mins(10))),
+            reactions: Some(Window::new(1, Duration::from_millis(250))),
             old_edits: Some(Window::new(3, Duration::from_secs(6))),
             global: Some(Window::new(50, Duration::from_secs(1))),
         }
@@ -55,7 +58,7 @@ impl RateLimits {
     /// No limits, for speed.
     #[must_use]
     pub const fn none() -> Self {
-        Self { messages: None, channel_edits: None, old_edits: None, global: None }
+        Self { messages: None, channel_edits: None, reactions: None, old_edits: None, global: None }
     }
 }
 
@@ -89,6 +92,8 @@ pub(super) enum Bucket {
     Messages(u64),
     /// Name and topic of a channel.
     ChannelEdits(u64),
+    /// Reactions in a channel.
+    Reactions(u64),
     /// Old messages of a channel.
     OldEdits(u64),
 }
@@ -97,6 +102,7 @@ impl Bucket {
     fn name(self) -> &'static str {
         match self {
             Self::Messages(_) | Self::OldEdits(_) => "5e77a1b0c2d94f6883a7d1e0b4c6f215",
+            Self::Reactions(_) => "d3f0b6a81c5e47299be04a7c6d21f853",
             Self::ChannelEdits(_) => "c19f3d5a7b2e4806914d6f8ea0b3c572",
         }
     }
@@ -181,6 +187,7 @@ impl Limiter {
         match bucket {
             Bucket::Messages(_) => self.limits.messages,
             Bucket::ChannelEdits(_) => self.limits.channel_edits,
+            Bucket::Reactions(_) => self.limits.reactions,
             Bucket::OldEdits(_) => self.limits.old_edits,
         }
     }

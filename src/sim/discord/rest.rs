@@ -12,10 +12,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::check::RestRequest;
 use super::draft::{MAX_REQUEST, Payload, Upload};
 use super::errors::ApiError;
 use super::faults::{FaultKind, RetryAfter};
 use super::hub::Hub;
+use super::mentions;
 use super::rate_limit::{self, Bucket, Refused, Scope, Standing};
 use super::route::Route;
 use super::routes::{self, Answer, Call};
@@ -39,11 +41,22 @@ pub(super) async fn answer(
     let response = match read(request).await {
         _ if !authorized => ApiError::unauthorized().into_response(),
         Err(error) => error.into_response(),
-        Ok(payload) => Exchange { hub: &hub, peer: &peer, route: &route }.answer(query, payload).await,
+        Ok(payload) => match check(&hub, &route, &query, &payload) {
+            Err(error) => error.into_response(),
+            Ok(()) => Exchange { hub: &hub, peer: &peer, route: &route }.answer(query, payload).await,
+        },
     };
     let scope = response.extensions().get::<Scope>().copied();
     hub.change(|state| state.counts.count_answer(&route.label(), response.status().as_u16(), scope));
     response
+}
+
+/// Asks the test's own check, if there is one.
+fn check(hub: &Hub, route: &Route, query: &HashMap<String, String>, payload: &Payload) -> Result<(), ApiError> {
+    let Some(check) = hub.check() else { return Ok(()) };
+    let path = format!("/{}", route.segments().join("/"));
+    let request = RestRequest { method: route.method.as_str(), path: &path, query, body: &payload.json };
+    check.rest(&request).map_err(|error| ApiError::new(400, 50035, error))
 }
 
 /// Reads all of the body before judging it: an answer in the middle of an upload would look like a broken connection.
@@ -69,24 +82,30 @@ async fn read_form(request: Request) -> Result<Payload, ApiError> {
     while let Some(field) = form.next_field().await.map_err(refused)? {
         let filename = field.file_name().map(str::to_owned);
         let is_json = field.name() == Some("payload_json");
+        let number = file_number(field.name().unwrap_or_default()).unwrap_or(payload.files.len() as u64);
         let bytes = field.bytes().await.map_err(refused)?;
         if is_json {
             payload.json = serde_json::from_slice(&bytes).map_err(|_| ApiError::invalid_json())?;
         } else if let Some(filename) = filename {
-            payload.files.push(Upload { filename, description: None, bytes });
+            payload.files.push(Upload { number, filename, description: None, bytes });
         }
     }
     describe(&mut payload);
     Ok(payload)
 }
 
-/// Alt texts stand in the JSON, under the number of the file.
+/// The number in `files[0]`.
+fn file_number(name: &str) -> Option<u64> {
+    name.strip_prefix("files[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Alt texts are in the JSON, under the number of the file.
 fn describe(payload: &mut Payload) {
     // The answer to an interaction has the message one level down.
     let message = payload.json.get("data").unwrap_or(&payload.json);
     let described = message["attachments"].as_array().cloned().unwrap_or_default();
-    for (at, file) in payload.files.iter_mut().enumerate() {
-        let about = described.iter().find(|about| about["id"] == json!(at) || about["id"] == json!(at.to_string()));
+    for file in &mut payload.files {
+        let about = described.iter().find(|about| mentions::snowflake(&about["id"]) == Some(file.number));
         file.description = about.and_then(|about| about["description"].as_str()).map(str::to_owned);
     }
 }

@@ -76,6 +76,7 @@ impl Route {
         let channel = self.channel()?;
         match (self.method.as_str(), &self.segments()[2..]) {
             ("POST", ["messages"]) | ("PATCH", ["messages", _]) => Some(Bucket::Messages(channel)),
+            ("PUT" | "DELETE", ["messages", _, "reactions", ..]) => Some(Bucket::Reactions(channel)),
             ("PATCH", []) if edits_name => Some(Bucket::ChannelEdits(channel)),
             _ => None,
         }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::command_rules;
 use super::draft::{self, Draft, Payload};
-use super::embeds;
 use super::errors::ApiError;
 use super::gateway_faults::{ResumeUrl, SessionStarts};
 use super::interactions;
 use super::mentions;
 use super::objects;
+use super::permissions::{ADD_REACTIONS, ATTACH_FILES, EMBED_LINKS, READ_MESSAGE_HISTORY, SEND_MESSAGES, VIEW_CHANNEL};
 use super::route::Route;
 use super::state::SimState;
 
@@ -41,9 +42,11 @@ pub(super) fn carry_out(state: &mut SimState, call: Call<'_>) -> Answered {
         ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]) => {
             json_answer(objects::application(&state.bot, !state.gateway_faults.content_off))
         }
-        ("PUT", ["applications", application, "commands"]) => register(state, id(application)?, None, &call.payload),
-        ("PUT", ["applications", application, "guilds", guild, "commands"]) => {
-            register(state, id(application)?, Some(id(guild)?), &call.payload)
+        (method, ["applications", application, "commands"]) => {
+            commands(state, method, id(application)?, None, &call.payload)
+        }
+        (method, ["applications", application, "guilds", guild, "commands"]) => {
+            commands(state, method, id(application)?, Some(id(guild)?), &call.payload)
         }
         (_, ["guilds", guild, rest @ ..]) => guild_route(state, &call, id(guild)?, rest),
         (_, ["channels", channel, rest @ ..]) => {
@@ -100,8 +103,26 @@ fn gateway_bot(state: &SimState) -> Value {
     })
 }
 
+/// The commands of a guild, or the global ones: read, or replaced.
+fn commands(state: &mut SimState, method: &str, application: u64, guild: Option<u64>, payload: &Payload) -> Answered {
+    if application != state.bot.id {
+        let message = "You are not authorized to perform this action on this application";
+        return Err(ApiError::new(403, 20012, message));
+    }
+    match method {
+        "GET" => {
+            let guild = guild.map_or(Value::Null, |guild| json!(guild.to_string()));
+            let known = state.commands.as_array().into_iter().flatten();
+            json_answer(known.filter(|command| command["guild_id"] == guild).cloned().collect())
+        }
+        "PUT" => register(state, application, guild, payload),
+        _ => Err(ApiError::not_found()),
+    }
+}
+
 fn register(state: &mut SimState, application: u64, guild: Option<u64>, payload: &Payload) -> Answered {
     let Some(sent) = payload.json.as_array() else { return Err(ApiError::invalid_json()) };
+    command_rules::check(sent)?;
     let mut commands = Vec::new();
     for command in sent {
         let id = state.next_id();
@@ -121,6 +142,7 @@ fn guild_route(state: &SimState, call: &Call<'_>, guild: u64, rest: &[&str]) -> 
             json_answer(state.channels_json().into_iter().filter(|channel| !is_thread(channel)).collect())
         }
         ("GET", ["threads", "active"]) => json_answer(state.active_threads_json()),
+        ("GET", ["roles"]) => json_answer(objects::roles(&state.guild, &state.bot, &state.roles)),
         ("GET", ["members", user]) => {
             let user = id(user)?;
             let found = state.users().iter().find(|member| member.id == user);
@@ -137,23 +159,34 @@ fn is_thread(channel: &Value) -> bool {
 }
 
 fn channel_route(state: &mut SimState, call: Call<'_>, channel: u64, rest: &[&str]) -> Answered {
-    state.channel_json(channel)?;
+    let permissions = state.bot_permissions(channel)?;
+    if permissions & VIEW_CHANNEL == 0 {
+        return Err(ApiError::missing_access());
+    }
+    if permissions & needed(&call, rest) != needed(&call, rest) {
+        return Err(ApiError::missing_permissions());
+    }
     match (call.route.method.as_str(), rest) {
         ("GET", []) => json_answer(state.channel_json(channel)?),
         ("PATCH", []) => edit_channel(state, channel, &call.payload.json),
         ("POST", ["typing"]) => Ok(Answer::NoContent),
         ("POST", ["messages"]) => {
+            if matches!(state.channel_kind(channel)?, CATEGORY | FORUM | MEDIA) {
+                return Err(ApiError::new(400, 50008, "Cannot send messages in a non-text channel"));
+            }
+            check_reference(state, channel, &call.payload.json["message_reference"])?;
             let author = state.bot.user();
             state.enter_thread(channel)?;
             let message = state.post(channel, author, Draft::read(call.payload)?)?;
             json_answer(state.created_json(&message))
         }
+        ("GET", ["messages"]) if permissions & READ_MESSAGE_HISTORY == 0 => json_answer(json!([])),
         ("GET", ["messages"]) => list(state, channel, &call.query),
         ("GET", ["messages", message]) => {
             let found = state.find(channel, id(message)?)?;
             json_answer(state.message_json(found))
         }
-        ("PATCH", ["messages", message]) => edit_message(state, channel, id(message)?, &call.payload.json),
+        ("PATCH", ["messages", message]) => edit_message(state, channel, id(message)?, &call.payload),
         ("DELETE", ["messages", message]) => state.delete(channel, id(message)?).map(|()| Answer::NoContent),
         ("PUT" | "DELETE", ["messages", message, "reactions", emoji, "@me"]) => {
             let there = call.route.method.as_str() == "PUT";
@@ -162,6 +195,33 @@ fn channel_route(state: &mut SimState, call: Call<'_>, channel: u64, rest: &[&st
         }
         _ => Err(ApiError::not_found()),
     }
+}
+
+/// Types of channels that hold no messages.
+const CATEGORY: u8 = 4;
+const FORUM: u8 = 15;
+const MEDIA: u8 = 16;
+
+/// The permissions that a request needs, beyond seeing the channel.
+fn needed(call: &Call<'_>, rest: &[&str]) -> u64 {
+    match (call.route.method.as_str(), rest) {
+        ("POST", ["messages"]) => {
+            let embeds = call.payload.json["embeds"].as_array().is_some_and(|embeds| !embeds.is_empty());
+            let files = !call.payload.files.is_empty();
+            SEND_MESSAGES | if embeds { EMBED_LINKS } else { 0 } | if files { ATTACH_FILES } else { 0 }
+        }
+        ("PUT", ["messages", _, "reactions", ..]) => ADD_REACTIONS | READ_MESSAGE_HISTORY,
+        _ => 0,
+    }
+}
+
+/// A reply needs the message it answers, unless it says that it does not.
+fn check_reference(state: &SimState, channel: u64, reference: &Value) -> Result<(), ApiError> {
+    let Some(answered) = mentions::snowflake(&reference["message_id"]) else { return Ok(()) };
+    if reference["fail_if_not_exists"] == false || state.find(channel, answered).is_ok() {
+        return Ok(());
+    }
+    Err(ApiError::invalid_form("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message"))
 }
 
 /// An emoji in a path: its bytes in percent form.
@@ -202,12 +262,14 @@ fn list(state: &SimState, channel: u64, query: &HashMap<String, String>) -> Answ
     shown.collect::<Result<Vec<_>, _>>().map(|shown| Answer::Json(Value::Array(shown)))
 }
 
-fn edit_message(state: &mut SimState, channel: u64, id: u64, json: &Value) -> Answered {
-    if state.find(channel, id)?.author.id != state.bot.id {
+fn edit_message(state: &mut SimState, channel: u64, id: u64, payload: &Payload) -> Answered {
+    let message = state.find(channel, id)?;
+    if message.author.id != state.bot.id {
         return Err(ApiError::new(403, 50005, "Cannot edit a message authored by another user"));
     }
+    draft::check_edit(payload, &message.attachments.iter().map(|file| file.id).collect::<Vec<_>>())?;
+    let json = &payload.json;
     let (content, allowed) = (draft::content(json)?, draft::allowed_mentions(json)?);
-    embeds::check(&json["embeds"])?;
     let message = state.edit(channel, id, |message| {
         message.content = content.unwrap_or_else(|| std::mem::take(&mut message.content));
         // An edit without the field parses mentions anew with the defaults.

@@ -20,6 +20,7 @@ use super::mentions;
 use super::model::{Change, SimAttachment, SimBot, SimChannel, SimGuild, SimMessage, SimRole, SimUser};
 use super::nonces::Nonces;
 use super::objects;
+use super::permissions::{self, VIEW_CHANNEL};
 use super::rate_limit::Limiter;
 use super::sessions::{GUILD_MESSAGES, GUILDS, MESSAGE_CONTENT, Sessions};
 use super::stats::SimStats;
@@ -27,6 +28,9 @@ use super::threads::SimThread;
 
 /// Milliseconds since 1970 at which Discord's ids begin.
 const DISCORD_EPOCH: i64 = 1_420_070_400_000;
+
+/// Different reactions of a message.
+const MOST_REACTIONS: usize = 20;
 
 /// What a user may in the guild, beyond what everyone may.
 #[derive(Debug, Clone, Default)]
@@ -221,7 +225,7 @@ impl SimState {
         let state = self.channels.get(&id).ok_or_else(ApiError::unknown_channel)?;
         let position = self.order.iter().position(|other| *other == id).unwrap_or_default();
         let last = state.messages.back().map(|message| message.id);
-        let mut shown = objects::channel(&state.channel, &self.guild, position, last);
+        let mut shown = objects::channel(&state.channel, (&self.guild, &self.bot, &self.roles), position, last);
         for (field, value) in self.channel_fields.get(&id).into_iter().flatten() {
             shown[field] = value.clone();
         }
@@ -236,6 +240,22 @@ impl SimState {
         let channel = SimChannel::new(thread.id, thread.name.clone());
         self.channels.insert(thread.id, ChannelState { channel, messages: VecDeque::new(), posted: 0 });
         self.threads.insert(thread.id, thread);
+    }
+
+    /// What the bot may do in a channel.
+    pub(super) fn bot_permissions(&self, id: u64) -> Result<u64, ApiError> {
+        let state = self.channels.get(&id).ok_or_else(ApiError::unknown_channel)?;
+        Ok(permissions::of_bot(&self.bot, &self.guild, &state.channel))
+    }
+
+    /// Whether the bot sees a channel: what happens in others is not dispatched to it.
+    fn is_visible(&self, channel: u64) -> bool {
+        self.bot_permissions(channel).is_ok_and(|permissions| permissions & VIEW_CHANNEL != 0)
+    }
+
+    /// The type of a channel.
+    pub(super) fn channel_kind(&self, id: u64) -> Result<u8, ApiError> {
+        self.channels.get(&id).map(|state| state.channel.kind).ok_or_else(ApiError::unknown_channel)
     }
 
     pub(super) fn channels_json(&self) -> Vec<Value> {
@@ -377,6 +397,9 @@ impl SimState {
     pub(super) fn react(&mut self, channel: u64, id: u64, emoji: &str, there: bool) -> Result<(), ApiError> {
         let mut message = SimMessage::clone(self.find(channel, id)?);
         message.reactions.retain(|reaction| reaction != emoji);
+        if there && message.reactions.len() >= MOST_REACTIONS {
+            return Err(ApiError::new(400, 30010, "Maximum number of reactions reached (20)"));
+        }
         if there {
             message.reactions.push(emoji.to_owned());
         }
@@ -401,7 +424,9 @@ impl SimState {
         state.messages.retain(|message| message.id != id);
         let guild = self.guild.id.to_string();
         let gone = json!({ "id": id.to_string(), "channel_id": channel.to_string(), "guild_id": guild });
-        self.sessions.dispatch(GUILD_MESSAGES, "MESSAGE_DELETE", |_| gone.clone());
+        if self.is_visible(channel) {
+            self.sessions.dispatch(GUILD_MESSAGES, "MESSAGE_DELETE", |_| gone.clone());
+        }
         self.tell(Change::Delete { channel, id });
         Ok(())
     }
@@ -418,6 +443,9 @@ impl SimState {
 
     /// A message event for all sessions; without the intent `MESSAGE_CONTENT`, other people's words are left out.
     fn announce(&mut self, event: &str, message: &SimMessage) {
+        if !self.is_visible(message.channel) {
+            return;
+        }
         let mut shown = self.created_json(message);
         shown["guild_id"] = json!(self.guild.id.to_string());
         shown["member"] = {
