@@ -223,7 +223,7 @@ impl World {
             limits: RateLimits::none(),
             ..SimDiscordConfig::default()
         };
-        let sim = SimDiscord::start(config).await.unwrap();
+        let sim = crate::discord_sim::start(config).await.unwrap();
         let (channel, site) = (Channel::of(&sim), Site::new(&sim.base_url()).extra(CONFIG));
         let began = Timestamp::from_second(Timestamp::now().as_second() - 1800).unwrap();
         Self { sim, channel, site, began }

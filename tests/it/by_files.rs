@@ -64,7 +64,7 @@ impl World {
     async fn start(with_rcon: bool, more: &str) -> Self {
         let channels = vec![SimChannel::new(CHAT, "chat"), SimChannel::new(STATUS, "status")];
         let config = SimDiscordConfig { token: TOKEN.to_owned(), channels, ..SimDiscordConfig::default() };
-        let discord = SimDiscord::start(config).await.unwrap();
+        let discord = crate::discord_sim::start(config).await.unwrap();
         let site = Site::new(&discord.base_url()).discord_key("guild_id = 100");
         let folder = site.dir.path().to_owned();
         let file =

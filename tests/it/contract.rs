@@ -204,3 +204,20 @@ fn the_reader_of_sources_sees_paths_and_groups_but_no_tests() {
         assert!(!all.iter().any(|source| source.path.ends_with(tests)), "{tests} is declared under cfg(test)");
     }
 }
+
+#[test]
+fn tests_of_the_relay_start_the_simulator_with_the_check_of_what_is_sent() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut paths = Vec::new();
+    files(&tests, &mut paths);
+    // The simulator's own tests send what Discord refuses.
+    paths.retain(|path| !path.starts_with(tests.join("sim")) && !path.ends_with("it/sim.rs"));
+    let start = ["SimDiscord::", "start"].concat();
+    let starts =
+        |path: &PathBuf| fs::read_to_string(path).unwrap().lines().filter(|line| line.contains(&start)).count();
+    let found: Vec<_> = paths.iter().map(|path| (path, starts(path))).filter(|(_, count)| *count > 0).collect();
+    assert!(
+        matches!(&found[..], [(path, 1)] if path.ends_with("discord_sim/mod.rs")),
+        "use `crate::discord_sim::start` instead of `{start}` in {found:?}"
+    );
+}

@@ -25,7 +25,7 @@ fn settings(base: String) -> DiscordSettings {
 }
 
 async fn sim_with(limits: RateLimits) -> SimDiscord {
-    SimDiscord::start(SimDiscordConfig { limits, ..SimDiscordConfig::default() }).await.unwrap()
+    crate::discord_sim::start(SimDiscordConfig { limits, ..SimDiscordConfig::default() }).await.unwrap()
 }
 
 async fn sim_and_sink() -> (SimDiscord, DiscordSink) {

@@ -46,7 +46,7 @@ impl World {
             channels: vec![SimChannel::new(1001, "chat")],
             ..SimDiscordConfig::default()
         };
-        let discord = SimDiscord::start(config).await.unwrap();
+        let discord = crate::discord_sim::start(config).await.unwrap();
         let site = Site::new(&discord.base_url());
         let game = game_in(site.dir.path(), game).await;
         game.join("Ann").unwrap();

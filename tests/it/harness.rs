@@ -31,7 +31,7 @@ pub const TOKEN: &str = "sim-token.secret-7f3a91";
 pub async fn discord_with(channels: &[(u64, &str)]) -> SimDiscord {
     let channels = channels.iter().map(|(id, name)| SimChannel::new(*id, *name)).collect();
     let config = SimDiscordConfig { token: TOKEN.to_owned(), channels, ..SimDiscordConfig::default() };
-    SimDiscord::start(config).await.unwrap()
+    crate::discord_sim::start(config).await.unwrap()
 }
 
 /// A folder with a configuration, logs and a database; the program runs in it.

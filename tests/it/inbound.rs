@@ -95,7 +95,7 @@ impl World {
     }
 
     async fn with(games: &[&'static str], config: SimDiscordConfig) -> Self {
-        let discord = SimDiscord::start(config).await.unwrap();
+        let discord = crate::discord_sim::start(config).await.unwrap();
         let mut sims = BTreeMap::new();
         for game in games {
             sims.insert(*game, SimRcon::start(PASSWORD, Game::default(), |_| {}).await.unwrap());

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic where it is")]
 
-use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig};
+use factorio_isr::sim::discord::{SimChannel, SimDiscordConfig};
 use serde_json::Value;
 
 use crate::harness::{DEADLINE, Site, TOKEN};
@@ -30,7 +30,7 @@ async fn every_line_of_a_run_is_one_json_object() {
         channels: vec![SimChannel::new(CHAT, "chat")],
         ..SimDiscordConfig::default()
     };
-    let sim = SimDiscord::start(config).await.unwrap();
+    let sim = crate::discord_sim::start(config).await.unwrap();
     let site = Site::new(&sim.base_url()).server("prod", CHAT).extra(JSON);
     // What libraries say, too.
     let mut relay = site.start_with(&[("RUST_LOG", "debug,tungstenite=debug")]);

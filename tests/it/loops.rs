@@ -58,7 +58,7 @@ impl World {
         let channels = vec![SimChannel::new(CHANNEL, "factory")];
         let bot = SimBot { name: "Relay A".to_owned(), ..SimDiscordConfig::default().bot };
         let config = SimDiscordConfig { token: TOKEN.to_owned(), channels, bot, ..SimDiscordConfig::default() };
-        let discord = SimDiscord::start(config).await.unwrap();
+        let discord = crate::discord_sim::start(config).await.unwrap();
         // Whoever writes becomes a member, and has an id from then on.
         let first = SimPost { text: "I am a relay, too", bot: true, ..SimPost::default() };
         discord.post_as(CHANNEL, OTHER, first).unwrap();

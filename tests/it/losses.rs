@@ -28,7 +28,7 @@ fn channel_of(tag: usize) -> u64 {
 
 async fn discord() -> SimDiscord {
     let channels = TAGS.iter().enumerate().map(|(at, tag)| SimChannel::new(channel_of(at), *tag)).collect();
-    SimDiscord::start(SimDiscordConfig { token: TOKEN.to_owned(), channels, ..SimDiscordConfig::default() })
+    crate::discord_sim::start(SimDiscordConfig { token: TOKEN.to_owned(), channels, ..SimDiscordConfig::default() })
         .await
         .unwrap()
 }

@@ -14,6 +14,7 @@ mod dashboards;
 mod delivery;
 mod demo;
 mod discord;
+mod discord_sim;
 mod engine_crash;
 mod events;
 mod events_of_mods;

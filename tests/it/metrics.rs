@@ -89,7 +89,7 @@ impl Busy {
             heartbeat_interval: Duration::from_millis(500),
             ..SimDiscordConfig::default()
         };
-        let sim = SimDiscord::start(config).await.unwrap();
+        let sim = crate::discord_sim::start(config).await.unwrap();
         let limit = FaultKind::rate_limited(Duration::from_millis(200), Scope::User);
         sim.set_fault(Fault::new(limit).channel(CHAT).times(1));
         sim.set_fault(Fault::new(FaultKind::Answer(ApiError::missing_access())).channel(CLOSED));

@@ -61,7 +61,7 @@ pub fn shown(presence: &Value) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bots_own_status_keeps_its_floor_and_survives_a_new_session() {
     let without_limits = SimDiscordConfig { gateway_limits: GatewayLimits::none(), ..config() };
-    let discord = SimDiscord::start(without_limits).await.unwrap();
+    let discord = crate::discord_sim::start(without_limits).await.unwrap();
     let (wanted, health, _running) = gateway(&discord, Duration::from_secs(1));
     let connected = || health.state(Component::Discord) == Some(ComponentState::Healthy);
     within(health.subscribe().wait_for(|_| connected())).await.unwrap();

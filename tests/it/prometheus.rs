@@ -36,7 +36,7 @@ impl Busy {
             channels: vec![SimChannel::new(CHAT, "chat"), SimChannel::new(CLOSED, "closed")],
             ..SimDiscordConfig::default()
         };
-        let sim = SimDiscord::start(config).await.unwrap();
+        let sim = crate::discord_sim::start(config).await.unwrap();
         let limit = FaultKind::rate_limited(Duration::from_millis(300), Scope::User);
         sim.set_fault(Fault::new(limit).channel(CHAT).times(1));
         sim.set_fault(Fault::new(FaultKind::Answer(ApiError::missing_access())).channel(CLOSED));

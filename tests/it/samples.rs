@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use factorio_isr::sim::discord::{RateLimits, SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
+use factorio_isr::sim::discord::{RateLimits, SimChannel, SimDiscordConfig, SimMessage};
 
 use crate::harness::{DEADLINE, Site, TOKEN, lines_of};
 
@@ -29,7 +29,7 @@ async fn relayed(name: &str) -> String {
     let channels = vec![SimChannel::new(CHANNEL, "everything"), SimChannel::new(ALERTS, "alerts")];
     let limits = RateLimits::none();
     let config = SimDiscordConfig { token: TOKEN.to_owned(), channels, limits, ..SimDiscordConfig::default() };
-    let sim = SimDiscord::start(config).await.unwrap();
+    let sim = crate::discord_sim::start(config).await.unwrap();
     let site = Site::new(&sim.base_url()).server_with("prod", &format!("default = {CHANNEL}, alerts = {ALERTS}"), "");
     // At once, so that it is one batch, one commit and one digest.
     site.append("prod", &format!("{}{LAST}\n", sample(name)));

@@ -77,7 +77,7 @@ async fn discord() -> SimDiscord {
         guild: SimGuild { id: 100, name: "Test".to_owned() },
         ..SimDiscordConfig::default()
     };
-    SimDiscord::start(config).await.unwrap()
+    crate::discord_sim::start(config).await.unwrap()
 }
 
 /// A run at `trace` through what can fail with a secret at hand. Answers all that was said, and the tokens of the

@@ -66,7 +66,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let tags = ["a", "b", "c", "d", "e", "f", "prod"].map(|tag| ServerTag::new(tag).unwrap());
         Self {
-            discord: SimDiscord::start(sim).await.unwrap(),
+            discord: crate::discord_sim::start(sim).await.unwrap(),
             board: GameBoard::new(tags),
             health: HealthRegistry::new(),
             store: Store::open(&dir.path().join("isr.db")).await.unwrap(),
@@ -446,7 +446,7 @@ pub async fn until(discord: &SimDiscord, suits: impl Fn(&factorio_isr::sim::disc
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_shows_its_games_and_after_a_restart_goes_on_where_it_was() {
-    let discord = SimDiscord::start(config()).await.unwrap();
+    let discord = crate::discord_sim::start(config()).await.unwrap();
     let (site, rcon) = site(&discord, &["Bob", "Alice"]).await;
     let mut relay = site.start();
     let shows = |text: &'static str| {
@@ -472,7 +472,7 @@ async fn the_program_shows_its_games_and_after_a_restart_goes_on_where_it_was() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_the_post_and_its_answer_does_not_leave_two() {
-    let discord = SimDiscord::start(config()).await.unwrap();
+    let discord = crate::discord_sim::start(config()).await.unwrap();
     let (site, _rcon) = site(&discord, &["Bob"]).await;
     discord.set_fault(Fault::new(FaultKind::Hang { processed: true }).channel(STATUS).times(1));
     let mut relay = site.start();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use factorio_isr::sim::discord::{Fault, FaultKind, SimDiscord, SimState};
+use factorio_isr::sim::discord::{Fault, FaultKind, SimState};
 use tokio::time::Instant;
 
 use crate::status::{EDIT, STATUS, config, site, told, until};
@@ -13,7 +13,7 @@ fn shows(text: &str) -> impl Fn(&SimState) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_orderly_stop_the_message_says_that_nobody_watches() {
-    let discord = SimDiscord::start(config()).await.unwrap();
+    let discord = crate::discord_sim::start(config()).await.unwrap();
     let (site, _rcon) = site(&discord, &["Bob"]).await;
     let mut relay = site.start();
     until(&discord, shows("Bob")).await;
@@ -29,7 +29,7 @@ async fn after_an_orderly_stop_the_message_says_that_nobody_watches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_discord_that_hangs_does_not_hold_up_the_stop() {
-    let discord = SimDiscord::start(config()).await.unwrap();
+    let discord = crate::discord_sim::start(config()).await.unwrap();
     let (site, _rcon) = site(&discord, &["Bob"]).await;
     let mut relay = site.start();
     until(&discord, shows("Bob")).await;
@@ -44,7 +44,7 @@ async fn a_discord_that_hangs_does_not_hold_up_the_stop() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_discord_that_is_down_is_not_asked_once_more() {
-    let discord = SimDiscord::start(config()).await.unwrap();
+    let discord = crate::discord_sim::start(config()).await.unwrap();
     let (site, rcon) = site(&discord, &["Bob"]).await;
     let site = site.extra("[game]\ninterval = \"1s\"\n[status]\nfloor = \"1s\"");
     let mut relay = site.start();

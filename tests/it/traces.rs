@@ -29,7 +29,7 @@ pub async fn discord() -> SimDiscord {
         guild: SimGuild { id: 100, name: "Test".to_owned() },
         ..SimDiscordConfig::default()
     };
-    SimDiscord::start(config).await.unwrap()
+    crate::discord_sim::start(config).await.unwrap()
 }
 
 /// A relay with one game, whose spans go to `collector`.

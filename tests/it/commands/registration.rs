@@ -1,6 +1,6 @@
 //! What Discord is told of the commands.
 
-use factorio_isr::sim::discord::{GatewayFaults, SimDiscord, SimDiscordConfig, SimMessage, SimState, Upgrade};
+use factorio_isr::sim::discord::{GatewayFaults, SimDiscordConfig, SimMessage, SimState, Upgrade};
 use serde_json::json;
 
 use super::world::{CHANNEL, DEADLINE, GUILD, World};
@@ -28,7 +28,7 @@ async fn commands_are_registered_once_and_only_when_changed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_is_registered_is_answered_also_at_once() {
     let config = SimDiscordConfig { token: TOKEN.to_owned(), ..SimDiscordConfig::default() };
-    let discord = SimDiscord::start(config).await.unwrap();
+    let discord = crate::discord_sim::start(config).await.unwrap();
     let refusing = GatewayFaults { upgrade: Upgrade::Refuse(503), ..GatewayFaults::default() };
     discord.set_gateway_faults(refusing);
     let site = Site::new(&discord.base_url()).discord_key(&format!("guild_id = {GUILD}")).server("prod", CHANNEL);

@@ -87,7 +87,7 @@ impl World {
         let channels = channels.iter().map(|id| SimChannel::new(*id, "factory")).collect();
         let limits = RateLimits::none();
         let simulated = SimDiscordConfig { channels, limits, ..SimDiscordConfig::default() };
-        let discord = SimDiscord::start(simulated).await.unwrap();
+        let discord = crate::discord_sim::start(simulated).await.unwrap();
         discord.set_standing("Mod", &[MODERATORS], 0);
         discord.set_standing("Admin", &[ADMINS], 0);
         let rcon = SimRcon::start("secret", game(), |_| {}).await.unwrap();

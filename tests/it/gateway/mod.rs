@@ -67,12 +67,14 @@ async fn patient_sim_with_heartbeat(heartbeat_interval: Duration) -> SimDiscord 
         gateway_limits: GatewayLimits::none(),
         ..SimDiscordConfig::default()
     };
-    SimDiscord::start(config).await.unwrap()
+    crate::discord_sim::start(config).await.unwrap()
 }
 
 /// A gateway with Discord's own limits.
 async fn strict_sim() -> SimDiscord {
-    SimDiscord::start(SimDiscordConfig { limits: RateLimits::none(), ..SimDiscordConfig::default() }).await.unwrap()
+    crate::discord_sim::start(SimDiscordConfig { limits: RateLimits::none(), ..SimDiscordConfig::default() })
+        .await
+        .unwrap()
 }
 
 /// A running gateway connection and what arrived over it.

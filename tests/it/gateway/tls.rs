@@ -45,7 +45,7 @@ async fn discord_behind_tls() -> (SimDiscord, String) {
         gateway_limits: GatewayLimits::none(),
         ..SimDiscordConfig::default()
     };
-    let sim = SimDiscord::start(config).await.unwrap();
+    let sim = crate::discord_sim::start(config).await.unwrap();
     let target = sim.base_url().replace("http://", "");
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {

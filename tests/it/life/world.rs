@@ -66,7 +66,7 @@ impl World {
             channels: vec![SimChannel::new(CHAT, "chat"), SimChannel::new(ALERTS, "alerts")],
             ..SimDiscordConfig::default()
         };
-        let discord = SimDiscord::start(config).await.unwrap();
+        let discord = crate::discord_sim::start(config).await.unwrap();
         let rates = ChaosRates {
             server_error: 0.05,
             rate_limited: 0.03,

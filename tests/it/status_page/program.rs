@@ -18,7 +18,7 @@ pub(super) async fn discord() -> SimDiscord {
         channels: vec![SimChannel::new(CHAT, "chat"), SimChannel::new(CLOSED, "closed")],
         ..SimDiscordConfig::default()
     };
-    SimDiscord::start(config).await.unwrap()
+    crate::discord_sim::start(config).await.unwrap()
 }
 
 /// A relay of one server, and a viewer of its page.
