@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use factorio_isr::domain::SystemClock;
-use factorio_isr::sim::discord::{Chaos, ChaosRates, SimChannel, SimDiscord, SimDiscordConfig, SimState};
+use factorio_isr::sim::discord::{
+    Chaos, ChaosRates, GatewayEnd, GatewayFaults, SimChannel, SimDiscord, SimDiscordConfig, SimState,
+};
 use factorio_isr::sim::factorio::{NumberedLine, SimServer, SimServerConfig, check_exactly_once, numbered_lines};
 use jiff::tz::TimeZone;
 
@@ -112,6 +114,7 @@ async fn killed_at_random_moments_every_line_arrives_once_in_order() {
     let kills = scale("RELAY_TEST_KILLS", 15);
     let lines_per_log = scale("RELAY_TEST_LINES", 3_000);
     let seed = scale("RELAY_TEST_SEED", 7);
+    println!("RELAY_TEST_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let sim = discord().await;
     let site = site(&sim);
@@ -140,10 +143,14 @@ async fn killed_at_random_moments_every_line_arrives_once_in_order() {
     let bursts_per_life = 8;
     let per_burst = lines_per_log / (kills * bursts_per_life) + 1;
     for _ in 0..kills {
+        sim.set_gateway_faults(GatewayFaults::draw(&mut random));
         let mut relay = site.start();
         let mut pace = tokio::time::interval(Duration::from_millis(random.u64(10..150)));
         for _ in 0..bursts_per_life {
             pace.tick().await;
+            if random.u8(..) < 40 {
+                sim.end_gateway(GatewayEnd::draw(&mut random));
+            }
             for log in &mut logs {
                 log.append(per_burst);
                 if random.u8(..) < 12 {

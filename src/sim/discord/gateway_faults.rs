@@ -46,6 +46,23 @@ impl Default for GatewayFaults {
     }
 }
 
+impl GatewayFaults {
+    /// One fault of connections that begin, or none, by chance.
+    pub fn draw(random: &mut fastrand::Rng) -> Self {
+        let (end, mut faults) = (Some(GatewayEnd::draw(random)), Self::default());
+        match random.u8(..8) {
+            0 => faults.before_hello = end,
+            1 => faults.on_identify = end,
+            2 => faults.on_resume = end,
+            3 => faults.after_ready = end,
+            4 => faults.upgrade = Upgrade::Refuse(503),
+            5 => faults.upgrade = Upgrade::StallTcp,
+            _ => {}
+        }
+        faults
+    }
+}
+
 /// What happens to a new gateway connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upgrade {
@@ -83,6 +100,27 @@ pub enum GatewayEnd {
 }
 
 impl GatewayEnd {
+    /// Each way, with close codes that a session survives and one that it does not.
+    pub const ALL: [Self; 12] = [
+        Self::Close(Some(1000)),
+        Self::Close(Some(4000)),
+        Self::Close(Some(4009)),
+        Self::Close(None),
+        Self::Fin,
+        Self::Reset,
+        Self::HalfOpen,
+        Self::Garbage,
+        Self::NotJson,
+        Self::Reconnect,
+        Self::InvalidSession(true),
+        Self::InvalidSession(false),
+    ];
+
+    /// One of [`GatewayEnd::ALL`], by chance.
+    pub fn draw(random: &mut fastrand::Rng) -> Self {
+        Self::ALL[random.usize(..Self::ALL.len())]
+    }
+
     /// Whether Discord forgets the session as well.
     pub(super) fn ends_session(self) -> bool {
         matches!(self, Self::Close(Some(4003 | 4007 | 4009)) | Self::InvalidSession(false))

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use factorio_isr::sim::discord::GatewayEnd;
 use factorio_isr::sim::factorio::NumberedLine;
 use factorio_isr::sim::rcon::Fault;
 use fastrand::Rng;
@@ -125,7 +126,14 @@ impl Life {
             Act::SaveBegins => self.save(),
             Act::SaveEnds => self.world.game.end_save(),
             Act::RotateByRename | Act::RotateByCopy => self.rotate(act),
+            Act::EndGateway => self.end_gateway(),
         }
+    }
+
+    fn end_gateway(&mut self) {
+        let end = GatewayEnd::draw(&mut self.rng);
+        self.diary.note(format_args!("the gateway ends by {end:?}"));
+        self.world.discord.end_gateway(end);
     }
 
     async fn kill_game(&mut self) {

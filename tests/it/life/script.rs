@@ -24,6 +24,8 @@ pub enum Act {
     SaveEnds,
     RotateByRename,
     RotateByCopy,
+    /// Every gateway connection ends, in a way that chance chooses.
+    EndGateway,
 }
 
 /// How long a chapter is at its quickest.
@@ -106,6 +108,8 @@ impl Chapter<'_> {
         let rotated = self.within(0.0, CHAPTER);
         let rotation = if self.rng.bool() { Act::RotateByRename } else { Act::RotateByCopy };
         self.acts.push((rotated, rotation));
+        let ended = self.within(0.0, CHAPTER);
+        self.acts.push((ended, Act::EndGateway));
     }
 
     /// `first` at `begin`, and `last` so many seconds later, at the chapter's pace.

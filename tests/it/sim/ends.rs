@@ -13,20 +13,7 @@ use super::{CHANNEL, Rest, SOON, two_channels, unlimited};
 /// How long a connection that has gone silent is watched.
 const WATCH: Duration = Duration::from_millis(150);
 
-const ENDS: [GatewayEnd; 12] = [
-    GatewayEnd::Close(Some(1000)),
-    GatewayEnd::Close(Some(4000)),
-    GatewayEnd::Close(Some(4009)),
-    GatewayEnd::Close(None),
-    GatewayEnd::Fin,
-    GatewayEnd::Reset,
-    GatewayEnd::HalfOpen,
-    GatewayEnd::Garbage,
-    GatewayEnd::NotJson,
-    GatewayEnd::Reconnect,
-    GatewayEnd::InvalidSession(true),
-    GatewayEnd::InvalidSession(false),
-];
+const ENDS: [GatewayEnd; 12] = GatewayEnd::ALL;
 
 /// Checks that the next thing the client sees is this end.
 async fn sees(client: &mut GatewayClient, end: GatewayEnd) {
