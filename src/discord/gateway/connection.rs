@@ -278,6 +278,8 @@ fn dispatch(payload: &Payload<'_>, context: &mut Context<'_>) -> Result<Step, Di
         session.sequence = session.sequence.max(sequence);
     }
     if name == "RESUMED" {
+        let no_session = || Disconnect::Protocol("RESUMED without a session".to_owned());
+        context.session.as_ref().ok_or_else(no_session)?;
         return Ok(Step::Greeted(Greeting::Resumed));
     }
     route(name, payload.data(), context.dispatches);

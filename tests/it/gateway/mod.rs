@@ -6,6 +6,7 @@ mod ends;
 mod outages;
 mod payloads;
 mod refusals;
+mod scripted;
 mod tls;
 
 use std::time::Duration;

@@ -95,7 +95,7 @@ async fn sessions_that_discord_ends_at_once_are_started_ever_more_rarely() {
 }
 
 /// Answers like Discord before a session, and names this address as the gateway's.
-async fn api_that_names(gateway: String) -> String {
+pub async fn api_that_names(gateway: String) -> String {
     let answer = json!({ "url": gateway, "shards": 1 }).to_string();
     let router = Router::new()
         .route("/api/v10/users/@me", get(async || r#"{"id": "900"}"#))
