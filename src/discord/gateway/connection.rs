@@ -198,11 +198,14 @@ impl Connection {
 
     async fn send_heartbeat(&mut self, context: &Context<'_>) -> Result<Step, Disconnect> {
         let now = Instant::now();
-        if self.sends.allows_heartbeat(now) {
-            self.send(payload::heartbeat(context.session.as_ref().map(|session| session.sequence))).await?;
-        } else {
-            warn!("Too many gateway payloads within a minute; skipping a heartbeat");
+        let allowed = self.sends.heartbeat_free_at(now);
+        if allowed > now {
+            let wait_seconds = (allowed - now).as_secs_f64();
+            warn!(wait_seconds, "Too many gateway payloads within a minute; postponing a heartbeat");
+            self.heartbeat.postpone(allowed);
+            return Ok(Step::Other);
         }
+        self.send(payload::heartbeat(context.session.as_ref().map(|session| session.sequence))).await?;
         self.heartbeat.sent(now);
         Ok(Step::Other)
     }

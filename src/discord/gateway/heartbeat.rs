@@ -45,6 +45,11 @@ impl Heartbeat {
         self.due = now + self.interval;
     }
 
+    /// The next heartbeat must not be sent before `until`.
+    pub(super) fn postpone(&mut self, until: Instant) {
+        self.due = until;
+    }
+
     /// Op 11 arrived. Returns when the heartbeat was sent.
     pub(super) fn acknowledged(&mut self) -> Option<Instant> {
         self.unacknowledged.take()

@@ -23,16 +23,20 @@ impl SendLimit {
         self.sent.push_back(now);
     }
 
-    /// Whether a heartbeat may be sent.
-    pub(super) fn allows_heartbeat(&mut self, now: Instant) -> bool {
-        self.forget(now);
-        self.sent.len() < LIMIT
+    /// When a heartbeat may be sent; not after `now` where it may be sent at once.
+    pub(super) fn heartbeat_free_at(&mut self, now: Instant) -> Instant {
+        self.below(LIMIT, now)
     }
 
     /// When anything but a heartbeat may be sent; not after `now` where it may be sent at once.
     pub(super) fn free_at(&mut self, now: Instant) -> Instant {
+        self.below(LIMIT - RESERVED, now)
+    }
+
+    /// When fewer than `limit` sends are within the last minute.
+    fn below(&mut self, limit: usize, now: Instant) -> Instant {
         self.forget(now);
-        match self.sent.len().checked_sub(LIMIT - RESERVED) {
+        match self.sent.len().checked_sub(limit) {
             None => now,
             Some(over) => self.sent[over] + WINDOW,
         }
@@ -59,12 +63,12 @@ mod tests {
         }
         assert_eq!(limit.free_at(start), start + WINDOW);
         for _ in 0..6 {
-            assert!(limit.allows_heartbeat(start));
+            assert_eq!(limit.heartbeat_free_at(start), start);
             limit.record(start);
         }
-        assert!(!limit.allows_heartbeat(start));
+        assert_eq!(limit.heartbeat_free_at(start), start + WINDOW);
         let later = start + WINDOW;
         assert_eq!(limit.free_at(later), later);
-        assert!(limit.allows_heartbeat(later));
+        assert_eq!(limit.heartbeat_free_at(later), later);
     }
 }

@@ -74,3 +74,35 @@ async fn resumed_in_answer_to_identify_is_no_session() {
     assert_eq!(gateway.events_until("READY").await, ["READY"]);
     gateway.stops().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_that_the_send_limit_forbids_does_not_count_as_unanswered() {
+    let (done, mut outcome) = watch::channel(None);
+    let api = scripted(move |_, mut peer| {
+        let done = done.clone();
+        async move {
+            peer.greet().await;
+            peer.ready().await;
+            let mut heartbeats = 0;
+            loop {
+                peer.send(json!({ "op": 1, "d": null })).await;
+                if timeout(millis(500), peer.receive()).await.is_err() {
+                    break;
+                }
+                heartbeats += 1;
+                peer.send(json!({ "op": 11 })).await;
+            }
+            // The time for an acknowledgement is 2 s here.
+            let is_open = timeout(millis(2500), peer.until_closed()).await.is_err();
+            done.send_replace(Some((heartbeats, is_open)));
+            peer.until_closed().await;
+        }
+    })
+    .await;
+    let sim = patient_sim().await;
+    let gateway = Gateway::start_with(&sim, settings(api), quick(), Dispatches::default());
+    let (heartbeats, is_open) = timeout(DEADLINE, outcome.wait_for(Option::is_some)).await.unwrap().unwrap().unwrap();
+    assert!((115..=119).contains(&heartbeats), "IDENTIFY and {heartbeats} heartbeats within a minute");
+    assert!(is_open, "the connection was ended");
+    gateway.stops().await;
+}
