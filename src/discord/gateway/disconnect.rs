@@ -155,6 +155,8 @@ impl From<tungstenite::Error> for Disconnect {
             Error::ConnectionClosed
             | Error::AlreadyClosed
             | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Eof,
+            // rustls reports a FIN without close_notify, which is how most peers end a connection, as this error.
+            Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Self::Eof,
             Error::Io(error) => Self::Broken(error.to_string()),
             Error::Capacity(_) => Self::MessageTooLarge,
             other => Self::Protocol(other.to_string()),
@@ -205,6 +207,13 @@ mod tests {
         for end in [Disconnect::InvalidSession { resumable: false }, Disconnect::MessageTooLarge] {
             assert_eq!(end.next_step(), NextStep::Identify, "{end}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_tls_stream_is_an_end_and_no_error() {
+        let text = "peer closed connection without sending TLS close_notify: https://docs.rs/rustls";
+        let end = std::io::Error::new(std::io::ErrorKind::UnexpectedEof, text);
+        assert_eq!(Disconnect::from(tungstenite::Error::Io(end)), Disconnect::Eof);
     }
 
     #[test]
