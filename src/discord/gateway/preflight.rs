@@ -13,6 +13,8 @@ use crate::discord::rest::{Answer, Rest};
 
 /// Session starts that are kept: beyond the limit Discord ends all sessions and replaces the token.
 const SPARE_STARTS: u64 = 50;
+/// Discord counts session starts by the day; a longer wait cannot be right.
+const LONGEST_RESET: Duration = Duration::from_hours(24);
 
 /// Why no session can be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +76,8 @@ fn enough_starts(limit: Option<&SessionStartLimit>) -> Result<(), PreflightError
         return Ok(());
     }
     let reason = format!("only {} of the day's {} gateway sessions are left", limit.remaining, limit.total);
-    Err(failed(reason, ErrorType::RateLimited, Some(Duration::from_millis(limit.reset_after))))
+    let reset_after = Duration::from_millis(limit.reset_after).min(LONGEST_RESET);
+    Err(failed(reason, ErrorType::RateLimited, Some(reset_after)))
 }
 
 /// The token goes over this connection: as well protected as the requests.
@@ -106,6 +109,10 @@ mod tests {
         let reason = "only 50 of the day's 1000 gateway sessions are left";
         let expected = failed(reason, ErrorType::RateLimited, Some(Duration::from_hours(1)));
         assert_eq!(enough_starts(Some(&limit(50))), Err(expected));
+        let absurd = SessionStartLimit { reset_after: u64::MAX, ..limit(0) };
+        let reason = "only 0 of the day's 1000 gateway sessions are left";
+        let expected = failed(reason, ErrorType::RateLimited, Some(Duration::from_hours(24)));
+        assert_eq!(enough_starts(Some(&absurd)), Err(expected));
     }
 
     #[test]
