@@ -46,6 +46,8 @@ struct Outage {
     cause: String,
     /// Whether an operator must act.
     refused: bool,
+    /// Whether health shows the component as unhealthy.
+    is_unhealthy: bool,
 }
 
 impl Report {
@@ -123,6 +125,7 @@ impl Report {
             failures: 0,
             cause: String::new(),
             refused,
+            is_unhealthy: false,
         });
         outage.failures += 1;
         outage.refused = refused;
@@ -135,31 +138,34 @@ impl Report {
     /// Waits for `future`, and reports the component as unhealthy when an outage lasts too long meanwhile.
     pub(super) async fn watch<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
-        if let Some(at) = self.turns_unhealthy() {
-            tokio::select! {
+        match self.turns_unhealthy() {
+            Some(at) if at <= Instant::now() => self.show_outage(),
+            Some(at) => tokio::select! {
                 output = &mut future => return output,
                 () = sleep_until(at) => self.show_outage(),
-            }
+            },
+            None => {}
         }
         future.await
     }
 
-    /// When an outage that goes on makes the component unhealthy; `None` = there is none, or it did already.
+    /// When a lasting outage makes the component unhealthy. It may be in the past: the limit can pass between two waits.
+    /// `None` = there is no outage, or health shows it as unhealthy already.
     fn turns_unhealthy(&self) -> Option<Instant> {
-        let outage = self.outage.as_ref()?;
-        let at = outage.start + self.unhealthy_after;
-        (at > Instant::now()).then_some(at)
+        let outage = self.outage.as_ref().filter(|outage| !outage.is_unhealthy)?;
+        Some(outage.start + self.unhealthy_after)
     }
 
-    fn show_outage(&self) {
-        let Some(outage) = &self.outage else { return };
+    fn show_outage(&mut self) {
+        let Some(outage) = &mut self.outage else { return };
         let doing = if self.connected_before { "reconnecting" } else { "connecting" };
         let reason = format!("{doing} since {:.0} because {}", outage.since, outage.cause);
         let short = outage.start.elapsed() < self.unhealthy_after;
-        if self.connected_before && short && !outage.refused {
-            self.health.degraded(reason);
-        } else {
+        outage.is_unhealthy = !self.connected_before || !short || outage.refused;
+        if outage.is_unhealthy {
             self.health.unhealthy(reason);
+        } else {
+            self.health.degraded(reason);
         }
     }
 }
@@ -208,6 +214,18 @@ mod tests {
         let ComponentState::Unhealthy(reason) = state() else { panic!("{:?}", state()) };
         let cause = " because connection refused";
         assert!(reason.starts_with("reconnecting since ") && reason.ends_with(cause), "{reason}");
+    }
+
+    #[tokio::test]
+    async fn an_outage_that_reaches_the_limit_between_two_waits_is_unhealthy() {
+        let registry = HealthRegistry::new();
+        let mut report = report(&registry, HOUR);
+        report.up(Greeting::Ready);
+        fails(&mut report, "connection refused");
+        report.unhealthy_after = Duration::ZERO;
+        report.watch(async {}).await;
+        let state = registry.state(Component::Discord).unwrap();
+        assert!(matches!(state, ComponentState::Unhealthy(_)), "{state:?}");
     }
 
     #[test]
