@@ -118,13 +118,13 @@ impl Supervisor {
     fn settle(&mut self, ended: &Ended) {
         let Ended { end, attempt } = ended;
         let next = self.next_step(end);
+        let now = Instant::now();
+        self.schedule.ended(end, next, *attempt, now);
         match next {
             NextStep::Resume if self.schedule.session_is_lost() => self.session = None,
             NextStep::Resume => self.check_resume_url(end),
             NextStep::Identify | NextStep::Refused(_) => self.session = None,
         }
-        let now = Instant::now();
-        self.schedule.ended(end, next, *attempt, now);
         let next_attempt = self.schedule.next_attempt(self.session.is_none());
         let wait = next_attempt.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
         match next {

@@ -145,6 +145,7 @@ async fn a_session_that_is_never_resumed_is_given_up_for_a_new_one() {
         sim.set_gateway_faults(GatewayFaults { on_resume: Some(on_resume), ..GatewayFaults::default() });
         gateway.survives(|sim| sim.close_gateway(Some(4000))).await;
         assert_eq!(sim.stats().identifies, 2, "{on_resume:?}");
+        assert_eq!(sim.stats().resumes_refused, 10, "{on_resume:?}");
         gateway.stops().await;
     }
 }
