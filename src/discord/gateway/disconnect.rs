@@ -100,7 +100,7 @@ impl Disconnect {
         }
     }
 
-    /// Whether it is Discord's daily business: no error, and a short reconnect.
+    /// Whether Discord asks for such a reconnect in normal operation: no error once the session was Up.
     pub(super) fn is_routine(&self) -> bool {
         matches!(self, Self::ReconnectRequested | Self::InvalidSession { resumable: true })
     }

@@ -14,8 +14,8 @@ use crate::config::settings::DiscordSettings;
 use crate::discord::dispatch::Dispatches;
 use crate::discord::error_class::TOKEN_REFUSED;
 use crate::discord::rest::Rest;
-use crate::health::{Component, ComponentHandle};
-use crate::telemetry::metrics::{ErrorType, count_error};
+use crate::health::ComponentHandle;
+use crate::telemetry::metrics::ErrorType;
 
 use super::GatewayTimings;
 use super::connection::{Connection, Context, ShownPresence};
@@ -127,10 +127,13 @@ impl Supervisor {
         }
         let next_attempt = self.schedule.next_attempt(self.session.is_none());
         let wait = next_attempt.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        match next {
-            NextStep::Refused(refusal) => self.report.refused(&refusal_text(refusal, end), error_type(end), wait),
-            _ => self.report.down(&end.to_string(), (!end.is_routine()).then(|| error_type(end)), wait),
+        if let NextStep::Refused(refusal) = next {
+            self.report.refused(&refusal_text(refusal, end), error_type(end), wait);
+            return;
         }
+        // A gateway that answers every RESUME with op 7 is a failure.
+        let is_routine = end.is_routine() && matches!(attempt.reached, Reached::Up(_));
+        self.report.down(&end.to_string(), (!is_routine).then(|| error_type(end)), wait);
     }
 
     /// Without the privileged intents the bot still has slash commands and the state of the connection.
@@ -140,7 +143,6 @@ impl Supervisor {
             return next;
         }
         let Some(less) = self.dispatches.without_privileged() else { return next };
-        count_error(Component::Discord.as_str(), ErrorType::Auth);
         error!("The Message Content intent is missing: {CONTENT_REFUSED}");
         self.dispatches = less;
         self.report.limit(format!("the Message Content intent is missing: {CONTENT_REFUSED}"));

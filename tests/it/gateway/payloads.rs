@@ -1,9 +1,10 @@
 //! What the relay sends to the gateway: within Discord's limits and as documented.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use factorio_isr::discord::status::Presence;
-use factorio_isr::sim::discord::GatewayEnd;
+use factorio_isr::sim::discord::{GatewayEnd, GatewayFaults};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 
@@ -140,4 +141,37 @@ fn reconnects_attempts_and_undecodable_events_are_counted() {
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
     }
+}
+
+#[test]
+fn each_failed_attempt_is_one_error() {
+    let refused = Cell::new(0);
+    let shown = metrics_of(async {
+        let sim = patient_sim().await;
+        let gateway = Gateway::connected(&sim, quick()).await;
+        let on_resume = Some(GatewayEnd::Reconnect);
+        sim.set_gateway_faults(GatewayFaults { on_resume, ..GatewayFaults::default() });
+        sim.send_reconnect();
+        // A reconnect that Discord asks for is routine, unless it is the answer to RESUME.
+        gateway.sees("two refused RESUMEs", |state| state.stats().resumes_refused >= 2).await;
+        sim.clear_faults();
+        gateway.is_healthy().await;
+        refused.set(sim.stats().resumes_refused);
+        gateway.stops().await;
+    });
+    let line = format!("factorio_isr_errors_total{{component=\"discord\",error_type=\"network\"}} {}", refused.get());
+    assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
+}
+
+#[test]
+fn a_missing_intent_is_one_error() {
+    let shown = metrics_of(async {
+        let sim = patient_sim().await;
+        sim.set_gateway_faults(GatewayFaults { content_off: true, ..GatewayFaults::default() });
+        let gateway = Gateway::start(&sim, quick());
+        gateway.sees("a session", |state| state.stats().identifies == 1).await;
+        gateway.stops().await;
+    });
+    let line = "factorio_isr_errors_total{component=\"discord\",error_type=\"auth\"} 1";
+    assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
 }
