@@ -25,6 +25,8 @@ pub(super) struct Schedule {
     last_attempt: Option<Instant>,
     /// When the next IDENTIFY may be sent.
     next_identify: Option<Instant>,
+    /// When the general address may be asked for again, if Discord said so.
+    ask_after: Option<Instant>,
     /// Consecutive attempts to resume that did not get Up.
     failed_resumes: u32,
     /// Those of them in which the gateway was alive: it sent HELLO.
@@ -60,6 +62,7 @@ impl Schedule {
             not_before: None,
             last_attempt: None,
             next_identify: None,
+            ask_after: None,
             failed_resumes: 0,
             unanswered_resumes: 0,
         }
@@ -72,12 +75,18 @@ impl Schedule {
         [self.not_before, gap, identify].into_iter().flatten().max()
     }
 
-    /// Whether the address of the gateway must be asked for.
-    pub(super) fn must_ask(&self, has_session: bool) -> bool {
-        !has_session || self.failed_resumes >= RESUMES_BEFORE_ASKING
+    /// Whether the general address of the gateway must be asked for at `now`.
+    pub(super) fn must_ask(&self, has_session: bool, now: Instant) -> bool {
+        let may_ask = self.ask_after.is_none_or(|at| now >= at);
+        !has_session || (self.failed_resumes >= RESUMES_BEFORE_ASKING && may_ask)
     }
 
-    /// Whether the session was not resumed so often that it counts as lost.
+    /// Discord did not answer with the general address at `now`, and wants no further request for `retry_after`.
+    pub(super) fn asking_failed(&mut self, retry_after: Option<Duration>, now: Instant) {
+        self.ask_after = retry_after.map(|wait| now + wait);
+    }
+
+    /// Whether so many RESUMEs failed that the session counts as lost.
     pub(super) fn session_is_lost(&self) -> bool {
         self.unanswered_resumes >= RESUMES_BEFORE_IDENTIFY
     }
@@ -230,12 +239,16 @@ mod tests {
     fn three_failed_resumes_ask_for_the_address_and_ten_give_the_session_up() {
         let now = Instant::now();
         let mut schedule = schedule();
-        assert!(schedule.must_ask(false));
+        assert!(schedule.must_ask(false, now));
         for _ in 0..3 {
-            assert!(!schedule.must_ask(true));
+            assert!(!schedule.must_ask(true, now));
             end(&mut schedule, &Disconnect::Closed { code: 4000 }, Reached::Hello, now);
         }
-        assert!(schedule.must_ask(true));
+        assert!(schedule.must_ask(true, now));
+        schedule.asking_failed(Some(90 * SECOND), now);
+        assert!(!schedule.must_ask(true, now + 89 * SECOND) && schedule.must_ask(true, now + 90 * SECOND));
+        schedule.asking_failed(None, now);
+        assert!(schedule.must_ask(true, now));
         for _ in 0..20 {
             end(&mut schedule, &Disconnect::Eof, Reached::Nothing, now);
         }
@@ -246,7 +259,7 @@ mod tests {
         }
         assert!(schedule.session_is_lost());
         schedule.up();
-        assert!(!schedule.session_is_lost() && !schedule.must_ask(true));
+        assert!(!schedule.session_is_lost() && !schedule.must_ask(true, now));
     }
 
     #[test]

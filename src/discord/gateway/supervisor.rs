@@ -183,14 +183,29 @@ async fn connect(
 }
 
 /// The session's own address for RESUME, or the general one.
-async fn address(session: Option<&Session>, rest: &Rest, schedule: &Schedule) -> Result<String, Disconnect> {
-    if let Some(resume_url) = session.and_then(|session| session.resume_url.as_ref())
-        && !schedule.must_ask(true)
+///
+/// The gateway can work while the REST API does not: a session whose general address is unavailable goes on trying its
+/// own one.
+async fn address(session: Option<&Session>, rest: &Rest, schedule: &mut Schedule) -> Result<String, Disconnect> {
+    let resume_url = session.and_then(|session| session.resume_url.as_ref());
+    if let Some(resume_url) = resume_url
+        && !schedule.must_ask(true, Instant::now())
     {
-        return safe_url(rest.base(), resume_url.clone())
-            .map_err(|_| Disconnect::BadUrl("it is not a wss:// address".to_owned()));
+        return checked_resume_url(rest, resume_url);
     }
-    ask_gateway(rest, session.is_none()).await.map_err(Disconnect::Preflight)
+    match (ask_gateway(rest, session.is_none()).await, resume_url) {
+        (Err(PreflightError::Failed { reason, retry_after, .. }), Some(resume_url)) => {
+            warn!(reason, "Failed to get the gateway's general address; using the one for RESUME");
+            schedule.asking_failed(retry_after, Instant::now());
+            checked_resume_url(rest, resume_url)
+        }
+        (answer, _) => answer.map_err(Disconnect::Preflight),
+    }
+}
+
+fn checked_resume_url(rest: &Rest, url: &str) -> Result<String, Disconnect> {
+    let not_safe = |_| Disconnect::BadUrl("it is not a wss:// address".to_owned());
+    safe_url(rest.base(), url.to_owned()).map_err(not_safe)
 }
 
 /// Reads the certificates once, off the runtime's threads.

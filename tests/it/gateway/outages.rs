@@ -1,6 +1,6 @@
 //! A gateway that is away: no storm, the cause within seconds, and a session that goes on afterwards.
 
-use factorio_isr::sim::discord::{GatewayEnd, GatewayFaults, Upgrade};
+use factorio_isr::sim::discord::{Fault, FaultKind, GatewayEnd, GatewayFaults, Upgrade};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -146,6 +146,21 @@ async fn an_outage_of_the_whole_of_discord_is_reported_and_healed() {
     gateway.is_unhealthy().await;
     sim.restart().await.unwrap();
     gateway.is_healthy().await;
+    gateway.stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_resumed_while_the_rest_api_is_down() {
+    let sim = patient_sim().await;
+    let gateway = Gateway::connected(&sim, quick()).await;
+    let on_resume = Some(GatewayEnd::Close(Some(4000)));
+    sim.set_gateway_faults(GatewayFaults { on_resume, ..GatewayFaults::default() });
+    sim.set_fault(Fault::new(FaultKind::server_error(503)).everywhere());
+    sim.close_gateway(Some(4000));
+    gateway.sees("more RESUMEs than the API is asked for", |state| state.stats().resumes_refused >= 5).await;
+    sim.set_gateway_faults(GatewayFaults::default());
+    gateway.is_healthy().await;
+    assert_eq!(sim.stats().identifies, 1);
     gateway.stops().await;
 }
 
