@@ -74,7 +74,8 @@ impl Dispatches {
         sender
     }
 
-    /// The status that the bot should show; `None` in it = unknown. `None` = it is left alone.
+    /// Receives the status that the bot should show; a value of `None` means that it is not known yet. Without a receiver
+    /// the status is left alone.
     pub(super) fn wanted_presence(&self) -> Option<watch::Receiver<Option<Presence>>> {
         self.presence.clone()
     }

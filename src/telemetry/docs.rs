@@ -52,7 +52,7 @@ const USES: &[(&str, &str)] = &[
     (table::GATEWAY_CONNECTED, "Whether slash commands and chat from Discord arrive."),
     (
         table::GATEWAY_CONNECTION_ATTEMPTS,
-        "Reconnecting too often; at most one a second, one a minute in a long outage.",
+        "Whether the relay reconnects too often: at most one attempt a second, two a minute in a long outage.",
     ),
     (table::GATEWAY_HEARTBEAT, "The distance to Discord; look at it where `factorio_isr_gateway_connected` is 1."),
     (table::GATEWAY_RECONNECTS, "A gateway that does not hold; a few a day are usual."),

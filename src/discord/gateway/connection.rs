@@ -31,7 +31,7 @@ pub(super) const CLOSE_FOR_GOOD: u16 = 1000;
 pub(super) struct ShownPresence {
     shown: Option<Presence>,
     sent: Option<Instant>,
-    /// Whether Discord is known to have read it: it answered something that was sent later.
+    /// Whether Discord has certainly received it: it answered something that was sent later.
     confirmed: bool,
 }
 
@@ -49,7 +49,7 @@ impl ShownPresence {
     }
 }
 
-/// What a connection works with, beside its socket.
+/// What a connection works with, besides its socket.
 pub(super) struct Context<'a> {
     pub(super) token: &'a str,
     pub(super) dispatches: &'a Dispatches,
@@ -68,12 +68,12 @@ pub(super) struct Connection {
     wanted: Option<watch::Receiver<Option<Presence>>>,
 }
 
-/// What one step of a connection brought.
+/// The result of one step of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Greeted(Greeting),
     Acknowledged(std::time::Duration),
-    /// Part of the greeting, or nothing that anybody waits for.
+    /// Anything else.
     Other,
 }
 
@@ -142,7 +142,7 @@ impl Connection {
         }
     }
 
-    /// Closes as `end` asks for.
+    /// Closes the connection in the way that fits `end`.
     pub(super) async fn close(self, end: &Disconnect) {
         match end {
             Disconnect::Closed { .. } | Disconnect::ClosedWithoutCode => self.socket.confirm_close().await,
@@ -225,10 +225,10 @@ impl Connection {
             return Ok(Step::Other);
         };
         let text = payload::update_presence(&wanted);
-        // Unsent until the write succeeded: a connection that ends here sends it again.
+        // It counts as unsent until the write has succeeded: if this connection ends, the next one sends it.
         *context.presence = ShownPresence { sent: Some(Instant::now()), ..ShownPresence::default() };
         if text.len() > LONGEST_PAYLOAD {
-            warn!(bytes = text.len(), "The bot's status is longer than Discord accepts; leaving it");
+            warn!(bytes = text.len(), "The bot's status is longer than Discord accepts; skipping it");
         } else {
             self.send(text).await?;
             metrics::counter!(STATUS_UPDATES, "what" => "presence", "outcome" => "done").increment(1);
@@ -293,7 +293,7 @@ fn dispatch(payload: &Payload<'_>, context: &mut Context<'_>) -> Result<Step, Di
 fn ready(payload: &Payload<'_>, context: &mut Context<'_>) -> Result<Step, Disconnect> {
     let session = Session::from_ready(payload.data(), payload.s.unwrap_or_default());
     *context.session = Some(session.ok_or(Disconnect::NoSession)?);
-    // READY answers IDENTIFY, which had the presence.
+    // READY answers IDENTIFY, which contained the presence.
     context.presence.confirmed = true;
     context.dispatches.event(GatewayEvent::Ready);
     Ok(Step::Greeted(Greeting::Ready))

@@ -24,7 +24,7 @@ pub(super) enum Disconnect {
     UpgradeRefused { status: u16, retry_after: Option<Duration> },
     #[error("the gateway sent no HELLO within {} s", .0.as_secs_f64())]
     HelloTimeout(Duration),
-    #[error("the gateway answered {command} neither with a session nor with an error within {} s", .limit.as_secs_f64())]
+    #[error("the gateway did not answer {command} within {} s", .limit.as_secs_f64())]
     GreetingTimeout { command: &'static str, limit: Duration },
     #[error("the gateway closed the connection with code {code} ({})", close_code_name(*code))]
     Closed { code: u16 },
@@ -37,7 +37,7 @@ pub(super) enum Disconnect {
     Broken(String),
     #[error("the gateway did not acknowledge a heartbeat within {} s", .0.as_secs_f64())]
     AckTimeout(Duration),
-    #[error("the gateway did not take a payload within {} s", .0.as_secs_f64())]
+    #[error("a payload could not be written to the gateway within {} s", .0.as_secs_f64())]
     WriteTimeout(Duration),
     /// Op 7.
     #[error("Discord asked for a reconnect")]
@@ -45,9 +45,9 @@ pub(super) enum Disconnect {
     /// Op 9.
     #[error("Discord invalidated the session")]
     InvalidSession { resumable: bool },
-    #[error("the gateway violated the WebSocket protocol: {0}")]
+    #[error("the gateway violated the protocol: {0}")]
     Protocol(String),
-    /// A RESUME would replay it.
+    /// RESUME would replay it, so a new session must begin.
     #[error("the gateway sent a message over the size limit")]
     MessageTooLarge,
     #[error("the gateway's READY has no session")]

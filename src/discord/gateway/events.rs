@@ -59,13 +59,13 @@ fn decode<T: DeserializeOwned>(kind: &'static str, data: &str) -> Option<T> {
     }
 }
 
-/// Counts and logs a payload that was skipped. A RESUME would only replay it.
+/// Counts and logs a payload that is skipped. Reconnecting would not help: RESUME would replay it.
 pub(super) fn undecodable(kind: &'static str, error: &serde_json::Error) {
     counter!(GATEWAY_EVENTS_UNDECODABLE, "kind" => kind).increment(1);
     warn!(kind, reason = without_values(&error.to_string()), "Failed to decode a gateway event; skipping it");
 }
 
-/// serde quotes the value that did not fit: it may be part of a message or a token.
+/// Removes quoted values: serde quotes a value of the wrong type, which may be message text or a token.
 fn without_values(error: &str) -> String {
     let mut parts = error.split('"');
     let mut shown = parts.next().unwrap_or_default().to_owned();

@@ -39,7 +39,7 @@ impl Heartbeat {
         self.limit
     }
 
-    /// One was sent, on time or because the gateway asked for it.
+    /// A heartbeat was sent, on time or because the gateway asked for it.
     pub(super) fn sent(&mut self, now: Instant) {
         self.unacknowledged.get_or_insert(now);
         self.due = now + self.interval;

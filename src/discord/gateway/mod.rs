@@ -74,7 +74,7 @@ pub struct GatewayTimings {
     pub refused_longest: Duration,
     /// The least time between two presence updates. Discord allows 5 per 20 s.
     pub presence_gap: Duration,
-    /// The component is unhealthy when the session was not Up for this long; before, it is degraded.
+    /// The component is degraded in an outage, and unhealthy when the session was not Up for this long.
     pub unhealthy_after: Duration,
 }
 

@@ -11,7 +11,7 @@ use crate::telemetry::metrics::ErrorType;
 use crate::discord::error_class::{TOKEN_REFUSED, answered_retry_after, status_text};
 use crate::discord::rest::{Answer, Rest};
 
-/// Session starts that are kept: beyond the limit Discord ends all sessions and replaces the token.
+/// Session starts that are left unused: beyond the limit Discord ends all sessions and replaces the token.
 const SPARE_STARTS: u64 = 50;
 /// Discord counts session starts by the day; a longer wait cannot be right.
 const LONGEST_RESET: Duration = Duration::from_hours(24);
@@ -80,7 +80,7 @@ fn enough_starts(limit: Option<&SessionStartLimit>) -> Result<(), PreflightError
     Err(failed(reason, ErrorType::RateLimited, Some(reset_after)))
 }
 
-/// The token goes over this connection: as well protected as the requests.
+/// Checks that `url` is `wss://`: IDENTIFY and RESUME send the token. Plain `ws://` is allowed where the API is plain too.
 pub(super) fn safe_url(base: &str, url: String) -> Result<String, PreflightError> {
     let scheme = Url::parse(&url).map(|url| url.scheme().to_owned()).unwrap_or_default();
     match scheme.as_str() {

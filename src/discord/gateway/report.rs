@@ -21,7 +21,7 @@ use super::GatewayTimings;
 pub(super) enum Greeting {
     /// READY: a new session.
     Ready,
-    /// RESUMED: the session went on, and nothing is missing.
+    /// RESUMED: the session continues, and nothing is missing.
     Resumed,
 }
 

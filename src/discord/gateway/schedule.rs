@@ -10,7 +10,7 @@ use super::disconnect::{Disconnect, NextStep};
 
 /// After so many failed attempts to resume, the general address of the gateway is asked for again.
 const RESUMES_BEFORE_ASKING: u32 = 3;
-/// After so many RESUMEs that a living gateway did not answer with RESUMED, the session counts as lost.
+/// After so many RESUMEs that failed although the gateway had sent HELLO, the session counts as lost.
 const RESUMES_BEFORE_IDENTIFY: u32 = 10;
 
 /// The back-offs of the connection, of IDENTIFY and of refusals.
@@ -20,7 +20,7 @@ pub(super) struct Schedule {
     retries: Backoff,
     refusals: Backoff,
     identifies: Backoff,
-    /// The wait after the last end, from its moment on.
+    /// When the wait after the last end is over.
     not_before: Option<Instant>,
     last_attempt: Option<Instant>,
     /// When the next IDENTIFY may be sent.
@@ -44,7 +44,7 @@ pub(super) struct Attempt {
 /// How far an attempt came before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reached {
-    /// Not as far as HELLO.
+    /// HELLO did not arrive.
     Nothing,
     /// HELLO arrived, and RESUME or IDENTIFY was sent.
     Hello,
@@ -110,7 +110,7 @@ impl Schedule {
         self.refusals.reset();
     }
 
-    /// An attempt or a connection ended at `now`, and `next` has to follow.
+    /// An attempt or a connection ended at `now`, and `next` follows.
     pub(super) fn ended(&mut self, end: &Disconnect, next: NextStep, attempt: Attempt, now: Instant) {
         if let Reached::Up(duration) = attempt.reached {
             self.reset_after(duration);

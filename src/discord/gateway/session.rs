@@ -13,7 +13,7 @@ pub(super) struct Session {
 }
 
 impl std::fmt::Debug for Session {
-    /// The id is a secret as long as the session lives.
+    /// The id is a secret as long as the session exists.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("sequence", &self.sequence).finish_non_exhaustive()
     }

@@ -75,11 +75,11 @@ impl Socket {
     /// Answers the peer's close frame, which tungstenite has queued; then drops the socket.
     pub(super) async fn confirm_close(mut self) {
         if !matches!(timeout(self.close_limit, self.stream.flush()).await, Ok(Ok(()))) {
-            debug!("The gateway did not take the answer to its close frame");
+            debug!("Failed to answer the gateway's close frame");
         }
     }
 
-    /// Closes with `code` and waits for the peer to follow, within [`GatewayTimings::close`]; then drops the socket.
+    /// Closes with `code` and waits for the peer's close, within [`GatewayTimings::close`]; then drops the socket.
     pub(super) async fn close(mut self, code: u16) {
         let frame = CloseFrame { code: code.into(), reason: "".into() };
         let goodbye = async {
@@ -126,7 +126,7 @@ async fn connect(
     }
 }
 
-/// Failing to set an option costs only the earlier notice.
+/// Sets keepalive and no-delay. A failure is not serious: missing acknowledgements show a dead connection too, only later.
 fn tune(tcp: &TcpStream) {
     let keepalive =
         TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_PROBES);
@@ -143,7 +143,7 @@ fn web_socket_config() -> WebSocketConfig {
         .max_frame_size(Some(LONGEST_MESSAGE))
 }
 
-/// The error of an attempt: TLS and HTTP say more than "connection broke".
+/// The cause of a failed attempt. TLS and HTTP errors have their own.
 fn connect_error(error: tungstenite::Error) -> Disconnect {
     match error {
         tungstenite::Error::Http(response) => Disconnect::UpgradeRefused {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_an_error() {
+    fn an_address_that_is_no_web_socket_url_is_an_error() {
         for base in ["", "gateway", "https://discord.com", "ws://", "\u{0}"] {
             assert!(matches!(gateway_url(base), Err(Disconnect::BadUrl(_))), "{base}");
         }

@@ -74,7 +74,7 @@ impl Supervisor {
         })
     }
 
-    /// Until `cancel`.
+    /// Runs until `cancel`.
     pub(super) async fn run(mut self, cancel: &CancellationToken) {
         loop {
             let next_attempt = self.schedule.next_attempt(self.session.is_none()).unwrap_or_else(Instant::now);
@@ -136,7 +136,7 @@ impl Supervisor {
         self.report.down(&end.to_string(), (!is_routine).then(|| error_type(end)), wait);
     }
 
-    /// Without the privileged intents the bot still has slash commands and the state of the connection.
+    /// Continues without the privileged intents when Discord refuses them: slash commands need none.
     fn next_step(&mut self, end: &Disconnect) -> NextStep {
         let next = end.next_step();
         if next != NextStep::Refused(Refusal::PrivilegedIntents) {
@@ -154,12 +154,12 @@ impl Supervisor {
         if let (Disconnect::BadUrl(reason), Some(session)) = (end, &mut self.session)
             && session.resume_url.take().is_some()
         {
-            warn!(reason, "The gateway's address for RESUME cannot be used; using the general one");
+            warn!(reason, "Failed to use the gateway's address for RESUME; using the general one");
         }
     }
 }
 
-/// Connects and waits for READY or RESUMED; an error says how far it came.
+/// Connects and waits for READY or RESUMED; an error comes with how far the attempt got.
 async fn connect(
     context: &mut Context<'_>,
     rest: &Rest,

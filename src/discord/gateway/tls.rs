@@ -12,7 +12,7 @@ pub(super) fn client_config() -> anyhow::Result<Arc<ClientConfig>> {
     let native = rustls_native_certs::load_native_certs();
     let (_, ignored) = roots.add_parsable_certificates(native.certs);
     if ignored > 0 || !native.errors.is_empty() {
-        warn!(ignored, errors = native.errors.len(), "Failed to load some certificates of the system");
+        warn!(ignored, errors = native.errors.len(), "Failed to load some system certificates");
     }
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

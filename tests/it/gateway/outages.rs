@@ -18,7 +18,7 @@ fn outages() -> Vec<(GatewayFaults, &'static str)> {
         (GatewayFaults { before_hello: end(GatewayEnd::Close(Some(1013))), ..well }, "code 1013 (try again later)"),
         (GatewayFaults { before_hello: end(GatewayEnd::Close(None)), ..well }, "without a code"),
         (GatewayFaults { on_resume: end(GatewayEnd::Close(Some(4000))), ..well }, "code 4000 (unknown error)"),
-        (GatewayFaults { on_resume: end(GatewayEnd::Garbage), ..well }, "violated the WebSocket protocol"),
+        (GatewayFaults { on_resume: end(GatewayEnd::Garbage), ..well }, "violated the protocol"),
         (GatewayFaults { after_ready: end(GatewayEnd::Close(Some(4000))), ..well }, "code 4000 (unknown error)"),
     ]
 }
@@ -85,7 +85,7 @@ async fn a_gateway_that_accepts_and_stalls_is_given_up_and_tried_again() {
         (GatewayFaults { before_hello: Some(GatewayEnd::HalfOpen), ..GatewayFaults::default() }, "sent no HELLO"),
         (
             GatewayFaults { on_identify: Some(GatewayEnd::HalfOpen), ..GatewayFaults::default() },
-            "answered IDENTIFY neither with a session nor with an error within 1 s",
+            "did not answer IDENTIFY within 1 s",
         ),
     ];
     for (faults, cause) in silences {
