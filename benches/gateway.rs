@@ -115,7 +115,7 @@ async fn child(base: String) {
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             if let GatewayEvent::Message(message) = event {
-                print_line(&format!("M {}", message.content));
+                print_line(&format!("M {}", message.json["content"].as_str().unwrap_or_default()));
             }
         }
     });

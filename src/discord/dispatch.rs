@@ -1,7 +1,8 @@
 //! Passes gateway events to the tasks that want them, in order, without ever waiting for one.
 
 use metrics::counter;
-use serenity::all::{ChannelId, GatewayIntents, Interaction, Message, MessageId, MessageUpdateEvent};
+use serde_json::Value;
+use serenity::all::{ChannelId, GatewayIntents, Interaction, MessageId};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -17,15 +18,24 @@ const PRIVILEGED: GatewayIntents =
 /// Messages and what happens to them that may wait.
 const MESSAGES: usize = 1024;
 
+/// A message, or what changed of it, as Discord sent it: serenity's models leave out Components V2 and whatever is newer.
+#[derive(Debug, Clone)]
+pub struct MessageJson {
+    /// The channel of the message.
+    pub channel: ChannelId,
+    /// The `d` of the dispatch.
+    pub json: Value,
+}
+
 /// What happens in channels, in the order in which Discord told it.
 #[derive(Debug, Clone)]
 pub enum GatewayEvent {
     /// A new session began: what happened before it was not told and must be asked for.
     Ready,
     /// Somebody wrote; the bot itself included.
-    Message(Box<Message>),
+    Message(MessageJson),
     /// A message has changed.
-    MessageUpdate(Box<MessageUpdateEvent>),
+    MessageUpdate(MessageJson),
     /// A message is gone.
     MessageDelete {
         /// Where it was.

@@ -15,7 +15,7 @@ mod sink;
 pub mod status;
 
 pub use commands::Commands;
-pub use dispatch::{Dispatches, GatewayEvent};
+pub use dispatch::{Dispatches, GatewayEvent, MessageJson};
 pub use error_class::classify;
 pub use gateway::{GatewayTimings, run_gateway, run_gateway_with};
 pub use inbound::Inbound;

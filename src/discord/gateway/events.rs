@@ -1,11 +1,12 @@
-//! Decodes dispatches into serenity's models and passes them on. One that cannot be decoded is counted and skipped.
+//! Decodes dispatches and passes them on. One that cannot be decoded is counted and skipped.
 
 use metrics::counter;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serenity::all::{Interaction, Message, MessageDeleteBulkEvent, MessageDeleteEvent, MessageUpdateEvent};
+use serenity::all::{ChannelId, Interaction, MessageDeleteBulkEvent, MessageDeleteEvent, MessageId};
 use tracing::warn;
 
-use crate::discord::dispatch::{Dispatches, GatewayEvent};
+use crate::discord::dispatch::{Dispatches, GatewayEvent, MessageJson};
 use crate::telemetry::metrics::GATEWAY_EVENTS_UNDECODABLE;
 
 /// Passes the dispatch `name` with the JSON `data` to `dispatches`. Unknown names are skipped.
@@ -24,13 +25,13 @@ pub(super) fn route(name: &str, data: &str, dispatches: &Dispatches) {
 fn route_message(name: &str, data: &str, dispatches: &Dispatches) {
     match name {
         "MESSAGE_CREATE" => {
-            if let Some(message) = decode::<Message>("message", data) {
-                dispatches.event(GatewayEvent::Message(Box::new(message)));
+            if let Some(message) = decode_message("message", data) {
+                dispatches.event(GatewayEvent::Message(message));
             }
         }
         "MESSAGE_UPDATE" => {
-            if let Some(update) = decode::<MessageUpdateEvent>("message_update", data) {
-                dispatches.event(GatewayEvent::MessageUpdate(Box::new(update)));
+            if let Some(update) = decode_message("message_update", data) {
+                dispatches.event(GatewayEvent::MessageUpdate(update));
             }
         }
         "MESSAGE_DELETE" => {
@@ -47,6 +48,19 @@ fn route_message(name: &str, data: &str, dispatches: &Dispatches) {
         }
         _ => {}
     }
+}
+
+/// What every message has.
+#[derive(Deserialize)]
+struct MessageIds {
+    #[expect(dead_code, reason = "a message without an id cannot be relayed")]
+    id: MessageId,
+    channel_id: ChannelId,
+}
+
+fn decode_message(kind: &'static str, data: &str) -> Option<MessageJson> {
+    let channel = decode::<MessageIds>(kind, data)?.channel_id;
+    Some(MessageJson { channel, json: decode(kind, data)? })
 }
 
 fn decode<T: DeserializeOwned>(kind: &'static str, data: &str) -> Option<T> {

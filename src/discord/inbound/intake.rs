@@ -143,16 +143,16 @@ impl Intake {
                 self.close_gaps().await
             }
             GatewayEvent::Message(message) => {
-                if self.games(ChannelId::new(message.channel_id.get())).await.is_none() {
+                if self.games(ChannelId::new(message.channel.get())).await.is_none() {
                     return Ok(());
                 }
-                self.create(&serde_json::to_value(&*message)?).await
+                self.create(&message.json).await
             }
             GatewayEvent::MessageUpdate(update) => {
-                if self.games(ChannelId::new(update.channel_id.get())).await.is_none() {
+                if self.games(ChannelId::new(update.channel.get())).await.is_none() {
                     return Ok(());
                 }
-                self.update(&serde_json::to_value(&*update)?).await
+                self.update(&update.json).await
             }
             GatewayEvent::MessageDelete { channel, message } => {
                 if self.games(ChannelId::new(channel.get())).await.is_some() {

@@ -107,7 +107,10 @@ impl Gateway {
             while let Some(event) = incoming.recv().await {
                 match event {
                     GatewayEvent::Ready => collected.send_modify(|all| all.push("READY".to_owned())),
-                    GatewayEvent::Message(message) => collected.send_modify(|all| all.push(message.content.clone())),
+                    GatewayEvent::Message(message) => {
+                        let text = message.json["content"].as_str().unwrap_or_default().to_owned();
+                        collected.send_modify(|all| all.push(text));
+                    }
                     _ => {}
                 }
             }

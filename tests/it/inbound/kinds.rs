@@ -94,9 +94,12 @@ async fn components_of_allowed_bots_are_one_line() {
             { "type": 14, "id": 6 },
         ] },
     ] });
-    post(&world, "Robot", "", &robot(layout));
+    // Once missed and fetched, once received.
+    post(&world, "Robot", "", &robot(layout.clone()));
     let relay = world.relay(chat()).await;
     assert_eq!(world.told("a", 1).await, ["[Discord] Robot: Server news Map reset tonight"]);
+    post(&world, "Robot", "", &robot(layout));
+    assert_eq!(world.told("a", 2).await, ["[Discord] Robot: Server news Map reset tonight"; 2]);
     relay.stop().await;
 }
 
