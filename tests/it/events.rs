@@ -323,13 +323,13 @@ fn passwords_never_pass() {
 }
 
 #[test]
-fn a_line_of_invisible_characters_is_still_a_message() {
+fn a_chat_line_of_invisible_characters_posts_nothing_and_another_line_is_still_a_message() {
     assert_eq!(relayed(&["\u{200b}\u{202e}"]), "admin: 📝");
     let mut settings = EventSettings::default();
     let template = EventOverride { template: Some("{message}".to_owned()), ..EventOverride::default() };
     settings.overrides.insert(EventKind::Chat, template);
     let mut interpreter = interpreter(server(), LogSource::Console, &settings);
-    assert_eq!(contents(&read(&mut interpreter, &["2026-03-23 16:32:14 [CHAT] Bob: \u{200b}"])), "chat: Bob:");
+    assert_eq!(contents(&read(&mut interpreter, &["2026-03-23 16:32:14 [CHAT] Bob: \u{200b}"])), "");
 }
 
 // --------------------------------------------------------------------------------------------------- for all inputs
