@@ -1,17 +1,17 @@
 //! The reactions below messages: ⏳, ❌, ❔, 🐌, 🚫. One at a time, since Discord takes four a second.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::Shared;
 use crate::discord::error_class::answered_retry_after;
 use crate::domain::ChannelId;
-use crate::health::Component;
+use crate::health::{Component, ComponentState, HealthRegistry};
 use crate::store::{Mark, MarkChange};
 
 /// Reactions read from the store at a time.
@@ -20,6 +20,10 @@ const PAGE: u32 = 16;
 const PACE: Duration = Duration::from_millis(250);
 /// The wait after a failure of Discord or the network.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long a refusal is reported without another one: nothing tells when the permission is granted.
+const REFUSAL_LIFE: Duration = Duration::from_hours(1);
+/// What the parts of health begin with that report refusals; without `/`, which names a part of a server.
+const PART: &str = "reactions ";
 
 /// What Discord said to a reaction.
 enum Reacted {
@@ -36,16 +40,20 @@ enum Reacted {
 /// Brings reactions to what the store wants, until `cancel`.
 pub(super) async fn react(shared: &Shared, cancel: &CancellationToken) -> anyhow::Result<()> {
     let mut changes = shared.store.inbound();
-    let mut forbidden = HashSet::new();
+    let mut refusals = Refusals::new(shared.health.clone());
     while !cancel.is_cancelled() {
         changes.borrow_and_update();
         let wanted = shared.store.mark_changes(PAGE).await?;
         if wanted.is_empty() {
-            let _stopped = cancel.run_until_cancelled(changes.changed()).await;
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                _ = changes.changed() => {}
+                () = sleep(REFUSAL_LIFE), if !refusals.since.is_empty() => refusals.forget_old(Instant::now()),
+            }
             continue;
         }
         for change in wanted {
-            let Some(wait) = cancel.run_until_cancelled(bring_about(shared, &change, &mut forbidden)).await else {
+            let Some(wait) = cancel.run_until_cancelled(bring_about(shared, &change, &mut refusals)).await else {
                 return Ok(());
             };
             let wait = wait?;
@@ -59,38 +67,63 @@ pub(super) async fn react(shared: &Shared, cancel: &CancellationToken) -> anyhow
 }
 
 /// Answers how long to wait before the next.
-async fn bring_about(
-    shared: &Shared,
-    change: &MarkChange,
-    forbidden: &mut HashSet<ChannelId>,
-) -> anyhow::Result<Duration> {
+async fn bring_about(shared: &Shared, change: &MarkChange, refusals: &mut Refusals) -> anyhow::Result<Duration> {
     match ask(shared, change).await {
         Reacted::Later(wait) => return Ok(wait.max(PACE * 2)),
-        Reacted::Forbidden => {
-            if forbidden.insert(change.channel) {
-                say_forbidden(shared, change.channel);
-            }
-        }
-        Reacted::Done => {
-            if forbidden.remove(&change.channel) {
-                shared.health.part(Component::Discord, &part(change.channel)).remove();
-            }
-        }
+        Reacted::Forbidden => refusals.note(change.channel, Instant::now()),
+        Reacted::Done => refusals.over(change.channel),
         Reacted::Never => {}
     }
     shared.store.mark_changed(change).await?;
     Ok(PACE)
 }
 
-fn part(channel: ChannelId) -> String {
-    format!("{channel}/reactions")
+/// The channels in which Discord refuses reactions, as health shows them.
+struct Refusals {
+    health: HealthRegistry,
+    /// When each channel refused last.
+    since: HashMap<ChannelId, Instant>,
 }
 
-fn say_forbidden(shared: &Shared, channel: ChannelId) {
-    let reason =
-        format!("cannot mark messages in channel {channel}: grant Add Reactions and Read Message History there");
-    shared.health.part(Component::Discord, &part(channel)).degraded(reason);
-    warn!(%channel, "Cannot mark messages: grant Add Reactions and Read Message History");
+impl Refusals {
+    /// None yet; reports of a run of this task that failed are removed.
+    fn new(health: HealthRegistry) -> Self {
+        for (component, part) in health.snapshot().into_keys() {
+            if component == Component::Discord && part.starts_with(PART) {
+                health.part(component, &part).remove();
+            }
+        }
+        Self { health, since: HashMap::new() }
+    }
+
+    fn note(&mut self, channel: ChannelId, now: Instant) {
+        if self.since.insert(channel, now).is_some() {
+            return;
+        }
+        let reason = format!(
+            "reactions in channel {channel} are refused: grant the bot Add Reactions and Read Message History there"
+        );
+        self.health.report(Component::Discord, &part(channel), ComponentState::Degraded(reason));
+        warn!(%channel, "Discord refuses reactions: grant the bot Add Reactions and Read Message History");
+    }
+
+    fn over(&mut self, channel: ChannelId) {
+        if self.since.remove(&channel).is_some() {
+            self.health.part(Component::Discord, &part(channel)).remove();
+        }
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        let is_old = |at: &Instant| now.duration_since(*at) >= REFUSAL_LIFE;
+        let old: Vec<_> = self.since.iter().filter(|(_, at)| is_old(at)).map(|(channel, _)| *channel).collect();
+        for channel in old {
+            self.over(channel);
+        }
+    }
+}
+
+fn part(channel: ChannelId) -> String {
+    format!("{PART}{channel}")
 }
 
 /// The emoji as a path has it: its bytes in percent form.
@@ -132,6 +165,25 @@ async fn ask(shared: &Shared, change: &MarkChange) -> Reacted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_reaction_is_reported_until_one_is_taken_or_an_hour_passes() {
+        let health = HealthRegistry::new();
+        health.report(Component::Discord, "reactions 7", ComponentState::Degraded("of an earlier run".to_owned()));
+        let mut refusals = Refusals::new(health.clone());
+        let reported = || health.snapshot().into_keys().map(|(_, part)| part).collect::<Vec<_>>();
+        assert!(reported().is_empty());
+        let channel = |id| ChannelId::new(id).unwrap();
+        let start = Instant::now();
+        refusals.note(channel(501), start);
+        refusals.note(channel(502), start);
+        assert_eq!(reported(), ["reactions 501", "reactions 502"]);
+        refusals.over(channel(501));
+        assert_eq!(reported(), ["reactions 502"]);
+        refusals.note(channel(503), start + REFUSAL_LIFE / 2);
+        refusals.forget_old(start + REFUSAL_LIFE);
+        assert_eq!(reported(), ["reactions 503"]);
+    }
 
     #[test]
     fn a_path_names_the_emoji_of_its_mark() {

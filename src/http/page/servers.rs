@@ -45,6 +45,7 @@ pub(super) fn name_of(part: &str) -> String {
     match part {
         "dead_letters" => "Dead letters".to_owned(),
         channel if channel.bytes().all(|byte| byte.is_ascii_digit()) => format!("Channel {channel}"),
+        part if part.starts_with("reactions ") => part.replacen("reactions", "Reactions in channel", 1),
         part if part.starts_with("guild ") => part.replacen("guild", "Discord server", 1),
         other => other.to_owned(),
     }

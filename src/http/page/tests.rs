@@ -4,7 +4,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 use crate::domain::ServerTag;
-use crate::health::{Component, HealthRegistry, Lifecycle};
+use crate::health::{Component, ComponentState, HealthRegistry, Lifecycle};
 use crate::telemetry::pulse::PulseView;
 use crate::telemetry::{Pulse, RecentErrors};
 
@@ -187,6 +187,10 @@ fn every_part_that_does_not_work_is_named() {
     let cards = part(&sources, "components");
     assert!(cards.contains("<p class=\"why\">Channel 1002: parked</p>"), "named once: {cards}");
     assert!(cards.contains("<p class=\"why\">Discord server 100 is unknown</p>"), "named once: {cards}");
+    let refused = ComponentState::Degraded("reactions in channel 1003 are refused".to_owned());
+    sources.health.report(Component::Discord, "reactions 1003", refused);
+    let cards = part(&sources, "components");
+    assert!(cards.contains("<p class=\"why\">Reactions in channel 1003 are refused</p>"), "named once: {cards}");
 }
 
 #[test]
