@@ -248,6 +248,7 @@ impl Heard {
         };
         let quoted = message.referenced_message.as_deref().filter(|_| kind == kind::REPLY);
         let nick = message.member.as_ref().and_then(|member| member.nick.clone());
+        let roles = message.member.as_ref().and_then(|member| member.roles.as_ref());
         Some(Self {
             id: message.id.0,
             channel: ChannelId::new(message.channel_id.0)?,
@@ -255,7 +256,7 @@ impl Heard {
             author,
             application: message.application_id.map(|application| application.0),
             name: nick.unwrap_or_else(|| user.display_name()),
-            roles: message.member.as_ref().map(|member| member.roles.iter().map(|role| role.0).collect()),
+            roles: roles.map(|roles| roles.iter().map(|role| role.0).collect()),
             contents: Contents::of(message, !author.is_person()),
             users: names(message, quoted),
             quote: quoted.and_then(quote),
@@ -321,6 +322,19 @@ fn quote(answered: &WireMessage) -> Option<Quote> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roles_that_are_not_listed_are_unknown() {
+        let read = |member: &str| {
+            let author = r#""author":{"id":"3","username":"ann"}"#;
+            let json = format!(r#"{{"id":"1","channel_id":"2","content":"hi",{author},"member":{member}}}"#);
+            Heard::read(&serde_json::from_str(&json).unwrap()).unwrap().roles
+        };
+        assert_eq!(read(r#"{"roles":["5"]}"#), Some([5].into()));
+        assert_eq!(read(r#"{"roles":[]}"#), Some([].into()));
+        assert_eq!(read("{}"), None);
+        assert_eq!(read(r#"{"roles":["5",{}]}"#), None, "a role that is held must not be overlooked");
+    }
 
     #[test]
     fn an_id_tells_when_its_message_was_written() {

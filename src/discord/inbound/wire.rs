@@ -98,8 +98,9 @@ pub(super) struct WireUser {
 pub(super) struct WireMember {
     #[serde(deserialize_with = "lenient")]
     pub(super) nick: Option<String>,
-    #[serde(deserialize_with = "list")]
-    pub(super) roles: Vec<Id>,
+    /// `None` where they are not listed or cannot be read.
+    #[serde(deserialize_with = "lenient")]
+    pub(super) roles: Option<Vec<Id>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
