@@ -92,7 +92,7 @@ fn wrong_use(channel: &Channel, requirement: &Requirement) -> Option<Problem> {
             Some(Problem::WrongKind("a forum"))
         }
         // A forum has a topic.
-        ChannelKind::Messages | ChannelKind::Forum => None,
+        ChannelKind::Messages | ChannelKind::Voice | ChannelKind::Forum => None,
         ChannelKind::Private => Some(Problem::WrongKind("a private chat")),
         ChannelKind::Directory => Some(Problem::WrongKind("a directory")),
     }
@@ -118,7 +118,12 @@ fn lacking(
     let member = (bot, &seen.member);
     let base = guild_permissions(guild_id, seen.guild.owner_id.0, &seen.guild.roles, member);
     let held = channel_permissions(base, guild_id, member, overwrites);
-    let needed = if is_thread { in_thread(requirement.permissions) } else { requirement.permissions };
+    let needed = match channel.kind {
+        ChannelKind::Thread => in_thread(requirement.permissions),
+        // Without Connect, Discord denies everything else there.
+        ChannelKind::Voice => requirement.permissions.union(Permissions::CONNECT),
+        _ => requirement.permissions,
+    };
     let missing = needed.without(held);
     if !missing.is_none() {
         return Some(Problem::MissingPermissions { missing, parent });

@@ -78,8 +78,17 @@ impl World {
 
 #[test]
 fn a_channel_that_grants_what_is_needed_has_no_finding() {
-    for kind in [0, 5, 2, 13, 99] {
+    for kind in [0, 5, 99] {
         assert_eq!(World::of_kind(kind).problem(), None, "kind {kind}");
+    }
+}
+
+#[test]
+fn the_chat_of_a_voice_channel_needs_connect() {
+    for kind in [2, 13] {
+        assert_eq!(World::of_kind(kind).missing(), ["Connect"], "kind {kind}");
+        let granted = World { everyone: NOTICES | 1 << 20, ..World::of_kind(kind) };
+        assert_eq!(granted.problem(), None, "kind {kind}");
     }
 }
 

@@ -111,8 +111,10 @@ impl From<Value> for OverwriteKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(from = "u16")]
 pub(super) enum ChannelKind {
-    /// Takes messages: text, announcement, the chat of a voice or stage channel, or a kind of the future.
+    /// Takes messages: text, announcement, or a kind of the future.
     Messages,
+    /// A voice or stage channel, which has a chat for those who may connect.
+    Voice,
     Thread,
     Category,
     /// Takes posts, which are threads.
@@ -126,6 +128,7 @@ impl From<u16> for ChannelKind {
     fn from(kind: u16) -> Self {
         match kind {
             1 | 3 => Self::Private,
+            2 | 13 => Self::Voice,
             4 => Self::Category,
             10..=12 => Self::Thread,
             14 => Self::Directory,

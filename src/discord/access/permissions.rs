@@ -31,8 +31,9 @@ impl TryFrom<Bits> for Permissions {
 }
 
 /// The permissions that something here needs, with the names that Discord's settings show.
-const NAMED: [(Permissions, &str); 10] = [
+const NAMED: [(Permissions, &str); 11] = [
     (Permissions::VIEW_CHANNEL, "View Channel"),
+    (Permissions::CONNECT, "Connect"),
     (Permissions::SEND_MESSAGES, "Send Messages"),
     (Permissions::SEND_MESSAGES_IN_THREADS, "Send Messages in Threads"),
     (Permissions::EMBED_LINKS, "Embed Links"),
@@ -65,6 +66,8 @@ impl Permissions {
     pub const ATTACH_FILES: Self = Self(1 << 15);
     /// To read messages of the past.
     pub const READ_MESSAGE_HISTORY: Self = Self(1 << 16);
+    /// To use a voice channel in any way, its chat included.
+    pub const CONNECT: Self = Self(1 << 20);
     /// To unlock threads, and to see private ones.
     pub const MANAGE_THREADS: Self = Self(1 << 34);
     /// To write in threads.
