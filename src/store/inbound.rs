@@ -56,7 +56,7 @@ pub struct Edit<'a> {
     pub message: u64,
     /// When it was edited.
     pub at: Timestamp,
-    /// What is said where nothing of the message has been said yet.
+    /// What is said where nothing of the message has been said yet; empty where it is not to be said any more.
     pub instead: &'a [String],
     /// What is said behind a message that was said; `None` when it is too late for that.
     pub behind: Option<&'a [String]>,
@@ -176,8 +176,9 @@ impl Store {
         let revision = to_millis(edit.at);
         let mut tx = self.begin().await?;
         let last = sqlx::query(
-            "SELECT id, server, state, said, revision FROM inbound
-             WHERE message = $1 AND id IN (SELECT max(id) FROM inbound WHERE message = $1 GROUP BY server)",
+            "SELECT id, server, state, said, revision,
+                    (SELECT min(id) FROM inbound first WHERE first.message = $1 AND first.server = inbound.server) AS first
+             FROM inbound WHERE message = $1 AND id IN (SELECT max(id) FROM inbound WHERE message = $1 GROUP BY server)",
         )
         .bind(edit.message.cast_signed())
         .fetch_all(&mut *tx)
@@ -188,11 +189,22 @@ impl Store {
             if known >= revision || matches!(state.as_str(), "withdrawn" | "expired") {
                 continue;
             }
-            let lines = if known > 0 || !untouched { edit.behind } else { Some(edit.instead) };
+            let id: i64 = row.try_get("id")?;
+            if untouched && edit.instead.is_empty() {
+                sqlx::query("UPDATE inbound SET state = 'withdrawn', finished_at = $2 WHERE id = $1")
+                    .bind(id)
+                    .bind(revision)
+                    .execute(&mut *tx)
+                    .await?;
+                settle_waiting(&mut tx, id, edit.at).await?;
+                continue;
+            }
+            let is_first = id == row.try_get::<i64, _>("first")?;
+            let lines = if is_first && untouched { Some(edit.instead) } else { edit.behind };
             let Some(lines) = lines else { continue };
             if untouched {
                 sqlx::query("UPDATE inbound SET lines = $2, revision = $3 WHERE id = $1")
-                    .bind(row.try_get::<i64, _>("id")?)
+                    .bind(id)
                     .bind(lines.join("\n"))
                     .bind(revision)
                     .execute(&mut *tx)

@@ -307,10 +307,14 @@ impl Intake {
         }
         let Some(at) = heard.edited else { return Ok(()) };
         let verdict = self.ears.judge(&mut heard, Some(&games), &self.shared.chat, self.own);
-        let Verdict::Say(games) = verdict else { return Ok(()) };
+        let games = match verdict {
+            Verdict::Say(games) => games,
+            Verdict::Ignored(Reason::IgnoreRule | Reason::NothingToShow) => return self.take_back(&heard, at).await,
+            Verdict::Ignored(_) | Verdict::Flood => return Ok(()),
+        };
         let (instead, behind) = (self.lines(&heard, false).await, self.lines(&heard, true).await);
         if instead.is_empty() {
-            return Ok(());
+            return self.take_back(&heard, at).await;
         }
         self.ears.note_said(&heard, &behind);
         let in_time = at.duration_since(written_at(heard.id)) <= EDIT_WINDOW;
@@ -330,6 +334,14 @@ impl Intake {
             behind: said.then_some(behind.as_slice()),
             trace: span.as_ref().map(Recording::place),
         };
+        Ok(self.shared.store.take_in_edit(&edit).await?)
+    }
+
+    /// An edit left nothing to relay: what was not said before is not said any more.
+    async fn take_back(&self, heard: &Heard, at: Timestamp) -> anyhow::Result<()> {
+        debug!(channel = %heard.channel, message = heard.id, "Edit leaves nothing to relay");
+        let (channel, message) = (heard.channel, heard.id);
+        let edit = Edit { channel, message, at, instead: &[], behind: None, trace: None };
         Ok(self.shared.store.take_in_edit(&edit).await?)
     }
 

@@ -79,6 +79,35 @@ async fn a_message_that_is_deleted_within_the_delay_is_never_relayed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_the_last_text_of_a_message_is_relayed_after_the_delay() {
+    let world = World::new(&["a"]).await;
+    let delay = Duration::from_secs(20);
+    let ignore = vec![IgnoreRule::parse("!").unwrap()];
+    let relay = world.relay(ChatSettings { delay, ignore, ..settings(&[(GENERAL, &["a"])]) }).await;
+    let all_in = |last| {
+        let store = relay.store.clone();
+        async move {
+            let mut changes = store.inbound();
+            while store.last_seen(channel(GENERAL)).await.unwrap() != Some(last) {
+                within(changes.changed()).await.unwrap();
+            }
+        }
+    };
+    let to_a_bot = world.discord.say(GENERAL, "Ann", "play my song").unwrap();
+    let emptied = world.discord.say(GENERAL, "Ann", "my password").unwrap();
+    let misspelt = world.discord.say(GENERAL, "Ann", "helo").unwrap();
+    for (message, text) in [(to_a_bot, "!play"), (emptied, "** **"), (misspelt, "hell"), (misspelt, "hello")] {
+        world.discord.edit_message(GENERAL, message, text).unwrap();
+    }
+    let last = world.discord.say(GENERAL, "Ann", "all in").unwrap();
+    within(all_in(last)).await;
+    world.clock.advance(delay);
+    world.discord.say(GENERAL, "Ann", "wakes the relay").unwrap();
+    assert_eq!(world.told("a", 2).await, ["[Discord] Ann: hello", "[Discord] Ann: all in"]);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_a_proxy_bot_one_line_is_relayed() {
     const PROXY: u64 = 466;
     let world = World::new(&["a"]).await;
