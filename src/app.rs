@@ -312,8 +312,10 @@ impl Parts<'_> {
             let unasked = handle.clone();
             let (sender, taken) = mpsc::channel(SAMPLES_IN_FLIGHT);
             let game = games.iter().find(|rcon| *rcon.server() == server.tag);
-            let keeper = Keeper::new(server.tag.clone(), self.store.clone(), handle, taken)
-                .with_missed_leaves(rules.channel_of(EventKind::Leave, server));
+            let leaves = rules.channel_of(EventKind::Leave, server);
+            let prefix = leaves.and_then(|channel| rules.prefix_name(channel, server));
+            let keeper =
+                Keeper::new(server.tag.clone(), self.store.clone(), handle, taken).with_missed_leaves(leaves, prefix);
             let keeper = match game {
                 Some(rcon) => keeper.with_link(rcon.link()),
                 None => keeper,

@@ -122,6 +122,12 @@ impl EventRules {
         rule.relays(server).then(|| channel(rule.destination, &server.channels))
     }
 
+    /// The server's name, where lines in `channel` begin with it.
+    #[must_use]
+    pub fn prefix_name(&self, channel: ChannelId, server: &ServerSettings) -> Option<String> {
+        self.is_shared(channel).then(|| server.name.clone())
+    }
+
     pub(super) fn of(&self, kind: EventKind) -> &Rule {
         &self.rules[kind as usize]
     }

@@ -70,6 +70,8 @@ pub struct Keeper {
     player_source: PlayerSource,
     /// Where it is said that a player left of whom the log does not say it; `None` where it is not.
     pub(super) joins: Option<ChannelId>,
+    /// The server's name, where lines in that channel begin with it.
+    pub(super) joins_prefix: Option<String>,
 }
 
 /// Where the players of a game with RCON are known from.
@@ -105,6 +107,7 @@ impl Keeper {
             by_files: None,
             player_source: PlayerSource::Samples,
             joins: None,
+            joins_prefix: None,
         }
     }
 

@@ -393,7 +393,7 @@ async fn research_that_a_mod_tells_of_is_shown_until_it_is_done() {
 async fn a_player_whom_rcon_misses_for_a_minute_without_a_leave_is_reported_once() {
     let mut world = World::new().await;
     let joins = ChannelId::new(7).unwrap();
-    let mut keeper = world.asking().with_missed_leaves(Some(joins));
+    let mut keeper = world.asking().with_missed_leaves(Some(joins), Some("A_b".to_owned()));
     let said = async |store: &Store| {
         let rows = store.pending_rows(joins, crate::domain::Lane::Chat, 0, 10).await.unwrap();
         rows.into_iter().map(|row| row.content).collect::<Vec<_>>()
@@ -412,5 +412,5 @@ async fn a_player_whom_rcon_misses_for_a_minute_without_a_leave_is_reported_once
     assert_eq!(said(&world.store).await, [""; 0], "the line may still come");
     keeper.take(sees(&[], 330)).await;
     keeper.take(sees(&[], 360)).await;
-    assert_eq!(said(&world.store).await, ["🔴 **Ann** is no longer in the game"]);
+    assert_eq!(said(&world.store).await, [r"[A\_b] 🔴 **Ann** is no longer in the game"]);
 }
