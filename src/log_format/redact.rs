@@ -47,18 +47,31 @@ fn end_of_value(separator: &str, value: &str) -> usize {
     let closing = &separator[separator.len() - quoted..];
     // `\"--rcon-password\" \"x\"`: only what directly precedes the value is its opening quote.
     let closing = closing.rsplit_once(char::is_whitespace).map_or(closing, |(_, quote)| quote);
-    let Some(quote) = closing.chars().last() else {
-        return value.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(value.len());
-    };
-    let Some(end) = value.find(quote) else { return value.len() };
-    // A shell writes a quote in a value as `'\''`: the value goes on until a character that ends a word.
-    let after = &value[end..];
-    let word = after.find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}')).unwrap_or(after.len());
-    if after[..word].chars().all(|c| matches!(c, '"' | '\'' | '\\')) {
+    match closing.chars().last() {
         // Backslashes before the closing quote belong to the quote.
-        return end - (value[..end].len() - value[..end].trim_end_matches('\\').len());
+        Some(quote) => value[..end_of_word(value, |c| c == quote)].trim_end_matches('\\').len(),
+        None => {
+            let end = value.find(char::is_whitespace).unwrap_or(value.len());
+            let quoted = value[..end].contains(['"', '\'']);
+            // A quote within the value may enclose white space: `$'a b'`, `a"b c"`.
+            if quoted { end_of_word(value, |c| matches!(c, '"' | '\'')) } else { end }
+        }
     }
-    end + word
+}
+
+/// Where the first quote is that ends a word. A shell writes a quote within a value as `'\''`, so that other quotes
+/// are part of it. The end of `value` where there is none.
+fn end_of_word(value: &str, is_quote: impl Fn(char) -> bool) -> usize {
+    let mut from = 0;
+    while let Some(start) = value[from..].find(&is_quote).map(|at| from + at) {
+        let end = value[start..].find(|c| !matches!(c, '"' | '\'' | '\\')).map_or(value.len(), |at| start + at);
+        let next = value[end..].chars().next();
+        if next.is_none_or(|c| c.is_whitespace() || matches!(c, ',' | ']' | '}')) {
+            return start;
+        }
+        from = end;
+    }
+    value.len()
 }
 
 /// `None` where there is none.
@@ -68,7 +81,7 @@ fn without_addresses(line: &str) -> Option<String> {
     let mut copied = 0;
     let mut at = 0;
     while at < bytes.len() {
-        let begins_word = at == 0 || !is_word(bytes[at - 1]);
+        let begins_word = at == 0 || !is_word(bytes[at - 1]) || ends_escape(&bytes[..at]);
         let after_dot = at > 1 && bytes[at - 1] == b'.' && bytes[at - 2].is_ascii_alphanumeric();
         let possible = bytes[at].is_ascii_hexdigit() || bytes[at] == b':';
         let length = if begins_word && !after_dot && possible { address(&bytes[at..]) } else { None };
@@ -114,8 +127,18 @@ fn run_of(bytes: &[u8], belongs: impl Fn(u8) -> bool) -> &str {
     std::str::from_utf8(&bytes[..length]).unwrap_or_default()
 }
 
+/// Other alphabets end a word: Chinese is written without spaces.
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Whether `before` ends with an escape of JSON, as `\n` or `\u003c`.
+fn ends_escape(before: &[u8]) -> bool {
+    match before {
+        [.., b'\\', b'n' | b't' | b'r' | b'b' | b'f'] => true,
+        [.., b'\\', b'u', a, b, c, d] => [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit),
+        _ => false,
+    }
 }
 
 fn names_a_host(ip: IpAddr) -> bool {
@@ -138,11 +161,15 @@ mod tests {
             (r#"["--rcon-password","hunter2","--x"]"#, r#"["--rcon-password","<private>","--x"]"#),
             ("--rcon-password=hunter2", "--rcon-password=<private>"),
             ("--rcon-password='hunter 2' --x", "--rcon-password='<private>' --x"),
-            (r"+ exec --rcon-password 'it'\''s' --x", "+ exec --rcon-password '<private> --x"),
+            (r"+ exec --rcon-password 'it'\''s' --x", "+ exec --rcon-password '<private>' --x"),
             (
                 r#"{"log":"\"--rcon-password\" \"x\"\n","a":1}"#,
                 r#"{"log":"\"--rcon-password\" \"<private>\"\n","a":1}"#,
             ),
+            (r"--rcon-password 'it'\''s hunter 2' --x", "--rcon-password '<private>' --x"),
+            ("--rcon-password $'hun\\ter hunter' --x", "--rcon-password <private>' --x"),
+            ("--rcon-password a'hunter 2' --x", "--rcon-password <private>' --x"),
+            (r#""sh -c 'x --rcon-password hunter2'" y"#, r#""sh -c 'x --rcon-password <private>'" y"#),
             ("--rcon-password", "--rcon-password"),
             (r#""--rcon-password" <private> "#, r#""--rcon-password" <private> "#),
             ("nothing to hide", "nothing to hide"),
@@ -166,6 +193,9 @@ mod tests {
             ("from 203.0.113.9.", "from <address>."),
             ("::ffff:203.0.113.9 came", "<address> came"),
             ("fe80::1%eth0", "<address>%eth0"),
+            ("来自203.0.113.9的玩家", "来自<address>的玩家"),
+            ("→2001:db8::1…", "→<address>…"),
+            (r"\u003c203.0.113.9\u003e\n198.51.100.7\n", r"\u003c<address>\u003e\n<address>\n"),
             ("a 203.0.113.9, b 198.51.100.7", "a <address>, b <address>"),
             ("Hosting game at IP ADDR:({0.0.0.0:34197})", "Hosting game at IP ADDR:({0.0.0.0:34197})"),
             (
