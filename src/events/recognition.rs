@@ -147,7 +147,9 @@ impl Holding {
     /// All is known that the held lines wait for.
     fn is_due(&self, interpreter: &mut Interpreter) -> bool {
         let recognition = interpreter.recognition();
-        recognition.proven && (recognition.settled || self.runs.is_empty())
+        // What does not have the wrapper of the file before may be of another program, or this file has another one.
+        let undecided = recognition.wrapper.is_some() || !self.runs.is_empty();
+        recognition.proven && (recognition.settled || !undecided)
     }
 
     fn look_at(&mut self, interpreter: &mut Interpreter, text: &str) {
@@ -271,10 +273,9 @@ impl Holding {
         let mut ready = Vec::new();
         while self.lines > MOST_LINES || self.bytes > MOST_BYTES {
             if interpreter.recognition().proven {
-                // A wrapper that three lines in a row do not have in all this is none.
-                let recognition = interpreter.recognition();
-                recognition.wrapper = None;
-                recognition.settled = true;
+                // A wrapper that three lines in a row do not have in all this is none, but that of the file before may
+                // still come.
+                interpreter.recognition().settled = true;
                 ready.extend(self.release(interpreter));
                 return ready;
             }

@@ -289,3 +289,19 @@ fn each_line_of_an_unknown_text_counts() {
         "no part of the join"
     );
 }
+
+#[test]
+fn lines_of_another_container_at_the_head_of_the_next_file_are_not_relayed() {
+    let compose = format!("factorio-1  | {CHAT}");
+    let mut log = Log::new();
+    log.read(&[&compose, &compose, &compose]).shown();
+    let unmatched = log.unmatched;
+    assert_eq!(log.next_file().read(&["db-1  | a statement"]).shown(), "", "it may be in another wrapper");
+    let shown = log.read(&[&compose]).shown();
+    assert!(shown.contains("hello") && !shown.contains("statement"), "{shown}");
+    assert_eq!(log.unmatched, unmatched + 1);
+    let many = vec!["db-1  | a statement"; 1_200];
+    assert_eq!(log.next_file().read(&many).shown(), "", "not even if there is nothing else");
+    assert!(log.read(&[&compose]).shown().contains("hello"));
+    assert!(log.next_file().read(&[CHAT]).shown().contains("hello"), "a file without the wrapper");
+}
