@@ -80,6 +80,20 @@ fn another_script_error_is_told_beside_those_before_and_the_same_one_is_counted(
 }
 
 #[test]
+fn a_failed_save_at_the_stop_is_no_autosave_and_stays_named_when_another_file_fails_too() {
+    const FILE: &str = "filesystem error: Permission denied [/factorio/player-data.json]";
+    let failed = |second, text| (EventKind::SaveFailed, second, text);
+    let said = told(&[failed(0, FILE)], 5);
+    assert_eq!(text(&said[0].1), format!("🚨 File not written on prod, since T: {FILE}"));
+    let said = told(&[failed(0, "disk full"), failed(1, FILE)], 20);
+    assert_eq!(text(&said[0].1), "🚨 Save failed on prod, since T: saving failed: disk full");
+    assert_eq!(
+        text(&said[1].1),
+        format!("🚨 Save failed on prod, since T: {FILE} (2 times, the last at T)\nBefore: disk full")
+    );
+}
+
+#[test]
 fn refusals_go_on_being_counted_while_the_alert_fires() {
     let mut world = World::of(AlertKind::JoinRefused, |_| {});
     let refused = Seen::Happening(EventKind::JoinRefused, Some("Eve"));

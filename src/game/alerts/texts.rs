@@ -106,7 +106,9 @@ pub fn title(kind: AlertKind) -> &'static str {
 /// The title of one alert, by what it is about.
 fn headline(kind: AlertKind, facts: &Facts) -> &'static str {
     match (kind, facts) {
-        (AlertKind::Autosave, Facts::Trouble { detail: Some(detail), .. }) if is_player_data(detail) => {
+        (AlertKind::Autosave, Facts::Trouble { detail: Some(detail), before, .. })
+            if before.iter().chain([detail]).all(|error| is_player_data(error)) =>
+        {
             "File not written"
         }
         (AlertKind::Autosave, Facts::Trouble { .. }) => "Save failed",
