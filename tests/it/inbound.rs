@@ -165,6 +165,14 @@ impl World {
 }
 
 impl Relay {
+    /// Waits until every message for a game was answered by it.
+    async fn nothing_waits(&self, game: &str) {
+        let mut tick = tokio::time::interval(Duration::from_millis(10));
+        while self.store.chats_waiting(&tag(game)).await.unwrap() > 0 {
+            tick.tick().await;
+        }
+    }
+
     /// Connected to Discord and to the games.
     async fn is_listening(&self, discord: &SimDiscord) {
         let content = |states: &factorio_isr::health::States| {
@@ -248,6 +256,8 @@ async fn an_edit_follows_what_was_said_and_replaces_what_waits() {
     let relay = world.relay(settings(&[(general, &["a"])])).await;
     let said = world.discord.say(general, "Ann", "helo").unwrap();
     world.told("a", 1).await;
+    // An edit that comes before the game's answer replaces what waits.
+    within(relay.nothing_waits("a")).await;
     world.discord.edit_message(general, said, "hello").unwrap();
     assert_eq!(world.told("a", 2).await[1], "[Discord] Ann: * hello");
 
