@@ -47,16 +47,14 @@ fn end_of_value(separator: &str, value: &str) -> usize {
     let closing = &separator[separator.len() - quoted..];
     // `\"--rcon-password\" \"x\"`: only what directly precedes the value is its opening quote.
     let closing = closing.rsplit_once(char::is_whitespace).map_or(closing, |(_, quote)| quote);
-    match closing.chars().last() {
+    if let Some(quote) = closing.chars().last() {
         // Backslashes before the closing quote belong to the quote.
-        Some(quote) => value[..end_of_word(value, |c| c == quote)].trim_end_matches('\\').len(),
-        None => {
-            let end = value.find(char::is_whitespace).unwrap_or(value.len());
-            let quoted = value[..end].contains(['"', '\'']);
-            // A quote within the value may enclose white space: `$'a b'`, `a"b c"`.
-            if quoted { end_of_word(value, |c| matches!(c, '"' | '\'')) } else { end }
-        }
+        return value[..end_of_word(value, |c| c == quote)].trim_end_matches('\\').len();
     }
+    let end = value.find(char::is_whitespace).unwrap_or(value.len());
+    let quoted = value[..end].contains(['"', '\'']);
+    // A quote within the value may enclose white space: `$'a b'`, `a"b c"`.
+    if quoted { end_of_word(value, |c| matches!(c, '"' | '\'')) } else { end }
 }
 
 /// Where the first quote is that ends a word. A shell writes a quote within a value as `'\''`, so that other quotes

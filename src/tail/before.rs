@@ -58,7 +58,7 @@ fn header_in(bytes: &[u8], least: usize) -> Option<usize> {
         // A line without an end for so long is no header.
         let line = newline.map(|back| at - back).or((at < HEAD).then_some(0))?;
         // Seconds, date and time; in a chat line there is more before the mark.
-        let words = bytes[line..at].split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        let words = bytes[line..at].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         (words.count() == 3).then_some(line)
     };
     marks.find_map(line)
