@@ -96,14 +96,19 @@ async fn only_the_last_text_of_a_message_is_relayed_after_the_delay() {
     let to_a_bot = world.discord.say(GENERAL, "Ann", "play my song").unwrap();
     let emptied = world.discord.say(GENERAL, "Ann", "my password").unwrap();
     let misspelt = world.discord.say(GENERAL, "Ann", "helo").unwrap();
-    for (message, text) in [(to_a_bot, "!play"), (emptied, "** **"), (misspelt, "hell"), (misspelt, "hello")] {
+    for (message, text) in [(to_a_bot, "!play"), (emptied, "** **"), (misspelt, "hell")] {
         world.discord.edit_message(GENERAL, message, text).unwrap();
     }
+    // Two edits within one millisecond count as the same one.
+    let between = world.discord.say(GENERAL, "Ann", "between").unwrap();
+    within(all_in(between)).await;
+    world.discord.edit_message(GENERAL, misspelt, "hello").unwrap();
     let last = world.discord.say(GENERAL, "Ann", "all in").unwrap();
     within(all_in(last)).await;
     world.clock.advance(delay);
     world.discord.say(GENERAL, "Ann", "wakes the relay").unwrap();
-    assert_eq!(world.told("a", 2).await, ["[Discord] Ann: hello", "[Discord] Ann: all in"]);
+    let expected = ["hello", "between", "all in"].map(|text| format!("[Discord] Ann: {text}"));
+    assert_eq!(world.told("a", 3).await, expected);
     relay.stop().await;
 }
 
