@@ -91,7 +91,7 @@ fn role_of(key: &str) -> Option<LogRole> {
     }
 }
 
-/// What a file is that stands in the place of another kind of file.
+/// The kind of a file that is configured in the place of another kind.
 fn wrong_file(key: &str, bytes: u64, probe: &LogProbe) -> Option<&'static str> {
     let (log, metrics) = (key.contains(".mod_logs."), key.ends_with(".prometheus_file"));
     match &probe.content {

@@ -28,7 +28,7 @@ pub fn summarize(text: &str) -> Option<String> {
     (end > 0).then(|| out + &text[end..])
 }
 
-/// What stands for a blueprint string of this many bytes.
+/// The replacement for a blueprint string of this many bytes.
 #[must_use]
 pub fn label(bytes: usize) -> String {
     format!("blueprint ({} KB)", bytes.div_ceil(1024))

@@ -147,7 +147,7 @@ pub enum LogItem {
     Line(LogLine),
     /// A hole before the next line.
     Gap(Gap),
-    /// A line before the place where the first reading ever begins. It is not relayed: it tells what time it is, and
+    /// A line before the place where the first reading ever begins. It is not relayed: it shows the time, and
     /// when the run began.
     Before(String),
 }

@@ -436,7 +436,7 @@ impl Interpreter {
         at
     }
 
-    /// The header of a run tells when the engine's seconds began. That is kept in the configured time zone: the offset of
+    /// The header of a run has the time at which the engine's seconds began. That is kept in the configured time zone: the offset of
     /// the log may be measured later.
     fn begin_engine(&mut self, millis: i64, at: Option<DateTime>, now: Timestamp) -> Timestamp {
         let started = at.and_then(|at| self.clock.uncorrected(at));
@@ -465,7 +465,7 @@ fn has_trace(kind: EventKind) -> bool {
     ERRORS_WITH_TRACES.contains(&kind)
 }
 
-/// Whether somebody said nothing that can be seen.
+/// Whether a chat message has no visible character.
 fn is_blank_chat(event: &Event<'_>) -> bool {
     let is_chat = matches!(event.kind, EventKind::Chat | EventKind::Shout | EventKind::ServerChat);
     is_chat && event.field("message").is_some_and(markup::is_blank)

@@ -45,7 +45,7 @@ impl Interpreter {
         drafts.close();
     }
 
-    /// A line before the first one that is read: what it tells of the time and the run is noted.
+    /// A line before the first one that is read: its time and its run are noted.
     pub(super) fn line_before(&mut self, text: &str, now: Timestamp) {
         let Some(text) = self.game_line(text) else { return };
         match Envelope::parse(&text) {
@@ -114,7 +114,7 @@ impl Interpreter {
         }
     }
 
-    /// A desync with who it is about, by name where the log told it before.
+    /// A desync with who it is about, by name where an earlier line has it.
     fn name_peer<'a>(&self, mut event: Event<'a>) -> Event<'a> {
         let peer = event.field("peer").unwrap_or_default().to_owned();
         let name = self.memory.run.name_of(&peer).map(ToOwned::to_owned);

@@ -284,7 +284,7 @@ impl Run {
         }
     }
 
-    /// The name of a peer, where the log tells it.
+    /// The name of a peer, where the log has it.
     pub(super) fn name_of(&self, peer: &str) -> Option<&str> {
         self.peers.known.get(&peer.parse().ok()?).map(String::as_str)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::redact::redact;
 use super::shape::{LineShape, shape};
 
-/// After so many lines without one of Factorio, people are told.
+/// After so many lines without one of Factorio, the log is reported as degraded.
 pub const PROOF_EXPECTED: u64 = 20;
 
 /// Characters of a line that is shown to explain what a file looks like.

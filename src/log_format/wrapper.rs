@@ -15,7 +15,7 @@ const LINES_NEEDED: u8 = 3;
 /// More wrappers than this at once are no pattern.
 const MOST_RUNS: usize = 8;
 
-/// What stands around every line of a file.
+/// The text that another program puts around every line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Wrapper {
@@ -208,7 +208,7 @@ fn is_separator(c: char) -> bool {
     matches!(c, '[' | ']' | '(' | ')' | '<' | '>' | '{' | '}' | '|' | '"' | '\'')
 }
 
-/// What a token of a prefix stands for: itself, unless it changes from line to line.
+/// The kind of a token of a prefix: the token itself, unless it changes from line to line.
 fn class(token: &str) -> &str {
     const VARYING: &[u8] = b"0123456789.:,/+-TZ_";
     const NAMES: [&str; 19] = [

@@ -1,4 +1,4 @@
-//! What stands before the place where the first reading of a log begins.
+//! Reads lines before the position where the first reading of a log begins.
 
 use std::fs::File;
 use std::io;

@@ -15,8 +15,9 @@ use factorio_isr::sim::discord::{
 };
 use factorio_isr::telemetry::metrics::ErrorType;
 use jiff::{SignedDuration, Timestamp};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
+
+use crate::harness::metrics_of;
 
 const CHANNEL: u64 = 111;
 
@@ -340,14 +341,6 @@ async fn a_look_that_fails_leaves_the_message_uncertain_and_unsent() {
     let outcome = sink.deliver(&late(&message("hello"))).await;
     assert_eq!(kind(&outcome), "retry Channel ServerError after None uncertain");
     assert_eq!(contents(&sim), Vec::<String>::new());
-}
-
-/// Runs `test` on this thread alone and returns what `/metrics` would show afterwards.
-fn metrics_of(test: impl Future<Output = ()>) -> String {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    metrics::with_local_recorder(&recorder, || runtime.block_on(test));
-    recorder.handle().render()
 }
 
 #[test]

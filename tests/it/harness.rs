@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use factorio_isr::sim::discord::{SimChannel, SimDiscord, SimDiscordConfig, SimMessage};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::Client;
@@ -22,6 +23,14 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 /// What `future` becomes, before the deadline.
 pub async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("it never happened")
+}
+
+/// Runs `test` on this thread alone and returns what `/metrics` would show afterwards.
+pub fn metrics_of(test: impl Future<Output = ()>) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(test));
+    recorder.handle().render()
 }
 
 /// The token the stand-in expects, unlike any other text in a log.

@@ -80,7 +80,10 @@ impl World {
             None => (command, json!([])),
         };
         let (deadline, mut tick) = (Instant::now() + DEADLINE, interval(Duration::from_millis(5)));
+        // A member may ask only so often.
+        let mut again = interval(Duration::from_secs(1));
         loop {
+            again.tick().await;
             let call = self.discord.interact(CHAT, "Ann", name, &options).unwrap();
             let answer = loop {
                 tick.tick().await;
@@ -93,7 +96,6 @@ impl World {
                 return answer;
             }
             assert!(Instant::now() < deadline, "/{command}: {answer}");
-            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 

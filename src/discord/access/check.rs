@@ -128,7 +128,7 @@ impl AccessChecker {
         Ok(())
     }
 
-    /// Only Discord's own error codes count as an answer: a proxy that says 404 tells nothing about a channel.
+    /// Only Discord's own error codes count as an answer: a proxy's 404 says nothing about a channel.
     async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Reply<T>, CheckFailed> {
         let answer = self.rest.get(path).await.map_err(|error| failed(error.to_string()))?;
         if answer.status.is_success() {

@@ -54,7 +54,7 @@ impl Permissions {
     pub const ADMINISTRATOR: Self = Self(1 << 3);
     /// To change a channel's name and topic.
     pub const MANAGE_CHANNELS: Self = Self(1 << 4);
-    /// To react with an emoji nobody else reacted with.
+    /// To react with an emoji that is not on the message yet.
     pub const ADD_REACTIONS: Self = Self(1 << 6);
     /// To see a channel at all.
     pub const VIEW_CHANNEL: Self = Self(1 << 10);

@@ -70,7 +70,7 @@ pub(super) fn no_rcon(server: &str) -> String {
 }
 
 pub(super) fn players_unknown() -> String {
-    "not known yet: nobody joined or left since I read the log".to_owned()
+    "not known yet: the log has shown no join or leave so far".to_owned()
 }
 
 /// Where the answer of a game that cannot be asked is from.

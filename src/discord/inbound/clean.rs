@@ -165,7 +165,7 @@ fn plain(line: &str) -> String {
 /// The frame of `1️⃣`.
 const KEYCAP: char = '\u{20e3}';
 
-/// What stands in such a frame.
+/// The text inside such a frame.
 fn is_key(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '#' | '*')
 }

@@ -105,7 +105,7 @@ impl Contents {
     fn of(message: &WireMessage, with_cards: bool) -> Self {
         let mut extras = Vec::new();
         for snapshot in &message.message_snapshots {
-            // A snapshot does not name its author, so its embeds are shown whoever wrote it.
+            // A snapshot does not name its author, so its embeds are shown for any author.
             let contents = Self::of(snapshot.message(), true);
             extras.push(Extra::Forward(Box::new(contents)));
         }
@@ -206,7 +206,7 @@ pub fn first_id_at(time: Timestamp) -> u64 {
     u64::try_from(time.as_millisecond() - DISCORD_EPOCH_MS).unwrap_or_default() << 22
 }
 
-/// Kinds of messages that somebody wrote. The others are announcements of Discord: joins, pins, boosts.
+/// Kinds of messages that a member or a bot wrote. The others are Discord's announcements: joins, pins, boosts.
 mod kind {
     pub(super) const REPLY: u8 = 19;
     const PLAIN: u8 = 0;

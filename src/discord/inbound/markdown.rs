@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// What stands for a text that its author covered.
+/// The replacement for a spoiler.
 const SPOILER: &str = "(spoiler)";
 /// Marks inside marks: what is nested deeper keeps its marks.
 const MAX_DEPTH: usize = 8;
@@ -36,7 +36,7 @@ static LANGUAGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[A-Za-z0-9_+.#
 /// Marks that go, longest first: what is inside stays.
 const MARKS: [&str; 7] = ["***", "**", "*", "___", "__", "_", "~~"];
 
-/// `text` without its marks; `tag` says what stands for an id or a timestamp.
+/// `text` without its marks; `tag` returns the replacement for an id or a timestamp.
 pub(super) fn plain(text: &str, tag: &dyn Fn(&Captures<'_>) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let end = text.floor_char_boundary(MAX_BYTES);

@@ -20,7 +20,7 @@ const PAGE: u32 = 16;
 const PACE: Duration = Duration::from_millis(250);
 /// The wait after a failure of Discord or the network.
 const RETRY: Duration = Duration::from_secs(5);
-/// How long a refusal is reported without another one: nothing tells when the permission is granted.
+/// How long a refusal is reported without another one: Discord does not announce when the permission is granted.
 const REFUSAL_LIFE: Duration = Duration::from_hours(1);
 /// What the parts of health begin with that report refusals; without `/`, which names a part of a server.
 const PART: &str = "reactions ";

@@ -94,7 +94,7 @@ async fn the_server_named_last_is_meant_from_then_on() {
     assert!(world.call("Ben", "seed", &[]).await.contains("Which server?"), "for each on their own");
     assert_snapshot!(world.call("Ann", "online", &[]).await, @r"
     public [Online] ```Production: Alice (1)
-    test: not known yet: nobody joined or left since I read the log```
+    test: not known yet: the log has shown no join or leave so far```
     ");
 }
 

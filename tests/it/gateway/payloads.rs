@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use factorio_isr::discord::status::Presence;
 use factorio_isr::sim::discord::{GatewayEnd, GatewayFaults};
-use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 
 use super::*;
+use crate::harness::metrics_of;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ready_session_is_healthy_and_a_stop_closes_it_for_good() {
@@ -113,14 +113,6 @@ async fn presence_updates_stay_within_discords_limits() {
     gateway.sees("the last one", |state| text(state.presence()) == "199 players").await;
     assert_eq!(sim.stats().send_limits_broken, 0);
     gateway.stops().await;
-}
-
-/// Runs `test` on this thread alone and returns what `/metrics` would show afterwards.
-fn metrics_of(test: impl Future<Output = ()>) -> String {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    metrics::with_local_recorder(&recorder, || runtime.block_on(test));
-    recorder.handle().render()
 }
 
 #[test]
